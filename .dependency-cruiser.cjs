@@ -1,0 +1,138 @@
+// The import table of ARCHITECTURE.md, as rules. A layer imports what is below it, and nothing else.
+
+const lowest = ["gen", "base"];
+const ports = ["config", "docker", "host"];
+const aboveRooms = ["handlers", "rpc", "adapters", "composition"];
+const rooms = [
+  "sandbox",
+  "containers",
+  "images",
+  "network",
+  "logs",
+  "streaming",
+  "stats",
+  "events",
+  "runtime",
+];
+
+const toTranslate = [...lowest, ...ports];
+const toInventory = [...toTranslate, "translate", "checkpoint"];
+const toRooms = [...toInventory, "inventory"];
+const toHandlers = [...toRooms, ...rooms];
+const toRpc = [...toHandlers, "handlers"];
+const toAdapters = [...toRpc, "rpc"];
+const toComposition = [...toAdapters, "adapters", "drivers"];
+const everything = [...toComposition, "composition", "client"];
+
+/** What each folder of src may import beside itself. */
+const table = {
+  gen: [],
+  base: ["gen"],
+  config: lowest,
+  docker: lowest,
+  host: lowest,
+  translate: toTranslate,
+  checkpoint: toTranslate,
+  inventory: toInventory,
+  ...Object.fromEntries(rooms.map((room) => [room, [...toRooms, ...rooms]])),
+  handlers: toHandlers,
+  rpc: toRpc,
+  adapters: toAdapters,
+  client: lowest,
+  drivers: ["base", ...ports],
+  composition: toComposition,
+  cli: [...everything, "testing"],
+  testing: everything,
+};
+
+const anyOf = (names) => `(${names.join("|")})`;
+const inside = (names) => `^src/${anyOf(names)}/`;
+
+const layerRules = Object.entries(table).map(([folder, below]) => ({
+  name: `${folder}-imports-only-what-is-below`,
+  comment: `src/${folder} may import ${below.length === 0 ? "nothing of ours" : below.join(", ")}.`,
+  severity: "error",
+  from: { path: inside([folder]) },
+  to: { path: "^src/", pathNot: inside([folder, ...below]) },
+}));
+
+/** @type {import("dependency-cruiser").IConfiguration} */
+module.exports = {
+  forbidden: [
+    ...layerRules,
+    {
+      name: "every-folder-is-in-the-table",
+      comment: "A new folder of src gets a place in the table before anything is written in it.",
+      severity: "error",
+      from: { path: "^src/[^/]+/", pathNot: inside(Object.keys(table)) },
+      to: {},
+    },
+    {
+      name: "a-room-is-entered-by-its-index",
+      comment: "Rooms show what others may use in their index.ts; the rest is their own.",
+      severity: "error",
+      from: { path: inside([...rooms, ...aboveRooms]) },
+      to: { path: inside(rooms), pathNot: ["^src/$1/", "^src/[^/]+/index\\.ts$"] },
+    },
+    {
+      name: "drivers-do-not-know-each-other",
+      severity: "error",
+      from: { path: "^src/drivers/([^/]+)/" },
+      to: { path: "^src/drivers/", pathNot: "^src/drivers/$1/" },
+    },
+    {
+      name: "adapters-do-not-know-each-other",
+      comment: "What they share is in adapters/core.",
+      severity: "error",
+      from: { path: "^src/adapters/([^/]+)/" },
+      to: { path: "^src/adapters/", pathNot: "^src/adapters/($1|core)/" },
+    },
+    {
+      name: "adapters-load-no-handlers",
+      comment: "docker-cri/unix-socket must load before, and without, the decorators of every room.",
+      severity: "error",
+      from: { path: "^src/adapters/" },
+      to: { path: "^src/rpc/(index|handler-table)\\.ts$" },
+    },
+    {
+      name: "dockerode-stays-in-its-driver",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/drivers/dockerode/" },
+      to: { path: "node_modules/(@types/)?(dockerode|docker-modem)/" },
+    },
+    {
+      name: "connect-stays-where-calls-come-in",
+      severity: "error",
+      from: {
+        path: "^src/",
+        pathNot: inside(["rpc", "adapters", "client", "composition", "cli", "testing"]),
+      },
+      to: { path: "node_modules/@connectrpc/" },
+    },
+    {
+      name: "no-cycles",
+      comment: "Types may name each other; code that runs may not wait for itself to load.",
+      severity: "error",
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } },
+    },
+    {
+      name: "nothing-imports-tests",
+      severity: "error",
+      from: { path: "^src/" },
+      to: { path: "^(test|bench|examples)/" },
+    },
+    {
+      name: "everything-resolves",
+      severity: "error",
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "node", "types"] },
+  },
+};

@@ -1,0 +1,133 @@
+import { spawn } from "node:child_process";
+import { appendFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { run } from "node:test";
+import { spec } from "node:test/reporters";
+
+/** Runs the project's suites: `npm test` the ones that need nothing but Node, `npm run test:docker` the rest. */
+
+interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+interface Suite {
+  readonly name: string;
+  /** Runs the suite and prints what it finds. */
+  readonly run: () => Promise<Counts>;
+}
+
+const root = join(import.meta.dirname, "..");
+
+/** A command that passes or fails as a whole. */
+function command(name: string, file: string, ...args: string[]): Suite {
+  return {
+    name,
+    run: () =>
+      new Promise((resolve, reject) => {
+        const child = spawn(join(root, "node_modules", ".bin", file), args, { cwd: root, stdio: "inherit" });
+        child.on("error", reject);
+        child.on("close", (code) => {
+          resolve(code === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 });
+        });
+      }),
+  };
+}
+
+/** The test files below a folder. */
+function filesBelow(folder: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".test.ts"))
+    .map((file) => join(root, folder, file))
+    .sort();
+}
+
+interface TestSuiteOptions {
+  readonly concurrency: number;
+  readonly timeoutMs: number;
+}
+
+/** The suite of the test files below `test/NAME`. */
+function tests(name: string, options: TestSuiteOptions): Suite {
+  return {
+    name,
+    run: () =>
+      new Promise((resolve, reject) => {
+        const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
+        const stream = run({
+          files: filesBelow(`test/${name}`),
+          concurrency: options.concurrency,
+          timeout: options.timeoutMs,
+        });
+        stream.on("test:pass", (event) => {
+          if (event.details.type === "suite") return;
+          if (event.skip === undefined) counts.passed++;
+          else counts.skipped++;
+        });
+        stream.on("test:fail", (event) => {
+          if (event.details.type !== "suite") counts.failed++;
+        });
+        const report = new spec();
+        stream.on("error", reject).pipe(report);
+        report.on("error", reject);
+        report.on("end", () => {
+          // A suite that ran nothing has not shown anything.
+          if (counts.passed + counts.failed + counts.skipped === 0) counts.failed = 1;
+          process.stdout.write("\n");
+          resolve(counts);
+        });
+        report.pipe(process.stdout, { end: false });
+      }),
+  };
+}
+
+function fastSuites(): Suite[] {
+  const quick = { concurrency: 2, timeoutMs: 120_000 };
+  return [
+    command("types", "tsc", "--noEmit"),
+    command("lint", "eslint", ".", "--max-warnings", "0"),
+    command("format", "prettier", "--check", "."),
+    tests("architecture", quick),
+    tests("contract", quick),
+    tests("unit", quick),
+    tests("wire", quick),
+    tests("package", { ...quick, concurrency: 1 }),
+    tests("examples", { ...quick, concurrency: 1 }),
+  ];
+}
+
+function dockerSuites(): Suite[] {
+  // One at a time: each starts a dockerd, and the machine may be small.
+  const slow = { concurrency: 1, timeoutMs: 1_200_000 };
+  return ["docker", "conformance"].map((name) => tests(name, slow));
+}
+
+function say(counts: Counts): string {
+  return `${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`;
+}
+
+async function main(): Promise<void> {
+  const [which = "fast", ...only] = process.argv.slice(2);
+  const all = which === "docker" ? dockerSuites() : fastSuites();
+  const suites = only.length === 0 ? all : all.filter((suite) => only.includes(suite.name));
+  const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+  const lines: string[] = [];
+  for (const suite of suites) {
+    const began = Date.now();
+    process.stdout.write(`\n== ${suite.name}\n`);
+    const counts = await suite.run();
+    for (const key of ["passed", "failed", "skipped"] as const) total[key] += counts[key];
+    lines.push(`${suite.name}: ${say(counts)} (${((Date.now() - began) / 1000).toFixed(1)} s)`);
+    process.stdout.write(`${lines.at(-1)}\n`);
+  }
+  process.stdout.write(`\n${lines.join("\n")}\n${say(total)}\n`);
+  const results = process.env["DOCKER_CRI_TEST_RESULTS"];
+  if (results) appendFileSync(results, `${JSON.stringify(total)}\n`);
+  process.exitCode = total.failed === 0 && suites.length > 0 ? 0 : 1;
+}
+
+// The test files are TypeScript: their processes need the loader that this one runs under.
+process.env["NODE_OPTIONS"] = `${process.env["NODE_OPTIONS"] ?? ""} --import tsx`.trim();
+process.chdir(root);
+await main();
