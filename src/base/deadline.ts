@@ -1,0 +1,83 @@
+import { ShimError } from "./errors.js";
+import { onAbort } from "./on-abort.js";
+
+/** Node's timers hold 31 bits: a longer wait would end at once. */
+export const longestTimerMs = 2 ** 31 - 1;
+
+/** How long one call may take, and who may end it sooner. */
+export interface CallOptions {
+  /** Ends the call; its promise then rejects with a `cancelled` or `deadline-exceeded` {@link ShimError}. */
+  readonly signal?: AbortSignal | undefined;
+  /** The call's own limit in milliseconds; each method has a default. */
+  readonly deadlineMs?: number | undefined;
+}
+
+/**
+ * Runs `work` with a signal that aborts when `options.signal` does or when the deadline has passed, whichever
+ * is first, and leaves no timer or listener behind. `work` is expected to settle soon after the abort; the
+ * returned promise rejects at once all the same.
+ * @throws ShimError "deadline-exceeded" or "cancelled"; else whatever `work` throws.
+ */
+export async function withDeadline<T>(
+  operation: string,
+  options: CallOptions,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const { signal: outer, deadlineMs } = options;
+  const controller = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  let unlisten: (() => void) | undefined;
+  const ended = new Promise<never>((_, reject) => {
+    const end = (error: ShimError) => {
+      controller.abort(error);
+      reject(error);
+    };
+    unlisten = onAbort(outer, () => {
+      end(abortError(operation, outer?.reason));
+    });
+    if (deadlineMs !== undefined && Number.isFinite(deadlineMs)) {
+      timer = setTimeout(
+        () => {
+          end(
+            new ShimError("deadline-exceeded", `${operation}: no answer within ${deadlineMs} ms`, {
+              operation,
+            }),
+          );
+        },
+        Math.min(deadlineMs, longestTimerMs),
+      );
+    }
+  });
+  ended.catch(() => undefined);
+  try {
+    if (controller.signal.aborted) return await ended;
+    return await Promise.race([work(controller.signal), ended]);
+  } finally {
+    clearTimeout(timer);
+    unlisten?.();
+  }
+}
+
+/** The error that an aborted signal stands for: its reason when that is ours, else `cancelled`. */
+export function abortError(operation: string, reason: unknown): ShimError {
+  if (reason instanceof ShimError) return reason;
+  return new ShimError("cancelled", `${operation}: the caller has gone`, { operation, cause: reason });
+}
+
+/** Resolves after `ms` milliseconds, or rejects with {@link abortError} as soon as `signal` aborts. */
+export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(abortError("sleep", signal.reason));
+      return;
+    }
+    const timer = setTimeout(() => {
+      unlisten();
+      resolve();
+    }, ms);
+    const unlisten = onAbort(signal, () => {
+      clearTimeout(timer);
+      reject(abortError("sleep", signal?.reason));
+    });
+  });
+}

@@ -1,0 +1,19 @@
+export { Backoff } from "./backoff.js";
+export { abortError, longestTimerMs, sleep, withDeadline, type CallOptions } from "./deadline.js";
+export { encodingMemo, rememberEncoding } from "./encoding-memo.js";
+export { formatEndpoint, parseEndpoint, type Endpoint } from "./endpoint.js";
+export { Gate } from "./gate.js";
+export { isKind, messageOf, ShimError, type ErrorKind } from "./errors.js";
+export {
+  familiarRepository,
+  isImageId,
+  normalizeReference,
+  parseReference,
+  type ImageReference,
+} from "./image-reference.js";
+export { KeyedLock } from "./keyed-lock.js";
+export { Logger } from "./logger.js";
+export { onAbort } from "./on-abort.js";
+export { SingleFlight } from "./single-flight.js";
+export { formatRfc3339Nanos, nowNanos, parseRfc3339Nanos } from "./units.js";
+export { inject, injectable } from "./injection.js";

@@ -1,0 +1,43 @@
+import { ShimError } from "../base/index.js";
+import type { Environment } from "./environment.js";
+import type { ServeConfigInput } from "./serve-config.js";
+
+/** What a flag works on. */
+export interface FlagContext {
+  /** The configuration so far: the file's, and what the flags before this one set. */
+  readonly draft: ServeConfigInput;
+  readonly environment: Environment;
+  /** Tells the operator something about the flag when the server starts. */
+  readonly note: (text: string) => void;
+}
+
+/** A flag of `docker-cri serve`. */
+export interface ServeFlag {
+  /** The heading under which the help lists it. */
+  readonly group: string;
+  /** `--docker-endpoint`; with another name for it before or after, comma-separated. */
+  readonly names: string;
+  /** What the value is called in the help. In brackets it may be left out, and then stands for `true`. */
+  readonly value: `<${string}>` | `[${string}]`;
+  /** What happens without the flag, as the help says it. */
+  readonly default: string;
+  readonly description: string;
+  /** True for a flag of cri-dockerd's, under its name. */
+  readonly criDockerd: boolean;
+  /** @throws ShimError "invalid-argument" that says what the value may be. */
+  readonly apply: (value: string, context: FlagContext) => void;
+}
+
+/** The value as a boolean, in the words that Go's flag packages take. */
+export function booleanOf(value: string): boolean {
+  if (/^(1|t|true)$/i.test(value)) return true;
+  if (/^(0|f|false)$/i.test(value)) return false;
+  throw new ShimError("invalid-argument", `"${value}" is neither true nor false`);
+}
+
+/** The value, when it is one of `allowed`. */
+export function oneOf<const T extends string>(value: string, allowed: readonly T[]): T {
+  const found = allowed.find((word) => word === value);
+  if (found !== undefined) return found;
+  throw new ShimError("invalid-argument", `"${value}" is not one of ${allowed.join(", ")}`);
+}

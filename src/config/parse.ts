@@ -1,0 +1,41 @@
+import type { z } from "zod";
+import { ShimError } from "../base/index.js";
+import { ShimConfigSchema, type ShimConfig, type ShimConfigInput } from "./shim-config.js";
+
+/**
+ * Checks a configuration and fills in the defaults.
+ * @param source Where it came from, for the error: a file's path, or "the command line".
+ * @throws ShimError "invalid-argument" naming each key that is wrong.
+ */
+export function parseConfig(input: ShimConfigInput, source = "configuration"): ShimConfig {
+  return checked(ShimConfigSchema, input, source);
+}
+
+/**
+ * What `schema` makes of `input`.
+ * @throws ShimError "invalid-argument" naming `source` and each key that is wrong.
+ */
+export function checked<S extends z.ZodType>(schema: S, input: unknown, source: string): z.output<S> {
+  const result = schema.safeParse(withNetworkOfEngine(input));
+  if (result.success) return result.data;
+  throw new ShimError("invalid-argument", `${source}: ${result.error.issues.flatMap(problems).join("; ")}`);
+}
+
+/** The memory engine has no CNI plugins: unless it is told otherwise, its pods live on its bridge. */
+function withNetworkOfEngine(input: unknown): unknown {
+  if (!isRecord(input) || !isRecord(input["engine"]) || input["engine"]["kind"] !== "memory") return input;
+  const { network = {} } = input;
+  return isRecord(network) ? { ...input, network: { plugin: "none", ...network } } : input;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function problems(issue: z.core.$ZodIssue): string[] {
+  const path = issue.path.map(String);
+  if (issue.code === "unrecognized_keys")
+    return issue.keys.map((key) => `${[...path, key].join(".")}: there is no such key`);
+  const key = path.join(".");
+  return [key === "" ? issue.message : `${key}: ${issue.message}`];
+}

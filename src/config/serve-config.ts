@@ -1,0 +1,66 @@
+import { z } from "zod";
+import { parseEndpoint, ShimError } from "../base/index.js";
+import { checked } from "./parse.js";
+import { ShimConfigSchema } from "./shim-config.js";
+
+const absolutePath = z.string().startsWith("/", "must be an absolute path");
+const endpoint = z
+  .string()
+  .refine(isEndpoint, "must be unix:///path, fd:// (a socket from systemd) or tcp://host:port");
+
+function isEndpoint(text: string): boolean {
+  if (text === "fd://") return true;
+  try {
+    parseEndpoint(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const ListenSchema = z.strictObject({
+  /** Where kubelet and crictl connect: `unix:///path`, `fd://` for a socket that systemd made, or `tcp://host:port`. */
+  endpoint: endpoint.default("unix:///run/docker-cri.sock"),
+  /** A second socket that serves ImageService alone; without it the first serves both services. */
+  imageEndpoint: endpoint.optional(),
+  /** Of a Unix socket, in octal. A text, as a number's leading zero means different things to YAML and JSON. */
+  socketMode: z
+    .string('must be a text of octal digits, in quotes: "0660"')
+    .regex(/^0?[0-7]{3}$/, 'must be octal digits, such as "0660"')
+    .default("0660"),
+  /** The group that a Unix socket belongs to, by name or number; the process's own without it. */
+  socketGroup: z.string().min(1).optional(),
+  /** For a tcp:// endpoint: TLS with client certificates. */
+  tls: z
+    .strictObject({ certFile: absolutePath, keyFile: absolutePath, clientCaFile: absolutePath })
+    .optional(),
+  /** Lets a tcp:// endpoint without TLS be reached from other machines. Whoever reaches it rules the node. */
+  allowInsecureRemote: z.boolean().default(false),
+});
+
+/** What `docker-cri serve` can be told, in a file or with flags: the shim's configuration, and where it listens. */
+export const ServeConfigSchema = z.strictObject({
+  listen: ListenSchema.prefault({}),
+  ...ShimConfigSchema.shape,
+});
+
+/** A checked configuration of a server: every key is there. */
+export type ServeConfig = z.output<typeof ServeConfigSchema>;
+
+/** What a user writes: every key may be left out. */
+export type ServeConfigInput = z.input<typeof ServeConfigSchema>;
+
+/**
+ * Checks the configuration of a server and fills in the defaults.
+ * @param source Where it came from, for the error.
+ * @throws ShimError "invalid-argument" naming each key that is wrong.
+ */
+export function parseServeConfig(input: unknown, source: string): ServeConfig {
+  const config = checked(ServeConfigSchema, input, source);
+  if (config.listen.imageEndpoint === config.listen.endpoint)
+    throw new ShimError(
+      "invalid-argument",
+      `${source}: listen.imageEndpoint is the same as listen.endpoint, which serves ImageService too: leave it out`,
+    );
+  return config;
+}

@@ -1,0 +1,107 @@
+import { z } from "zod";
+import { isSubnet, isWildcard, parseBindAddress } from "./bind-address.js";
+
+const milliseconds = z.number().int().positive();
+const absolutePath = z.string().startsWith("/", "must be an absolute path");
+
+/** Everything that can be set, with its default. Units stand in the names. */
+export const ShimConfigSchema = z.strictObject({
+  /** What does the work. It is named, never guessed. */
+  engine: z
+    .discriminatedUnion("kind", [
+      z.strictObject({
+        kind: z.literal("docker"),
+        /** `unix:///path` or `tcp://host:port`. */
+        endpoint: z
+          .string()
+          .regex(/^(unix:\/\/\/.+|tcp:\/\/[^/]+:\d+)$/, "must be unix:///path or tcp://host:port")
+          .default("unix:///var/run/docker.sock"),
+      }),
+      z.strictObject({
+        kind: z.literal("memory"),
+        /** What its registry has to pull, beside the sandbox image. Each holds a shell and the usual small programs. */
+        images: z.array(z.string().min(1)).default(["busybox:latest", "busybox:1.36", "alpine:latest"]),
+      }),
+      /** A DockerService that the embedding program brings. */
+      z.strictObject({ kind: z.literal("custom") }),
+    ])
+    .default({ kind: "docker", endpoint: "unix:///var/run/docker.sock" }),
+  /** Where checkpoints are kept; cri-dockerd's own folder, so that a node can change over and back. */
+  rootDirectory: absolutePath.default("/var/lib/cri-dockerd"),
+  /** The image that holds a pod's namespaces. It is pulled at start and pinned. */
+  sandboxImage: z.string().min(1).default("registry.k8s.io/pause:3.10"),
+  /** The limit of one call to Docker that has none of its own. */
+  runtimeRequestTimeoutMs: milliseconds.default(120_000),
+  /** A pull without any progress for this long is ended. */
+  imagePullProgressDeadlineMs: milliseconds.default(60_000),
+  /** Use the node's Docker credentials for every pull that brings none, not just for the sandbox image. */
+  nodeCredentialsForAllPulls: z.boolean().default(false),
+  network: z
+    .strictObject({
+      /**
+       * `cni` runs CNI plugins; `none` leaves pods on Docker's default bridge. The memory engine has no plugins: its
+       * default is `none`.
+       */
+      plugin: z.enum(["cni", "none"]).default("cni"),
+      cniConfDir: absolutePath.default("/etc/cni/net.d"),
+      cniBinDirs: z.array(absolutePath).min(1).default(["/opt/cni/bin"]),
+      cniCacheDir: absolutePath.default("/var/lib/cni/cache"),
+      /** Comma-separated subnets for plugins that ask for ipRanges; kubelet's UpdateRuntimeConfig sets it too. */
+      podCidr: z
+        .string()
+        .refine(
+          (text) => text === "" || text.split(",").every(isSubnet),
+          "must be subnets, comma-separated, such as 10.1.0.0/24,fd00:1::/64",
+        )
+        .default(""),
+      /** One run of one plugin. */
+      cniTimeoutMs: milliseconds.default(220_000),
+    })
+    .prefault({}),
+  logs: z
+    .strictObject({
+      /** `cri` writes CRI log files; `docker-json` links Docker's own file, as cri-dockerd does. */
+      mode: z.enum(["cri", "docker-json"]).default("cri"),
+      /** Docker's log driver for the containers that the shim creates. */
+      dockerDriver: z.enum(["json-file", "local"]).default("json-file"),
+      /** Docker rotates its own copy at this size, in bytes. */
+      dockerMaxSizeBytes: z.number().int().min(65_536).default(33_554_432),
+      dockerMaxFiles: z.number().int().min(1).default(2),
+    })
+    .prefault({}),
+  streaming: z
+    .strictObject({
+      /**
+       * `host:port`; port 0 takes a free one. It stands in the URLs that the kubelet is given, and whoever reaches
+       * it and has a URL gets in: so it is one address, never every interface.
+       */
+      address: z
+        .string()
+        .refine(
+          (text) => parseBindAddress(text) !== undefined,
+          "must be host:port, such as 127.0.0.1:0 or [::1]:0",
+        )
+        .refine(
+          (text) => !isWildcard(parseBindAddress(text)?.host ?? ""),
+          "must be one address, not every interface: exec, attach and port-forward have no login of their own",
+        )
+        .default("127.0.0.1:0"),
+    })
+    .prefault({}),
+  /** Raises a container's oom_score_adj to the shim's own where the shim may not go below it. */
+  restrictOomScoreAdj: z.boolean().default(false),
+  /** `create` makes a missing host path as an empty folder; `refuse` answers an error, as CRI says. */
+  missingHostPath: z.enum(["create", "refuse"]).default("create"),
+  /** Pods and containers that were created, never started and never asked for are removed after this long. */
+  orphanGraceMs: milliseconds.default(3_600_000),
+  logLevel: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
+});
+
+/** A checked configuration: every key is there. */
+export type ShimConfig = z.output<typeof ShimConfigSchema>;
+
+/** What a user writes: every key may be left out. */
+export type ShimConfigInput = z.input<typeof ShimConfigSchema>;
+
+/** The token under which the shim's {@link ShimConfig} is registered. */
+export const ShimConfig = Symbol("ShimConfig");

@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { abortError, isKind, ShimError, sleep, withDeadline } from "../../../src/base/index.js";
+
+const never = () => new Promise<never>(() => undefined);
+
+describe("withDeadline", () => {
+  it("answers what the work answers, and leaves no timer", async () => {
+    assert.equal(await withDeadline("op", { deadlineMs: 60_000 }, () => Promise.resolve(7)), 7);
+    assert.ok(!process.getActiveResourcesInfo().includes("Timeout"));
+  });
+
+  it("rejects at the deadline even when the work ignores its signal", async () => {
+    let seen: AbortSignal | undefined;
+    await assert.rejects(
+      withDeadline("containers.inspect", { deadlineMs: 10 }, (signal) => {
+        seen = signal;
+        return never();
+      }),
+      (error) => isKind(error, "deadline-exceeded") && error.message.includes("containers.inspect"),
+    );
+    assert.ok(seen?.aborted);
+  });
+
+  it("rejects when the caller goes, with the caller's own ShimError where there is one", async () => {
+    const plain = new AbortController();
+    const waiting = withDeadline("op", { signal: plain.signal }, never);
+    plain.abort();
+    await assert.rejects(waiting, (error) => isKind(error, "cancelled"));
+
+    const reason = new ShimError("unavailable", "the server closes");
+    await assert.rejects(withDeadline("op", { signal: AbortSignal.abort(reason) }, never), reason);
+  });
+
+  it("does not start the work of a caller who has gone", async () => {
+    let started = false;
+    await assert.rejects(
+      withDeadline("op", { signal: AbortSignal.abort() }, () => {
+        started = true;
+        return Promise.resolve();
+      }),
+    );
+    assert.equal(started, false);
+  });
+
+  it("passes the work's own error on", async () => {
+    const error = new ShimError("not-found", "no such thing");
+    await assert.rejects(
+      withDeadline("op", { deadlineMs: 1000 }, () => Promise.reject(error)),
+      error,
+    );
+  });
+});
+
+describe("sleep", () => {
+  it("ends early when the signal aborts", async () => {
+    const controller = new AbortController();
+    const sleeping = sleep(60_000, controller.signal);
+    controller.abort();
+    await assert.rejects(sleeping, (error) => isKind(error, "cancelled"));
+    await assert.rejects(sleep(60_000, controller.signal), (error) => isKind(error, "cancelled"));
+  });
+});
+
+describe("abortError", () => {
+  it("keeps a ShimError and wraps the rest", () => {
+    const error = new ShimError("deadline-exceeded", "late");
+    assert.equal(abortError("op", error), error);
+    assert.equal(abortError("op", new Error("gone")).kind, "cancelled");
+  });
+});
