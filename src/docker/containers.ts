@@ -1,0 +1,342 @@
+import type { CallOptions } from "../base/index.js";
+import type { DockerResources } from "./resources.js";
+import type { AttachedStream, OutputFrame } from "./streams.js";
+
+/** One line of Docker's container list. */
+export interface DockerContainerSummary {
+  /** 64 hex digits. */
+  readonly id: string;
+  /** Names without the leading slash. */
+  readonly names: readonly string[];
+  /** The image as it was named at create. */
+  readonly image?: string;
+  readonly imageId?: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly state?: DockerStateName;
+  /** Whole seconds since the epoch: lists know no better. */
+  readonly createdAtSeconds?: number;
+}
+
+/** Docker's own word for a container's state. */
+export type DockerStateName =
+  "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead";
+
+/** What `docker inspect` says of a container. Docker may leave out whatever is optional here. */
+export interface DockerContainer {
+  /** 64 hex digits. */
+  readonly id: string;
+  /** Without the leading slash. */
+  readonly name: string;
+  readonly createdAtNanos?: bigint;
+  /** The id of the image, `sha256:…`. */
+  readonly imageId?: string;
+  readonly state: DockerContainerState;
+  readonly config: DockerContainerConfig;
+  readonly host: DockerHostConfig;
+  readonly mounts: readonly DockerMountPoint[];
+  readonly networks: readonly DockerEndpoint[];
+  /** The sandbox's network namespace as a path, when Docker made one. */
+  readonly networkNamespacePath?: string;
+  /** The file behind the json-file log driver. */
+  readonly logPath?: string;
+  readonly resolvConfPath?: string;
+  /** How often Docker itself restarted it. */
+  readonly restartCount?: number;
+  /** Ids of the execs that have not ended. */
+  readonly execIds: readonly string[];
+}
+
+export interface DockerContainerState {
+  readonly status?: DockerStateName;
+  readonly running: boolean;
+  readonly paused: boolean;
+  readonly oomKilled: boolean;
+  readonly dead: boolean;
+  /** The first process on the host; absent when not running. */
+  readonly pid?: number;
+  readonly exitCode?: number;
+  /** Docker's text for a start that failed. */
+  readonly error?: string;
+  /** Absent when it was never started. */
+  readonly startedAtNanos?: bigint;
+  /** Absent when it never ended. */
+  readonly finishedAtNanos?: bigint;
+}
+
+/** The portable half of a container's configuration. Absent fields take the image's values. */
+export interface DockerContainerConfig {
+  readonly image?: string;
+  readonly hostname?: string;
+  readonly domainname?: string;
+  /** `uid`, `name`, `uid:gid` or `name:group`. */
+  readonly user?: string;
+  readonly entrypoint?: readonly string[];
+  readonly command?: readonly string[];
+  /** `NAME=value`, in order, duplicates kept. */
+  readonly env?: readonly string[];
+  readonly workingDir?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly tty?: boolean;
+  readonly openStdin?: boolean;
+  readonly stdinOnce?: boolean;
+  /** A name (`SIGTERM`) or number. */
+  readonly stopSignal?: string;
+  /** `port/protocol`. */
+  readonly exposedPorts?: readonly string[];
+  /** True: no health check, whatever the image says. */
+  readonly healthcheckDisabled?: boolean;
+}
+
+/** The half of a container's configuration that belongs to the node. */
+export interface DockerHostConfig {
+  /** `none`, `host`, `default`, `bridge`, or `container:ID`. */
+  readonly networkMode?: string;
+  /** `private`, `shareable`, `host`, or `container:ID`. */
+  readonly ipcMode?: string;
+  /** Empty (own), `host`, or `container:ID`. */
+  readonly pidMode?: string;
+  /** Empty (own) or `host`. */
+  readonly utsMode?: string;
+  readonly usernsMode?: string;
+  readonly privileged?: boolean;
+  readonly readonlyRootfs?: boolean;
+  readonly capAdd?: readonly string[];
+  readonly capDrop?: readonly string[];
+  readonly groupAdd?: readonly string[];
+  readonly securityOpt?: readonly string[];
+  /** An empty list masks nothing; absent is Docker's default list. */
+  readonly maskedPaths?: readonly string[];
+  readonly readonlyPaths?: readonly string[];
+  readonly sysctls?: Readonly<Record<string, string>>;
+  readonly mounts?: readonly DockerMount[];
+  /** `source:target[:options]`, the older spelling of bind mounts. */
+  readonly binds?: readonly string[];
+  readonly tmpfs?: Readonly<Record<string, string>>;
+  readonly devices?: readonly DockerDevice[];
+  /** Fully qualified CDI device names; needs Docker 25. */
+  readonly cdiDevices?: readonly string[];
+  readonly cgroupParent?: string;
+  /** `host` or `private`; absent is the daemon's default. */
+  readonly cgroupnsMode?: string;
+  readonly resources?: DockerResources;
+  readonly shmSizeBytes?: number;
+  /** The OCI runtime's name; absent is the daemon's default. */
+  readonly runtime?: string;
+  readonly logConfig?: { readonly driver: string; readonly options?: Readonly<Record<string, string>> };
+  readonly portBindings?: readonly DockerPortBinding[];
+  readonly restartPolicy?: "no" | "always" | "on-failure" | "unless-stopped";
+  readonly dns?: readonly string[];
+  readonly dnsSearch?: readonly string[];
+  readonly dnsOptions?: readonly string[];
+  readonly extraHosts?: readonly string[];
+}
+
+export interface DockerMount {
+  readonly type: "bind" | "image" | "tmpfs" | "volume";
+  /** A host path, an image reference or a volume's name, by type. */
+  readonly source: string;
+  readonly target: string;
+  readonly readonly?: boolean;
+  readonly propagation?: "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared";
+  /** True: only the top mount is read-only (API 1.44). */
+  readonly readonlyNonRecursive?: boolean;
+  /** True: fail unless every mount below can be made read-only (API 1.44). */
+  readonly readonlyForceRecursive?: boolean;
+  /** True: make a missing source as an empty directory (API 1.42). */
+  readonly createMountpoint?: boolean;
+  /** The folder of an image mount that is shown (API 1.48). */
+  readonly imageSubpath?: string;
+}
+
+/** A mount as `inspect` reports it. */
+export interface DockerMountPoint {
+  readonly type?: string;
+  readonly source?: string;
+  readonly target: string;
+  readonly writable: boolean;
+  readonly propagation?: string;
+}
+
+export interface DockerDevice {
+  readonly hostPath: string;
+  readonly containerPath: string;
+  /** Of `r`, `w`, `m`. */
+  readonly permissions: string;
+}
+
+export interface DockerPortBinding {
+  readonly containerPort: number;
+  readonly protocol: "tcp" | "udp" | "sctp";
+  readonly hostPort: number;
+  readonly hostIp?: string;
+}
+
+export interface DockerEndpoint {
+  readonly network: string;
+  readonly ipv4?: string;
+  readonly ipv6?: string;
+}
+
+/** All that a create needs. */
+export interface DockerContainerSpec {
+  /** Without the leading slash; unique on the engine. */
+  readonly name: string;
+  readonly config: DockerContainerConfig;
+  readonly host: DockerHostConfig;
+}
+
+export interface LogOptions extends CallOptions {
+  readonly follow?: boolean;
+  readonly stdout?: boolean;
+  readonly stderr?: boolean;
+  /** Inclusive: an entry of exactly this time is given again. */
+  readonly sinceNanos?: bigint;
+  /** Only the last so many entries. */
+  readonly tailLines?: number;
+}
+
+/**
+ * One entry of Docker's log. A line over 16 KiB comes in several entries of one time; only the last of them
+ * ends with a newline.
+ */
+export interface LogFrame extends OutputFrame {
+  readonly timestampNanos: bigint;
+}
+
+/**
+ * Containers. `id` may be an id, an unambiguous prefix or a name. Every method throws a ShimError:
+ * `not-found` for an unknown container, `unavailable` when Docker cannot be reached or answers 5xx for a
+ * passing reason, `deadline-exceeded` and `cancelled` as CallOptions say, `internal` for the rest; what a
+ * method adds is said there.
+ */
+export interface DockerContainers {
+  /**
+   * Lists containers in every state, newest first.
+   * @param filter.labels All must match; an undefined value asks only that the key is there.
+   * @see Docker API GET /containers/json?all=1 (never with size).
+   */
+  list(
+    filter?: { readonly labels?: Readonly<Record<string, string | undefined>> },
+    options?: CallOptions,
+  ): Promise<DockerContainerSummary[]>;
+
+  /** @see Docker API GET /containers/{id}/json (never with size) */
+  inspect(id: string, options?: CallOptions): Promise<DockerContainer>;
+
+  /**
+   * Creates a container and does not start it. The call is never cut by `options.signal` once it was sent:
+   * a create that nobody waits for would leave a container that nobody knows.
+   * @returns Its id and Docker's warnings.
+   * @throws ShimError `not-found` for an unknown image; `already-exists` when the name is taken, with
+   *   {@link NameConflict} as its cause; `invalid-argument` for a configuration that Docker refuses.
+   * @see Docker API POST /containers/create
+   */
+  create(spec: DockerContainerSpec, options?: CallOptions): Promise<{ id: string; warnings: string[] }>;
+
+  /**
+   * Starts a created or exited container.
+   * @throws ShimError `failed-precondition` when it is running already (Docker's 304); `invalid-argument`
+   *   when the command cannot be run; `conflict` while it is being removed.
+   * @see Docker API POST /containers/{id}/start
+   */
+  start(id: string, options?: CallOptions): Promise<void>;
+
+  /**
+   * Sends the stop signal, waits `graceSeconds`, then SIGKILL. A container that is not running is a success.
+   * The default deadline is the grace period and 30 s.
+   * @see Docker API POST /containers/{id}/stop
+   */
+  stop(id: string, options: CallOptions & { readonly graceSeconds: number }): Promise<void>;
+
+  /**
+   * @param options.killSignal A name or number; SIGKILL when absent.
+   * @throws ShimError `failed-precondition` when it is not running.
+   * @see Docker API POST /containers/{id}/kill
+   */
+  kill(id: string, options?: CallOptions & { readonly killSignal?: string }): Promise<void>;
+
+  /**
+   * Removes a container with its anonymous volumes.
+   * @throws ShimError `conflict` when it runs and `force` is not set, or a removal is under way.
+   * @see Docker API DELETE /containers/{id}?v=1
+   */
+  remove(id: string, options?: CallOptions & { readonly force?: boolean }): Promise<void>;
+
+  /**
+   * Changes limits of a container, running or not. Absent fields stay as they are.
+   * @throws ShimError `invalid-argument` for values that Docker refuses; `unsupported` for an oomScoreAdj, which
+   *   Docker would take and leave as it is.
+   * @see Docker API POST /containers/{id}/update
+   */
+  update(id: string, resources: DockerResources, options?: CallOptions): Promise<void>;
+
+  /**
+   * Reads the log, oldest first; with `follow`, until the container has ended. Leaving the loop closes the
+   * connection. A follow may miss a last line that has no newline (Docker 20.10 does, mostly): who must not
+   * lose it reads once more, from the last time, when the container has ended.
+   * @throws ShimError `unsupported` when the container's log driver cannot be read.
+   * @see Docker API GET /containers/{id}/logs?timestamps=1
+   */
+  logs(id: string, options?: LogOptions): AsyncIterable<LogFrame>;
+
+  /**
+   * Reads the log as Docker tells it, in the pieces that come at once, which costs far less than one by one. A
+   * follow may end before the last entries, and at a rotation of Docker's log leave some out or give some
+   * twice: this is for who knows what he has, and asks again. Otherwise as {@link logs}.
+   * @see Docker API GET /containers/{id}/logs?timestamps=1
+   */
+  logBatches(id: string, options?: LogOptions): AsyncIterable<readonly LogFrame[]>;
+
+  /**
+   * Attaches to the container's first process.
+   * @throws ShimError `conflict` when it is not running.
+   * @see Docker API POST /containers/{id}/attach?stream=1
+   */
+  attach(id: string, options: CallOptions & AttachOptions): Promise<AttachedStream>;
+
+  /** Sets the size of the terminal. @see Docker API POST /containers/{id}/resize */
+  resize(id: string, size: TerminalSize, options?: CallOptions): Promise<void>;
+
+  /**
+   * Writes the container's whole filesystem as a tar stream, in chunks.
+   * @see Docker API GET /containers/{id}/export
+   */
+  export(id: string, options?: CallOptions): AsyncIterable<Uint8Array>;
+
+  /**
+   * Makes a CRIU checkpoint of a running container.
+   * @throws ShimError `unsupported` when the engine is not experimental or has no CRIU.
+   * @see Docker API POST /containers/{id}/checkpoints
+   */
+  checkpoint(
+    id: string,
+    options: CallOptions & { readonly name: string; readonly directory: string; readonly exit: boolean },
+  ): Promise<void>;
+}
+
+export interface AttachOptions {
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  /** The container has a terminal: one raw stream, shown as stdout. */
+  readonly tty: boolean;
+}
+
+/** In character cells. */
+export interface TerminalSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** The cause of an `already-exists` error of create: who holds the name. */
+export class NameConflict extends Error {
+  override readonly name = "NameConflict";
+
+  /** @param holderId The id of the container that Docker says holds the name; it may be a ghost. */
+  constructor(
+    readonly containerName: string,
+    readonly holderId: string | undefined,
+  ) {
+    super(`the name ${containerName} is in use by container ${holderId ?? "(unknown)"}`);
+  }
+}

@@ -1,0 +1,33 @@
+import type { CallOptions } from "../base/index.js";
+
+/** Something that happened on the engine. */
+export interface DockerEvent {
+  readonly type: "container" | "image" | "daemon" | "other";
+  /**
+   * Docker's word, without what follows a colon: `create`, `start`, `die`, `oom`, `kill`, `stop`, `destroy`,
+   * `rename`, `update`, `pause`, `unpause`, `exec_die`, `pull`, `tag`, `untag`, `delete`, `import`, `load`, …
+   */
+  readonly action: string;
+  /** The container's or image's id, or the image's name. */
+  readonly subject: string;
+  readonly timeNanos: bigint;
+  /** Labels, the name, `exitCode` of a die. */
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+/** The engine's stream of events. */
+export interface DockerEvents {
+  /**
+   * Follows the events of containers, images and the daemon. The iterable's `ready` promise resolves when
+   * Docker has taken the subscription: what happens after that is in the stream. The iteration ends with a
+   * ShimError `unavailable` when the stream breaks, and quietly only when `signal` aborts.
+   * @param options.sinceNanos Replays what Docker still remembers from that time on (inclusive).
+   * @see Docker API GET /events
+   */
+  subscribe(options: CallOptions & { readonly sinceNanos?: bigint }): EventSubscription;
+}
+
+export interface EventSubscription extends AsyncIterable<DockerEvent> {
+  /** @throws ShimError `unavailable` when the subscription could not be made. */
+  readonly ready: Promise<void>;
+}

@@ -1,0 +1,23 @@
+/** A piece of output and the stream it came on; a terminal's output counts as stdout. */
+export interface OutputFrame {
+  readonly stream: "stdout" | "stderr";
+  readonly data: Uint8Array;
+}
+
+/** A hijacked connection to a process: exec or attach. Whoever holds one must end or destroy it. */
+export interface AttachedStream {
+  /**
+   * The output, in the order in which Docker sent it; ends when the process has closed it. May be iterated
+   * once; Docker is held back while nobody reads. Leaving the loop early destroys the connection.
+   */
+  readonly output: AsyncIterable<OutputFrame>;
+
+  /** Writes to stdin; resolves when more may be written. Rejects once the connection has gone. */
+  write(data: Uint8Array): Promise<void>;
+
+  /** Closes stdin and leaves the output open. */
+  endInput(): void;
+
+  /** Closes the connection at once; the output ends with `error`, or quietly without one. Idempotent. */
+  destroy(error?: Error): void;
+}

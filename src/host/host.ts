@@ -1,0 +1,112 @@
+import type { HostLogFiles } from "./log-files.js";
+
+/**
+ * The port to the node: its files, processes and kernel. Paths are absolute. Methods throw Node's own
+ * errors with their `code` (`ENOENT`, …): callers decide what a missing file means.
+ */
+export interface Host {
+  readonly files: HostFiles;
+  readonly processes: HostProcesses;
+  readonly kernel: HostKernel;
+  readonly logFiles: HostLogFiles;
+}
+
+/** The token under which the shim's {@link Host} is registered. */
+export const Host = Symbol("Host");
+
+export interface HostFiles {
+  read(path: string): Promise<Buffer>;
+  /**
+   * Writes a whole file so that a reader, and a crash, sees the old content or the new one: a temporary file
+   * in the same folder, written, synced, renamed. Makes the folder (mode 0755) when it is missing. The temporary
+   * file's name starts with a dot and ends in `.tmp`: what a crash leaves behind can be told by that.
+   * @param options.mode Of the file, 0600 by default.
+   */
+  writeAtomic(
+    path: string,
+    content: string | Uint8Array,
+    options?: { readonly mode?: number },
+  ): Promise<void>;
+  /** Writes into the existing file, so that its inode, and bind mounts of it, stay. */
+  overwrite(path: string, content: string): Promise<void>;
+  /** Names, unsorted; an empty list when the folder is missing. */
+  list(directory: string): Promise<string[]>;
+  /** A missing file is a success. */
+  remove(path: string): Promise<void>;
+  makeDirectory(path: string, options?: { readonly mode?: number }): Promise<void>;
+  /** Makes `link` point at `target`, in place of whatever file or link was there. */
+  symlink(target: string, link: string): Promise<void>;
+  /** What the path is, links not followed; undefined when it is missing. */
+  kindOf(path: string): Promise<"file" | "directory" | "link" | "other" | undefined>;
+  /** The path with every link resolved. */
+  realPath(path: string): Promise<string>;
+  /** Of the file system that holds `path`. */
+  usage(path: string): Promise<FileSystemUsage>;
+  /** The mount point that `path` lies on. */
+  mountPointOf(path: string): Promise<string>;
+  /**
+   * Calls `changed` soon after something in the folder was made, written or removed, and once more when the
+   * folder itself goes; after that the watch sees nothing. A burst may come as many calls. It is a hint: whoever
+   * must not miss a change looks from time to time as well.
+   * @throws ENOENT when the folder is missing.
+   */
+  watch(directory: string, changed: () => void): Promise<HostWatch>;
+}
+
+/** A folder being watched. */
+export interface HostWatch {
+  /** `changed` is not called again. Idempotent. */
+  close(): void;
+}
+
+export interface FileSystemUsage {
+  readonly totalBytes: bigint;
+  readonly usedBytes: bigint;
+  readonly totalInodes: bigint;
+  readonly usedInodes: bigint;
+}
+
+export interface HostProcesses {
+  /** True while a process with this pid lives (a zombie does not). */
+  isAlive(pid: number): Promise<boolean>;
+  /**
+   * Kills a process and all its descendants, as far as they live.
+   * @returns How many were signalled.
+   */
+  killTree(pid: number): Promise<number>;
+  /** The shim's own oom_score_adj, -1000 to 1000. */
+  ownOomScoreAdj(): Promise<number>;
+  /**
+   * Runs a program to its end in a process group of its own. At the deadline, or when the signal aborts, the
+   * whole group gets SIGKILL.
+   * @throws ShimError `deadline-exceeded`, `cancelled`; `not-found` when there is no such program;
+   *   `resource-exhausted` when it prints more than `maxOutputBytes` (the group is killed).
+   */
+  run(command: HostCommand): Promise<HostCommandResult>;
+}
+
+export interface HostCommand {
+  readonly file: string;
+  readonly args: readonly string[];
+  /** The whole environment; nothing is inherited. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string | Uint8Array;
+  readonly deadlineMs: number;
+  readonly signal?: AbortSignal | undefined;
+  /** For stdout and stderr each; 16 MiB by default. */
+  readonly maxOutputBytes?: number;
+}
+
+export interface HostCommandResult {
+  /** 128 + the signal's number when a signal ended it. */
+  readonly exitCode: number;
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
+}
+
+export interface HostKernel {
+  /** `uname -r`. */
+  readonly release: string;
+  /** 2 on a unified hierarchy, else 1. */
+  cgroupVersion(): Promise<1 | 2>;
+}

@@ -1,0 +1,42 @@
+/**
+ * Log files: appended to while others rename, read and remove them. Methods throw Node's own errors with
+ * their `code`; a disk that is full shows as `ENOSPC` or as an append that took less than it was given.
+ */
+export interface HostLogFiles {
+  /**
+   * Opens a file to append to and to read, and makes it and the folders above it (0755) when they are missing.
+   * Below `root` no link is followed, whoever puts one there meanwhile; `root` itself may lie behind links.
+   * @param path Absolute, below `root`.
+   * @param options.mode Of a file that is made, whatever the umask.
+   * @throws `ELOOP` when a link stands in the way; `EINVAL` for what is not a plain file, or is one with
+   *   further names elsewhere.
+   */
+  openAppend(path: string, options: { readonly root: string; readonly mode: number }): Promise<LogFile>;
+  /** Opens a file likewise, and makes nothing; undefined when it is missing. */
+  openExisting(path: string, options: { readonly root: string }): Promise<LogFile | undefined>;
+  /** The {@link LogFileStat.identity} of what the path names, links not followed; undefined when it is missing. */
+  identityOf(path: string): Promise<string | undefined>;
+  /** Another text whenever the file is another one, or was written; links followed, undefined when it is missing. */
+  versionOf(path: string): Promise<string | undefined>;
+}
+
+/** An open log file. It stays the same file when it is renamed or removed. */
+export interface LogFile {
+  /** Writes at the end, wherever that is now. @returns How many bytes were taken; the rest was not written. */
+  append(data: Uint8Array): Promise<number>;
+  /** Reads from an offset; fewer bytes than asked for at the end of the file. */
+  read(offsetBytes: number, lengthBytes: number): Promise<Buffer>;
+  /** Cuts the file off at a size. */
+  truncate(sizeBytes: number): Promise<void>;
+  stat(): Promise<LogFileStat>;
+  /** Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface LogFileStat {
+  readonly sizeBytes: number;
+  /** Tells one file from another as long as both exist. */
+  readonly identity: string;
+  /** False once nobody can open it any more: its last name is gone. */
+  readonly linked: boolean;
+}
