@@ -1,0 +1,93 @@
+import { z } from "zod";
+import { checkpointChecksum } from "./checksum.js";
+
+export interface CheckpointedPortMapping {
+  readonly protocol: "tcp" | "udp" | "sctp";
+  readonly containerPort: number;
+  readonly hostPort: number;
+  readonly hostIp?: string | undefined;
+}
+
+/** What of a sandbox labels cannot hold, and what is needed once its container is gone. */
+export interface SandboxCheckpoint {
+  readonly name: string;
+  readonly namespace: string;
+  /** Empty in a file that cri-dockerd wrote. */
+  readonly uid: string;
+  readonly hostNetwork: boolean;
+  readonly portMappings: readonly CheckpointedPortMapping[];
+  /** The pod was being made: whoever finds this after a crash has a pod that nobody was told of. */
+  readonly unfinished: boolean;
+}
+
+const port = z.number().int().min(0).max(65_535);
+
+const fileSchema = z.object({
+  name: z.string().default(""),
+  namespace: z.string().default(""),
+  uid: z.string().default(""),
+  unfinished: z.boolean().catch(false),
+  data: z
+    .object({
+      port_mappings: z
+        .array(
+          z.object({
+            protocol: z.enum(["tcp", "udp", "sctp"]).catch("tcp"),
+            container_port: port.default(0),
+            host_port: port.default(0),
+            host_ip: z.string().optional(),
+          }),
+        )
+        .nullish(),
+      host_network: z.boolean().nullish(),
+    })
+    .prefault({}),
+});
+
+/** Writes a checkpoint in cri-dockerd's format; `uid` and `unfinished` are ours, and cri-dockerd passes over them. */
+export function encodeCheckpoint(checkpoint: SandboxCheckpoint): string {
+  const { name, namespace, uid, hostNetwork, portMappings, unfinished } = checkpoint;
+  const mappings = portMappings.map(({ protocol, containerPort, hostPort, hostIp }) => ({
+    protocol,
+    container_port: containerPort,
+    host_port: hostPort,
+    ...(hostIp ? { host_ip: hostIp } : {}),
+  }));
+  const data = {
+    ...(mappings.length > 0 ? { port_mappings: mappings } : {}),
+    ...(hostNetwork ? { host_network: true } : {}),
+  };
+  const checksum = checkpointChecksum(checkpoint);
+  const ours = { ...(uid === "" ? {} : { uid }), ...(unfinished ? { unfinished } : {}) };
+  return JSON.stringify({ version: "v1", name, namespace, ...ours, data, checksum });
+}
+
+/**
+ * Reads a checkpoint, ours or cri-dockerd's. A wrong checksum is no reason to lose what can be read: the
+ * kubelet's own old shim computed another one.
+ * @returns Undefined for what is no checkpoint.
+ */
+export function decodeCheckpoint(text: string): SandboxCheckpoint | undefined {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const parsed = fileSchema.safeParse(json);
+  if (!parsed.success) return undefined;
+  const { name, namespace, uid, unfinished, data } = parsed.data;
+  return {
+    name,
+    namespace,
+    uid,
+    unfinished,
+    hostNetwork: data.host_network ?? false,
+    portMappings: (data.port_mappings ?? []).map((mapping) => ({
+      protocol: mapping.protocol,
+      containerPort: mapping.container_port,
+      hostPort: mapping.host_port,
+      ...(mapping.host_ip ? { hostIp: mapping.host_ip } : {}),
+    })),
+  };
+}

@@ -1,0 +1,61 @@
+import { join } from "node:path";
+import { inject, injectable, Logger, messageOf } from "../base/index.js";
+import { ShimConfig } from "../config/index.js";
+import { Host } from "../host/index.js";
+import { decodeCheckpoint, encodeCheckpoint, type SandboxCheckpoint } from "./checkpoint.js";
+
+const idPattern = /^[0-9a-f]{64}$/;
+
+/**
+ * One file a sandbox, named by its id, in cri-dockerd's folder and format: a node can change over and back.
+ * A missing or torn file costs the port mappings of one pod, never more.
+ */
+@injectable()
+export class Checkpoints {
+  private readonly folder: string;
+
+  constructor(
+    @inject(Host) private readonly host: Host,
+    @inject(ShimConfig) config: ShimConfig,
+    @inject(Logger) private readonly log: Logger,
+  ) {
+    this.folder = join(config.rootDirectory, "sandbox");
+  }
+
+  /** Writes a sandbox's file whole, or not at all. */
+  async write(sandboxId: string, checkpoint: SandboxCheckpoint): Promise<void> {
+    await this.host.files.writeAtomic(this.path(sandboxId), encodeCheckpoint(checkpoint));
+  }
+
+  /** Reads a sandbox's file; undefined when it is missing or cannot be read, which the log says. */
+  async read(sandboxId: string): Promise<SandboxCheckpoint | undefined> {
+    const path = this.path(sandboxId);
+    try {
+      const checkpoint = decodeCheckpoint((await this.host.files.read(path)).toString("utf8"));
+      if (!checkpoint) this.log.warn({ path }, "passed over a checkpoint that cannot be read");
+      return checkpoint;
+    } catch (error) {
+      if (!isMissing(error)) this.log.warn({ path, err: messageOf(error) }, "could not read a checkpoint");
+      return undefined;
+    }
+  }
+
+  /** Removes a sandbox's file; a missing one is a success. */
+  async remove(sandboxId: string): Promise<void> {
+    await this.host.files.remove(this.path(sandboxId));
+  }
+
+  /** The ids of the sandboxes that have a file. */
+  async ids(): Promise<string[]> {
+    return (await this.host.files.list(this.folder)).filter((name) => idPattern.test(name));
+  }
+
+  private path(sandboxId: string): string {
+    if (!idPattern.test(sandboxId)) throw new TypeError(`not a sandbox id: ${sandboxId}`);
+    return join(this.folder, sandboxId);
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
+}

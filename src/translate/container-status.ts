@@ -1,0 +1,214 @@
+import { create } from "@bufbuild/protobuf";
+import { ShimError } from "../base/index.js";
+import type { DockerContainer } from "../docker/index.js";
+import {
+  ContainerSchema,
+  ContainerState,
+  ContainerStatusSchema,
+  type Container,
+  type ContainerMetadata,
+  type ContainerStatus,
+} from "../gen/runtime/v1/api_pb.js";
+import { quote } from "./checks.js";
+import { currentResources, currentUser, int32, timeNanos } from "./current.js";
+import { readLabels } from "./labels.js";
+import { currentMounts } from "./mount-status.js";
+import { parseContainerName } from "./names.js";
+import { fromDockerSignal } from "./signals.js";
+
+/** The names of a container's image, as the engine knows them now. */
+export interface ImageNames {
+  readonly id: string;
+  readonly repoTags: readonly string[];
+  readonly repoDigests: readonly string[];
+}
+
+/** What a container's end was like; times are nanoseconds since the epoch, 0 for never. */
+interface Outcome {
+  readonly startedAt: bigint;
+  readonly finishedAt: bigint;
+  readonly exitCode: number;
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** Docker's exit code for what it could not start, and 128 + SIGKILL. */
+const cannotRunCode = 128;
+const killedCode = 137;
+/** Never 0, which would be a success. */
+const unknownCode = 255;
+/** Docker's own default. */
+const defaultStopSignal = "SIGTERM";
+
+/**
+ * CRI's state of a container. A paused one is running; one whose start failed has exited, in lists as in
+ * its status, for it will never run.
+ */
+export function containerState(docker: DockerContainer): ContainerState {
+  const { state } = docker;
+  if (state.dead || state.status === "dead" || state.status === "removing") {
+    return ContainerState.CONTAINER_EXITED;
+  }
+  if (state.running || state.status === "restarting") return ContainerState.CONTAINER_RUNNING;
+  return neverStarted(docker) && !cannotRun(docker)
+    ? ContainerState.CONTAINER_CREATED
+    : ContainerState.CONTAINER_EXITED;
+}
+
+/**
+ * A container as lists show it.
+ *
+ * `image_id` and `image_ref` are both the image's one id, here and in the status: kubelets up to 1.29 know
+ * an image in use by `image_ref` alone and compare it with Image.id, later ones by `image_id`.
+ * @param options.image The image's names; absent while it is not known.
+ */
+export function toContainer(
+  docker: DockerContainer,
+  options: { readonly image?: ImageNames | undefined } = {},
+): Container {
+  const read = readLabels(docker.config.labels ?? {});
+  const imageId = imageIdOf(docker, options.image);
+  return create(ContainerSchema, {
+    id: docker.id,
+    podSandboxId: read.sandboxId ?? "",
+    metadata: metadataOf(docker),
+    image: { image: imageNameOf(docker, options.image) },
+    imageRef: imageId,
+    imageId,
+    state: containerState(docker),
+    createdAt: createdAt(docker),
+    labels: { ...read.labels },
+    annotations: { ...read.annotations },
+  });
+}
+
+/** A container in full: its state, and its settings as they are now. Options as for {@link toContainer}. */
+export function toContainerStatus(
+  docker: DockerContainer,
+  options: { readonly image?: ImageNames | undefined } = {},
+): ContainerStatus {
+  const read = readLabels(docker.config.labels ?? {});
+  const imageId = imageIdOf(docker, options.image);
+  const user = currentUser(docker);
+  return create(ContainerStatusSchema, {
+    id: docker.id,
+    metadata: metadataOf(docker),
+    state: containerState(docker),
+    createdAt: createdAt(docker),
+    ...outcome(docker),
+    image: { image: imageNameOf(docker, options.image) },
+    imageRef: imageId,
+    imageId,
+    labels: { ...read.labels },
+    annotations: { ...read.annotations },
+    mounts: currentMounts(docker),
+    logPath: read.logPath ?? "",
+    resources: { linux: currentResources(docker.host.resources ?? {}) },
+    ...(user ? { user: { linux: user } } : {}),
+    stopSignal: fromDockerSignal(docker.config.stopSignal ?? defaultStopSignal),
+  });
+}
+
+function metadataOf(docker: DockerContainer): ContainerMetadata {
+  const names = parseContainerName(docker.name);
+  if (names) return names.container;
+  throw new ShimError(
+    "internal",
+    `container ${docker.id} has the name ${quote(docker.name)}, which is not ours`,
+  );
+}
+
+function imageIdOf(docker: DockerContainer, image: ImageNames | undefined): string {
+  // kubelet refuses a status without an image_ref, so what the container was made with is the last resort.
+  return image?.id ?? docker.imageId ?? docker.config.image ?? "";
+}
+
+function imageNameOf(docker: DockerContainer, image: ImageNames | undefined): string {
+  const asked = docker.config.image ?? "";
+  const tags = image?.repoTags ?? [];
+  return tags.includes(asked) || tags[0] === undefined ? asked || imageIdOf(docker, image) : tags[0];
+}
+
+function createdAt({ createdAtNanos, state }: DockerContainer): bigint {
+  return timeNanos(createdAtNanos ?? state.startedAtNanos);
+}
+
+function neverStarted({ state }: DockerContainer): boolean {
+  return (
+    state.startedAtNanos === undefined && state.finishedAtNanos === undefined && state.status !== "exited"
+  );
+}
+
+/** Docker leaves a container that it failed to start as `created`, with an error or an exit code. */
+function cannotRun(docker: DockerContainer): boolean {
+  const { error = "", exitCode = 0 } = docker.state;
+  return neverStarted(docker) && (error !== "" || exitCode !== 0);
+}
+
+function outcome(docker: DockerContainer): Outcome {
+  const { state } = docker;
+  const startedAt = timeNanos(state.startedAtNanos);
+  const none = { finishedAt: 0n, exitCode: 0, reason: "", message: "" };
+  switch (containerState(docker)) {
+    case ContainerState.CONTAINER_CREATED:
+      return { ...none, startedAt: 0n };
+    case ContainerState.CONTAINER_RUNNING:
+      return { ...none, startedAt };
+    default:
+      return cannotRun(docker) ? failedStart(docker) : ended(docker);
+  }
+}
+
+function failedStart(docker: DockerContainer): Outcome {
+  const at = createdAt(docker);
+  return {
+    startedAt: at,
+    finishedAt: at,
+    exitCode: int32(docker.state.exitCode) || cannotRunCode,
+    reason: "ContainerCannotRun",
+    message: docker.state.error ?? "",
+  };
+}
+
+function ended(docker: DockerContainer): Outcome {
+  const { state } = docker;
+  const startedAt = timeNanos(state.startedAtNanos ?? createdAt(docker));
+  const told = int32(state.exitCode) ?? (state.oomKilled ? killedCode : undefined);
+  const exitCode = told ?? unknownCode;
+  return {
+    startedAt,
+    finishedAt: timeNanos(state.finishedAtNanos ?? startedAt),
+    exitCode,
+    reason: state.oomKilled ? "OOMKilled" : exitCode === 0 ? "Completed" : "Error",
+    message: state.error || (told === undefined ? "Docker has not told the exit code" : ""),
+  };
+}
+
+/** Details for people, under the key `info`; no environment, for that is where secrets are. */
+export function containerInfo(docker: DockerContainer): Record<string, string> {
+  const { config, host, state } = docker;
+  return {
+    info: JSON.stringify({
+      sandboxID: readLabels(config.labels ?? {}).sandboxId,
+      pid: state.pid ?? 0,
+      dockerName: docker.name,
+      dockerState: state.status,
+      image: config.image,
+      imageID: docker.imageId,
+      command: [...(config.entrypoint ?? []), ...(config.command ?? [])],
+      workingDir: config.workingDir,
+      user: config.user,
+      tty: config.tty ?? false,
+      runtime: host.runtime,
+      cgroupParent: host.cgroupParent,
+      namespaces: { network: host.networkMode, pid: host.pidMode, ipc: host.ipcMode, uts: host.utsMode },
+      privileged: host.privileged ?? false,
+      readonlyRootfs: host.readonlyRootfs ?? false,
+      capabilities: { add: host.capAdd ?? [], drop: host.capDrop ?? [] },
+      securityOpt: host.securityOpt ?? [],
+      logDriver: host.logConfig?.driver,
+      dockerLogPath: docker.logPath,
+      restartCount: docker.restartCount ?? 0,
+    }),
+  };
+}

@@ -1,0 +1,38 @@
+import type { DockerDevice } from "../docker/index.js";
+import type { CDIDevice, Device } from "../gen/runtime/v1/api_pb.js";
+import { absolutePath, invalid, quote, unsupported } from "./checks.js";
+import { speaksApi, type EngineEnvironment } from "./environment.js";
+
+/** Docker's form of devices, folders of them among these. @throws ShimError "invalid-argument" */
+export function dockerDevices(devices: readonly Device[]): DockerDevice[] {
+  return devices.map(({ hostPath, containerPath, permissions }, index) => {
+    const field = `config.devices[${index}]`;
+    if (!/^[rwm]+$/.test(permissions)) {
+      throw invalid(`${field}.permissions`, `must be some of r, w and m, but is ${quote(permissions)}`);
+    }
+    return {
+      hostPath: absolutePath(hostPath, `${field}.host_path`),
+      containerPath: absolutePath(containerPath, `${field}.container_path`),
+      permissions,
+    };
+  });
+}
+
+/** The names of CDI devices. @throws ShimError "unsupported" where Docker has no CDI; "invalid-argument" */
+export function cdiNames(devices: readonly CDIDevice[], env: EngineEnvironment): string[] {
+  const names = devices.map(({ name }, index) => {
+    if (/^[^/=\s]+\/[^/=\s]+=[^/=\s]+$/.test(name)) return name;
+    throw invalid(
+      `config.CDI_devices[${index}].name`,
+      `is not of the form vendor/class=device: ${quote(name)}`,
+    );
+  });
+  if (names.length > 0 && !(env.cdiEnabled && speaksApi(env, 44))) {
+    throw unsupported(
+      "config.CDI_devices",
+      `asks for ${quote(names.join(", "))}, but Docker has CDI only from version 25 on, and where ` +
+        `"features": {"cdi": true} in daemon.json allows it`,
+    );
+  }
+  return names;
+}

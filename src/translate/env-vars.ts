@@ -1,0 +1,34 @@
+import type { KeyValue } from "../gen/runtime/v1/api_pb.js";
+import { invalid, quote, unsupported } from "./checks.js";
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * `NAME=value` for each variable, the last of a name alone: programs differ in which of two they take.
+ * @throws ShimError "invalid-argument"; "unsupported" for bytes that Docker's JSON cannot carry. No value is
+ *   ever shown.
+ */
+export function environmentVariables(variables: readonly KeyValue[]): string[] {
+  const values = new Map<string, string>();
+  for (const { key, value } of variables) {
+    if (key === "" || /[=\0]/.test(key)) {
+      throw invalid("config.envs", `holds ${quote(key)}, which is not the name of a variable`);
+    }
+    const text = decode(value, key);
+    if (text.includes("\0")) throw invalid("config.envs", `holds a NUL byte in the value of ${quote(key)}`);
+    values.delete(key);
+    values.set(key, text);
+  }
+  return [...values].map(([key, value]) => `${key}=${value}`);
+}
+
+function decode(value: Uint8Array, key: string): string {
+  try {
+    return utf8.decode(value);
+  } catch {
+    throw unsupported(
+      "config.envs",
+      `holds a value of ${quote(key)} that is not UTF-8, which Docker cannot take`,
+    );
+  }
+}

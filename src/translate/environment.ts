@@ -1,0 +1,127 @@
+import { ShimError } from "../base/index.js";
+import type { ShimConfig } from "../config/index.js";
+import type { DockerHostConfig, DockerInfo, DockerRuntime } from "../docker/index.js";
+import { quote } from "./checks.js";
+
+/** What the engine, its node and the shim's settings allow, as far as a create depends on it. */
+export interface EngineEnvironment {
+  readonly cgroupDriver: "cgroupfs" | "systemd";
+  readonly cgroupVersion: 1 | 2;
+  /** The API version in use, `[1, 41]`. */
+  readonly apiVersion: readonly [major: number, minor: number];
+  readonly runtimes: readonly DockerRuntime[];
+  readonly defaultRuntime?: string;
+  /** `uname -r` of the engine's node. */
+  readonly kernelRelease: string;
+  readonly swapLimitSupported: boolean;
+  /** The security modules that the engine uses. */
+  readonly security: { readonly seccomp: boolean; readonly apparmor: boolean; readonly selinux: boolean };
+  readonly cdiEnabled: boolean;
+  /** No container gets an oom_score_adj below it; absent: no such limit. */
+  readonly oomScoreAdjFloor?: number;
+  /** Docker's network for pods that are not on the node's: `none` where CNI makes it. */
+  readonly networkMode: "none" | "default";
+  /** Docker's log driver for every container; absent: the daemon's own. */
+  readonly logConfig?: NonNullable<DockerHostConfig["logConfig"]>;
+  /** What becomes of a mount whose host path is missing. */
+  readonly missingHostPath: "create" | "refuse";
+}
+
+/** Reads the environment out of what the engine said of itself and the shim's settings. */
+export function engineEnvironment(facts: {
+  readonly info: DockerInfo;
+  readonly apiVersion: readonly [major: number, minor: number];
+  /** `uname -r` here, for an engine that does not tell its own. */
+  readonly kernelRelease: string;
+  /** Of the shim's own process. */
+  readonly oomScoreAdj: number;
+  readonly config: Pick<ShimConfig, "network" | "logs" | "missingHostPath" | "restrictOomScoreAdj">;
+}): EngineEnvironment {
+  const { info, apiVersion, config } = facts;
+  const { dockerDriver, dockerMaxSizeBytes, dockerMaxFiles } = config.logs;
+  return {
+    cgroupDriver: info.cgroupDriver === "systemd" ? "systemd" : "cgroupfs",
+    cgroupVersion: info.cgroupVersion ?? 1,
+    apiVersion,
+    runtimes: info.runtimes,
+    ...(info.defaultRuntime === undefined ? {} : { defaultRuntime: info.defaultRuntime }),
+    kernelRelease: info.kernelVersion ?? facts.kernelRelease,
+    swapLimitSupported: info.swapLimitSupported ?? false,
+    security: {
+      seccomp: hasModule(info, "seccomp"),
+      apparmor: hasModule(info, "apparmor"),
+      selinux: hasModule(info, "selinux"),
+    },
+    cdiEnabled: (info.cdiSpecDirectories ?? []).length > 0,
+    ...(config.restrictOomScoreAdj ? { oomScoreAdjFloor: facts.oomScoreAdj } : {}),
+    networkMode: config.network.plugin === "cni" ? "none" : "default",
+    logConfig: {
+      driver: dockerDriver,
+      options: { "max-size": String(dockerMaxSizeBytes), "max-file": String(dockerMaxFiles) },
+    },
+    missingHostPath: config.missingHostPath,
+  };
+}
+
+function hasModule({ securityOptions }: DockerInfo, module: string): boolean {
+  return securityOptions.some((option) => option.split(",").includes(`name=${module}`) || option === module);
+}
+
+/** True when the API in use is at least `1.minor`. */
+export function speaksApi({ apiVersion: [major, own] }: EngineEnvironment, minor: number): boolean {
+  return major > 1 || (major === 1 && own >= minor);
+}
+
+/**
+ * The OCI runtime for a RuntimeClass handler; undefined for the engine's default. `docker` is the default
+ * too: clusters that came from the kubelet's built-in shim still say it.
+ * @throws ShimError "invalid-argument" naming the handlers that there are.
+ */
+export function resolveRuntime(handler: string, { runtimes }: EngineEnvironment): string | undefined {
+  if (handler === "") return undefined;
+  if (runtimes.some((runtime) => runtime.name === handler)) return handler;
+  if (handler === "docker") return undefined;
+  const known = runtimes.map((runtime) => runtime.name).join(", ") || "none";
+  throw new ShimError(
+    "invalid-argument",
+    `runtime_handler ${quote(handler)} is not among the runtimes that Docker knows (${known}): ` +
+      `add it to "runtimes" in daemon.json and reload Docker, or use another RuntimeClass`,
+  );
+}
+
+/**
+ * Whether pods of a handler may ask for recursive read-only mounts: Docker 25, Linux 5.12, and a runtime
+ * that says it can.
+ * @param handler Empty for the default one.
+ */
+export function recursiveReadOnlySupported(env: EngineEnvironment, handler: string): boolean {
+  const name = handler === "" || handler === "docker" ? env.defaultRuntime : handler;
+  const runtime = env.runtimes.find((each) => each.name === name);
+  const [major = 0, minor = 0] = env.kernelRelease.split(".").map((part) => Number.parseInt(part, 10));
+  return (
+    speaksApi(env, 44) &&
+    (major > 5 || (major === 5 && minor >= 12)) &&
+    (runtime?.mountOptions ?? []).includes("rro")
+  );
+}
+
+/** `score`, raised to the lowest that may be set here. */
+export function clampOomScoreAdj(score: number, { oomScoreAdjFloor }: EngineEnvironment): number {
+  return oomScoreAdjFloor === undefined ? score : Math.max(score, oomScoreAdjFloor);
+}
+
+/**
+ * Docker's form of CRI's cgroup parent, a path: under systemd it is the last element, a slice.
+ * @throws ShimError "invalid-argument" when it is not one, which is how two cgroup drivers show.
+ */
+export function cgroupParent(path: string, { cgroupDriver }: EngineEnvironment): string | undefined {
+  if (path === "") return undefined;
+  if (cgroupDriver === "cgroupfs") return path;
+  const slice = path.split("/").findLast((part) => part !== "") ?? "";
+  if (slice.endsWith(".slice")) return slice;
+  throw new ShimError(
+    "invalid-argument",
+    `linux.cgroup_parent ${quote(path)} does not end with a slice, but Docker's cgroup driver is systemd: ` +
+      `set the kubelet's cgroupDriver to systemd, or Docker's native.cgroupdriver to cgroupfs`,
+  );
+}

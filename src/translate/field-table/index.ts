@@ -1,0 +1,3 @@
+export { refuseUnsupported } from "./refuse-unsupported.js";
+export { fieldTable } from "./table.js";
+export type { FieldTable, Treatment } from "./treatment.js";

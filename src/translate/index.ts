@@ -1,0 +1,25 @@
+export { containerSpec, type ContainerSpecRequest } from "./container-spec.js";
+export {
+  containerInfo,
+  containerState,
+  toContainer,
+  toContainerStatus,
+  type ImageNames,
+} from "./container-status.js";
+export {
+  engineEnvironment,
+  recursiveReadOnlySupported,
+  resolveRuntime,
+  type EngineEnvironment,
+} from "./environment.js";
+export { fieldTable, refuseUnsupported, type FieldTable, type Treatment } from "./field-table/index.js";
+export { checkImageHandler } from "./image-spec.js";
+export { imageInfo, toImage, type ImageFacts } from "./images.js";
+export * from "./labels.js";
+export * from "./names.js";
+export { portBindings } from "./ports.js";
+export { resolvConf } from "./resolv-conf.js";
+export { resourcesUpdate } from "./resources.js";
+export { sandboxSpec } from "./sandbox-spec.js";
+export { sandboxInfo, toPodSandbox, toPodSandboxStatus, type SandboxContext } from "./sandbox-status.js";
+export { seccompFile } from "./seccomp.js";

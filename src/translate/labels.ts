@@ -1,0 +1,130 @@
+import { posix } from "node:path";
+import { NamespaceMode, type ContainerConfig, type PodSandboxConfig } from "../gen/runtime/v1/api_pb.js";
+import { absolutePath, invalid, quote, withoutNul } from "./checks.js";
+
+/** `podsandbox` or `container`: what tells our containers from everybody else's. */
+export const typeLabel = "io.kubernetes.docker.type";
+/** On containers: the id of their sandbox, as the request gave it. */
+export const sandboxIdLabel = "io.kubernetes.sandbox.id";
+/** On containers: the absolute path of the log, or empty. */
+export const logPathLabel = "io.kubernetes.container.logpath";
+/** On sandboxes: always `POD`. */
+export const containerNameLabel = "io.kubernetes.container.name";
+/** On sandboxes whose containers share one PID namespace: `pod`. Docker's own answer does not tell. */
+export const pidNamespaceLabel = "io.kubernetes.docker.pid-namespace";
+/** Before the key of an annotation: Docker has labels only. */
+export const annotationPrefix = "annotation.";
+/** Before the key of a caller's label that would be read back as something else. */
+export const callerLabelPrefix = "io.kubernetes.docker.label.";
+
+const sandboxContainerName = "POD";
+const types = { sandbox: "podsandbox", container: "container" } as const;
+
+type Labels = Readonly<Record<string, string>>;
+
+/** What a container's Docker labels say. */
+export interface ReadLabels {
+  /** Undefined: no CRI shim made it. */
+  readonly kind: "sandbox" | "container" | undefined;
+  /** CRI's labels, without the shim's own. */
+  readonly labels: Labels;
+  readonly annotations: Labels;
+  /** Of containers. */
+  readonly sandboxId?: string;
+  /** Of containers: where the log goes; empty when none was asked for. */
+  readonly logPath?: string;
+  /** Of sandboxes: the containers share one PID namespace. */
+  readonly sharedPidNamespace: boolean;
+}
+
+/** The Docker labels of a sandbox: the caller's labels and annotations, and the shim's own. */
+export function sandboxLabels(config: PodSandboxConfig): Record<string, string> {
+  const pid = config.linux?.securityContext?.namespaceOptions?.pid ?? NamespaceMode.POD;
+  return merge(config, {
+    [typeLabel]: types.sandbox,
+    [containerNameLabel]: sandboxContainerName,
+    ...(pid === NamespaceMode.POD ? { [pidNamespaceLabel]: "pod" } : {}),
+  });
+}
+
+/**
+ * The Docker labels of a container.
+ * @throws ShimError "invalid-argument" when the log path leads out of the pod's log folder.
+ */
+export function containerLabels(
+  config: ContainerConfig,
+  sandboxConfig: PodSandboxConfig,
+  sandboxId: string,
+): Record<string, string> {
+  return merge(config, {
+    [typeLabel]: types.container,
+    [logPathLabel]: logPath(sandboxConfig.logDirectory, config.logPath),
+    [sandboxIdLabel]: sandboxId,
+  });
+}
+
+/** Takes Docker's labels apart again; labels that the image brought count as the caller's. */
+export function readLabels(dockerLabels: Labels): ReadLabels {
+  const type = dockerLabels[typeLabel];
+  const kind = type === types.sandbox ? "sandbox" : type === types.container ? "container" : undefined;
+  const labels: [string, string][] = [];
+  const annotations: [string, string][] = [];
+  for (const [key, value] of Object.entries(dockerLabels)) {
+    if (key.startsWith(annotationPrefix)) annotations.push([key.slice(annotationPrefix.length), value]);
+    else if (key.startsWith(callerLabelPrefix)) labels.push([key.slice(callerLabelPrefix.length), value]);
+    else if (!isOwn(key, kind)) labels.push([key, value]);
+  }
+  const ofContainer = kind === "container";
+  const sandboxId = dockerLabels[sandboxIdLabel];
+  const path = dockerLabels[logPathLabel];
+  return {
+    kind,
+    labels: Object.fromEntries(labels),
+    annotations: Object.fromEntries(annotations),
+    ...(ofContainer && sandboxId !== undefined ? { sandboxId } : {}),
+    ...(ofContainer && path !== undefined ? { logPath: path } : {}),
+    sharedPidNamespace: kind === "sandbox" && dockerLabels[pidNamespaceLabel] === "pod",
+  };
+}
+
+function isOwn(key: string, kind: ReadLabels["kind"]): boolean {
+  switch (key) {
+    case typeLabel:
+    case sandboxIdLabel:
+    case logPathLabel:
+    case pidNamespaceLabel:
+      return true;
+    case containerNameLabel:
+      return kind === "sandbox";
+    default:
+      return false;
+  }
+}
+
+function merge(config: { labels: Labels; annotations: Labels }, own: Labels): Record<string, string> {
+  return Object.fromEntries([
+    ...Object.entries(config.labels).map(([key, value]) => [dockerKey(key, own), value] as const),
+    ...Object.entries(config.annotations).map(([key, value]) => [annotationPrefix + key, value] as const),
+    ...Object.entries(own),
+  ]);
+}
+
+/** A label that would come back as an annotation, or not at all, stands under a key of its own. */
+function dockerKey(key: string, own: Labels): string {
+  const misread =
+    key.startsWith(annotationPrefix) ||
+    key.startsWith(callerLabelPrefix) ||
+    Object.hasOwn(own, key) ||
+    isOwn(key, undefined);
+  return misread ? callerLabelPrefix + key : key;
+}
+
+function logPath(directory: string, path: string): string {
+  if (directory === "" || path === "") return "";
+  absolutePath(directory, "sandbox_config.log_directory");
+  withoutNul(path, "config.log_path");
+  if (path.split("/").includes("..")) {
+    throw invalid("config.log_path", `must stay inside the pod's log folder, but is ${quote(path)}`);
+  }
+  return posix.join(directory, path);
+}

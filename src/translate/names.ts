@@ -1,0 +1,107 @@
+import { randomBytes } from "node:crypto";
+import { create } from "@bufbuild/protobuf";
+import {
+  ContainerMetadataSchema,
+  PodSandboxMetadataSchema,
+  type ContainerMetadata,
+  type PodSandboxMetadata,
+} from "../gen/runtime/v1/api_pb.js";
+import { invalid, quote } from "./checks.js";
+
+const prefix = "k8s";
+const sandboxPart = "POD";
+const separator = "_";
+const largestAttempt = 0xffff_ffff;
+
+/**
+ * The Docker name of a sandbox: `k8s_POD_<name>_<namespace>_<uid>_<attempt>`. It is the same for the same
+ * pod, so Docker itself refuses a second one.
+ * @throws ShimError "invalid-argument" when a part is missing or does not fit into a Docker name.
+ */
+export function sandboxName(metadata: PodSandboxMetadata): string {
+  return join([sandboxPart, ...podParts(metadata), String(metadata.attempt)]);
+}
+
+/**
+ * The Docker name of a container: `k8s_<container>_<pod>_<namespace>_<uid>_<attempt>`.
+ * @throws ShimError "invalid-argument" when a part is missing or does not fit into a Docker name.
+ */
+export function containerName(pod: PodSandboxMetadata, container: ContainerMetadata): string {
+  const name = part(container.name, "config.metadata.name");
+  if (name === sandboxPart) {
+    throw invalid("config.metadata.name", `must not be "${sandboxPart}", the sandbox's own name`);
+  }
+  return join([name, ...podParts(pod), String(container.attempt)]);
+}
+
+/** The name with one more part of eight random hex digits, for when Docker's name table holds a ghost. */
+export function withRandomSuffix(name: string): string {
+  return `${name}${separator}${randomBytes(4).toString("hex")}`;
+}
+
+/** Reads the pod out of a sandbox's name; undefined for a name of another form. */
+export function parseSandboxName(name: string): PodSandboxMetadata | undefined {
+  const parts = parse(name);
+  return parts && create(PodSandboxMetadataSchema, { ...parts.pod, attempt: parts.attempt });
+}
+
+/**
+ * Reads container and pod out of a container's name; undefined for a name of another form. The attempt in
+ * it is the container's: the pod's stays 0.
+ */
+export function parseContainerName(
+  name: string,
+): { container: ContainerMetadata; pod: PodSandboxMetadata } | undefined {
+  const parts = parse(name);
+  return (
+    parts && {
+      container: create(ContainerMetadataSchema, { name: parts.container, attempt: parts.attempt }),
+      pod: create(PodSandboxMetadataSchema, parts.pod),
+    }
+  );
+}
+
+function podParts(pod: PodSandboxMetadata): string[] {
+  return [
+    part(pod.name, "metadata.name of the pod"),
+    part(pod.namespace, "metadata.namespace of the pod"),
+    part(pod.uid, "metadata.uid of the pod"),
+  ];
+}
+
+function part(text: string, field: string): string {
+  if (text === "") throw invalid(field, "is missing");
+  if (!/^[a-zA-Z0-9.-]+$/.test(text)) {
+    throw invalid(
+      field,
+      `is ${quote(text)}: Docker's container name is built from it, so it may hold only letters, digits, "." and "-"`,
+    );
+  }
+  return text;
+}
+
+function join(parts: readonly string[]): string {
+  return [prefix, ...parts].join(separator);
+}
+
+interface NameParts {
+  readonly container: string;
+  readonly pod: { readonly name: string; readonly namespace: string; readonly uid: string };
+  readonly attempt: number;
+}
+
+function parse(name: string): NameParts | undefined {
+  const [first, container, pod, namespace, uid, attemptText, ...rest] = name.split(separator);
+  if (first !== prefix || rest.length > 1) return undefined;
+  if (container === undefined || pod === undefined || namespace === undefined || uid === undefined) {
+    return undefined;
+  }
+  const attempt = parseAttempt(attemptText);
+  return attempt === undefined ? undefined : { container, pod: { name: pod, namespace, uid }, attempt };
+}
+
+function parseAttempt(text: string | undefined): number | undefined {
+  if (text === undefined || !/^\d{1,10}$/.test(text)) return undefined;
+  const attempt = Number(text);
+  return attempt <= largestAttempt ? attempt : undefined;
+}

@@ -1,0 +1,120 @@
+import type { DockerContainerSpec, DockerHostConfig } from "../docker/index.js";
+import type { PodSandboxConfig } from "../gen/runtime/v1/api_pb.js";
+import { invalid, quote, required, withoutNul } from "./checks.js";
+import { cgroupParent, clampOomScoreAdj, resolveRuntime, type EngineEnvironment } from "./environment.js";
+import { refuseUnsupported } from "./field-table/index.js";
+import { sandboxLabels } from "./labels.js";
+import { sandboxName } from "./names.js";
+import { sandboxNamespaces } from "./namespaces.js";
+import { portBindings } from "./ports.js";
+import { resolvConf } from "./resolv-conf.js";
+import { seccompOption } from "./seccomp.js";
+import { apparmorOption, groups, selinuxLabels, userAndGroup } from "./security.js";
+
+/** The kernel kills the sandbox last of all in a pod, for the others live in its namespaces. */
+const oomScoreAdj = -998;
+/** The least weight there is: the sandbox's process only waits. */
+const cpuShares = 2;
+const shmSizeBytes = 64 * 1024 * 1024;
+/** The kernel's limit of a host name. */
+const longestHostname = 64;
+
+/**
+ * All that Docker needs to make a pod's sandbox.
+ *
+ * `linux.resources` and `linux.overhead` are the pod's sums: the kubelet writes them into the pod's cgroup,
+ * which `cgroup_parent` names and the sandbox goes under. They are not the sandbox container's own, which
+ * waits and needs nothing, and a limit on it would limit only that. Nor does a sandbox become privileged
+ * because its containers may: it only says that they may.
+ * @param runtimeHandler Empty for the engine's default runtime.
+ * @param sandboxImage The image that waits.
+ * @param files.seccompProfile The content of the file that `seccompFile` names for the pod's security context.
+ * @throws ShimError "invalid-argument" or "unsupported", naming the field.
+ * @see CRI v1 RuntimeService.RunPodSandbox; Docker API POST /containers/create
+ */
+export function sandboxSpec(
+  config: PodSandboxConfig,
+  runtimeHandler: string,
+  sandboxImage: string,
+  env: EngineEnvironment,
+  files: { readonly seccompProfile?: string | undefined } = {},
+): DockerContainerSpec {
+  refuseUnsupported(config, "config");
+  if (config.dnsConfig) resolvConf(config.dnsConfig);
+  const context = config.linux?.securityContext;
+  const user = context && userAndGroup(context, "config.linux.security_context");
+  const namespaces = sandboxNamespaces(context?.namespaceOptions, env.networkMode);
+  const ports = portBindings(config.portMappings);
+  // On any other network Docker opens no ports: CNI does it, or the pod uses the node's own.
+  const published = namespaces.networkMode === "default" ? ports : [];
+  return {
+    name: sandboxName(required(config.metadata, "config.metadata")),
+    config: {
+      image: sandboxImage,
+      ...(config.hostname === "" ? {} : { hostname: hostname(config.hostname) }),
+      ...(user === undefined ? {} : { user }),
+      labels: sandboxLabels(config),
+      healthcheckDisabled: true,
+      ...(published.length > 0
+        ? { exposedPorts: published.map((port) => `${port.containerPort}/${port.protocol}`) }
+        : {}),
+    },
+    host: {
+      ...hostConfig(config, runtimeHandler, env, files.seccompProfile),
+      ...namespaces,
+      ...(published.length > 0 ? { portBindings: published } : {}),
+    },
+  };
+}
+
+function hostConfig(
+  config: PodSandboxConfig,
+  runtimeHandler: string,
+  env: EngineEnvironment,
+  seccompProfile: string | undefined,
+): DockerHostConfig {
+  const context = config.linux?.securityContext;
+  const field = "config.linux.security_context";
+  const parent = cgroupParent(config.linux?.cgroupParent ?? "", env);
+  const runtime = resolveRuntime(runtimeHandler, env);
+  const groupAdd = groups(context?.supplementalGroups ?? [], field);
+  const sysctls = sysctlsOf(config);
+  return {
+    ...(context?.readonlyRootfs ? { readonlyRootfs: true } : {}),
+    ...(groupAdd.length > 0 ? { groupAdd } : {}),
+    securityOpt: [
+      ...selinuxLabels(context?.selinuxOptions, field),
+      ...apparmorOption(context?.apparmor, "", env, field),
+      "no-new-privileges",
+      ...seccompOption(context, seccompProfile, env),
+    ],
+    ...(Object.keys(sysctls).length > 0 ? { sysctls } : {}),
+    ...(parent === undefined ? {} : { cgroupParent: parent }),
+    resources: { cpuShares, oomScoreAdj: clampOomScoreAdj(oomScoreAdj, env) },
+    shmSizeBytes,
+    ...(runtime === undefined ? {} : { runtime }),
+    ...(env.logConfig ? { logConfig: env.logConfig } : {}),
+    restartPolicy: "no",
+  };
+}
+
+function hostname(name: string): string {
+  if (Buffer.byteLength(name) > longestHostname) {
+    throw invalid("config.hostname", `is longer than ${longestHostname} bytes: ${quote(name)}`);
+  }
+  return withoutNul(name, "config.hostname");
+}
+
+function sysctlsOf(config: PodSandboxConfig): Record<string, string> {
+  const sysctls = config.linux?.sysctls ?? {};
+  for (const [name, value] of Object.entries(sysctls)) {
+    if (!/^[a-zA-Z0-9][\w./:-]*$/.test(name)) {
+      throw invalid(
+        "config.linux.sysctls",
+        `holds ${quote(name)}, which is not the name of a kernel parameter`,
+      );
+    }
+    withoutNul(value, `config.linux.sysctls[${quote(name)}]`);
+  }
+  return { ...sysctls };
+}
