@@ -1,0 +1,52 @@
+/** A version of Docker's API, such as `[1, 41]`. */
+export type ApiVersion = readonly [major: number, minor: number];
+
+/** The oldest API that has what the shim needs: Docker 20.10's. */
+export const oldestSupported: ApiVersion = [1, 41];
+
+/** The newest API that the shim was written against: Docker 28's. */
+export const newestSupported: ApiVersion = [1, 48];
+
+/** No version that both sides speak. The message gives both ranges. */
+export class NoCommonVersion extends Error {
+  override readonly name = "NoCommonVersion";
+}
+
+/** Reads `1.41`; undefined for a text of another form. */
+export function parseApiVersion(text: string | undefined): ApiVersion | undefined {
+  const [, major, minor] = /^(\d{1,4})\.(\d{1,4})$/.exec(text ?? "") ?? [];
+  return major === undefined || minor === undefined ? undefined : [Number(major), Number(minor)];
+}
+
+export function formatApiVersion([major, minor]: ApiVersion): string {
+  return `${major}.${minor}`;
+}
+
+/** True when `a` is older than `b`. */
+export function isOlder(a: ApiVersion, b: ApiVersion): boolean {
+  return a[0] < b[0] || (a[0] === b[0] && a[1] < b[1]);
+}
+
+/**
+ * The newest version that both sides speak.
+ * @param newest The newest that the engine speaks.
+ * @param askOldest Asks for the oldest that the engine speaks; only done where it could matter.
+ * @throws NoCommonVersion.
+ */
+export async function agree(
+  newest: ApiVersion,
+  askOldest: () => Promise<ApiVersion | undefined>,
+): Promise<ApiVersion> {
+  if (isOlder(newest, oldestSupported)) throw new NoCommonVersion(ranges(undefined, newest));
+  if (!isOlder(newestSupported, newest)) return newest;
+  const oldest = await askOldest();
+  if (oldest !== undefined && isOlder(newestSupported, oldest))
+    throw new NoCommonVersion(ranges(oldest, newest));
+  return newestSupported;
+}
+
+function ranges(oldest: ApiVersion | undefined, newest: ApiVersion): string {
+  const theirs = oldest === undefined ? "up to" : `${formatApiVersion(oldest)} to`;
+  const ours = `${formatApiVersion(oldestSupported)} to ${formatApiVersion(newestSupported)}`;
+  return `it speaks API ${theirs} ${formatApiVersion(newest)}, the shim ${ours}`;
+}

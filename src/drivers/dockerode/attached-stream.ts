@@ -1,0 +1,90 @@
+import { ShimError } from "../../base/index.js";
+import type { AttachedStream, OutputFrame } from "../../docker/index.js";
+import { outputFrames, terminalFrames } from "./demux.js";
+import type { Hijacked } from "./hijack.js";
+
+/** A hijacked connection as the port promises it. */
+export class HijackedStream implements AttachedStream {
+  readonly output: AsyncIterable<OutputFrame>;
+  #iterated = false;
+  /** Why the holder closed it: an error, or nothing. */
+  #closed: { readonly error: Error | undefined } | undefined;
+
+  /**
+   * @param tty One raw stream in place of frames.
+   * @param toShimError Gives what the connection threw its place among the errors.
+   */
+  constructor(
+    private readonly operation: string,
+    private readonly connection: Hijacked,
+    private readonly tty: boolean,
+    private readonly toShimError: (thrown: unknown) => ShimError,
+  ) {
+    this.output = { [Symbol.asyncIterator]: () => this.#once() };
+  }
+
+  async write(data: Uint8Array): Promise<void> {
+    const { socket } = this.connection;
+    if (socket.destroyed) throw this.#gone();
+    if (socket.writableEnded)
+      throw new ShimError("failed-precondition", `${this.operation}: stdin is closed already`, {
+        operation: this.operation,
+      });
+    if (socket.write(data)) return;
+    await new Promise<void>((resolve, reject) => {
+      const drained = () => {
+        socket.off("close", closed);
+        resolve();
+      };
+      const closed = () => {
+        socket.off("drain", drained);
+        reject(this.#gone());
+      };
+      socket.once("drain", drained).once("close", closed);
+    });
+  }
+
+  endInput(): void {
+    const { socket } = this.connection;
+    if (!socket.destroyed && !socket.writableEnded) socket.end();
+  }
+
+  destroy(error?: Error): void {
+    const { socket, readable } = this.connection;
+    if (socket.destroyed) return;
+    this.#closed ??= { error };
+    readable.destroy();
+    socket.destroy();
+  }
+
+  #once(): AsyncGenerator<OutputFrame> {
+    if (this.#iterated) throw new ShimError("internal", `${this.operation}: the output was read already`);
+    this.#iterated = true;
+    return this.#frames();
+  }
+
+  async *#frames(): AsyncGenerator<OutputFrame> {
+    const { readable } = this.connection;
+    try {
+      const chunks = readable as AsyncIterable<Buffer>;
+      for await (const frame of this.tty ? terminalFrames(chunks) : outputFrames(chunks)) {
+        if (this.#closed !== undefined) break;
+        yield frame;
+      }
+    } catch (error) {
+      this.#closed ??= { error: this.toShimError(error) };
+    } finally {
+      this.destroy();
+    }
+    if (this.#closed?.error !== undefined) throw this.#closed.error;
+  }
+
+  #gone(): Error {
+    return (
+      this.#closed?.error ??
+      new ShimError("unavailable", `${this.operation}: the connection to the process has gone`, {
+        operation: this.operation,
+      })
+    );
+  }
+}

@@ -1,0 +1,180 @@
+import { ShimError, type CallOptions } from "../../base/index.js";
+import type {
+  AttachedStream,
+  AttachOptions,
+  DockerContainer,
+  DockerContainers,
+  DockerContainerSpec,
+  DockerContainerSummary,
+  DockerResources,
+  LogFrame,
+  LogOptions,
+  TerminalSize,
+} from "../../docker/index.js";
+import { HijackedStream } from "./attached-stream.js";
+import type { Call } from "./call.js";
+import { decodeContainer, decodeContainerList, decodeCreated } from "./decode/container.js";
+import { encodeContainer } from "./encode/container.js";
+import { encodeFilters, pathOf } from "./encode/request.js";
+import { encodeResources } from "./encode/resources.js";
+import type { Engine } from "./engine.js";
+import { readLogBatches } from "./log-batches.js";
+import { readLogs } from "./logs.js";
+
+/** What stop may take beyond the grace period. */
+const stopMarginMs = 30_000;
+/** Docker counts a grace period in nanoseconds of 63 bits. */
+const longestGraceSeconds = 2 ** 31 - 1;
+
+/** Containers, over Docker's API. */
+export class DockerodeContainers implements DockerContainers {
+  constructor(private readonly engine: Engine) {}
+
+  async list(
+    filter: { readonly labels?: Readonly<Record<string, string | undefined>> } = {},
+    options?: CallOptions,
+  ): Promise<DockerContainerSummary[]> {
+    const label = Object.entries(filter.labels ?? {}).map(([key, value]) =>
+      value === undefined ? key : `${key}=${value}`,
+    );
+    const filters = label.length === 0 ? undefined : encodeFilters({ label });
+    const request = { method: "GET", path: "/containers/json", query: { all: "1", filters } } as const;
+    return await this.engine.call("containers.list", options, async (call) =>
+      this.engine.json(call, request, decodeContainerList),
+    );
+  }
+
+  async inspect(id: string, options?: CallOptions): Promise<DockerContainer> {
+    return await this.engine.call("containers.inspect", options, async (call) => this.#inspect(call, id));
+  }
+
+  async create(
+    spec: DockerContainerSpec,
+    options?: CallOptions,
+  ): Promise<{ id: string; warnings: string[] }> {
+    return await this.engine.call("containers.create", options, async (call) => {
+      const body = encodeContainer(spec, await this.engine.version(call));
+      call.commit();
+      const query = { name: spec.name };
+      return await this.engine.json(
+        call,
+        { method: "POST", path: "/containers/create", query, body },
+        decodeCreated,
+      );
+    });
+  }
+
+  async start(id: string, options?: CallOptions): Promise<void> {
+    await this.#post("containers.start", id, "start", {}, options);
+  }
+
+  async stop(id: string, options: CallOptions & { readonly graceSeconds: number }): Promise<void> {
+    const grace = Math.min(Math.max(Math.ceil(options.graceSeconds), 0), longestGraceSeconds);
+    const more = { accept: [304], defaultMs: grace * 1000 + stopMarginMs };
+    await this.#post("containers.stop", id, "stop", { query: { t: String(grace) }, ...more }, options);
+  }
+
+  async kill(id: string, options: CallOptions & { readonly killSignal?: string } = {}): Promise<void> {
+    await this.#post("containers.kill", id, "kill", { query: { signal: options.killSignal } }, options);
+  }
+
+  async remove(id: string, options: CallOptions & { readonly force?: boolean } = {}): Promise<void> {
+    const query = { v: "1", force: options.force === true ? "1" : undefined };
+    const operation = "containers.remove";
+    await this.engine.call(operation, options, async (call) =>
+      this.engine.done(call, { method: "DELETE", path: `/containers${pathOf(operation, id)}`, query }),
+    );
+  }
+
+  async update(id: string, resources: DockerResources, options?: CallOptions): Promise<void> {
+    const operation = "containers.update";
+    // Docker takes it without a word and leaves it as it is.
+    if (resources.oomScoreAdj !== undefined)
+      throw new ShimError("unsupported", `${operation}: Docker cannot change a container's oom_score_adj`, {
+        operation,
+      });
+    await this.#post(operation, id, "update", { body: encodeResources(resources) }, options);
+  }
+
+  logBatches(id: string, options: LogOptions = {}): AsyncGenerator<readonly LogFrame[]> {
+    return readLogBatches(this.engine, id, options);
+  }
+
+  logs(id: string, options: LogOptions = {}): AsyncGenerator<LogFrame> {
+    return readLogs(this.engine, id, options);
+  }
+
+  async attach(id: string, options: CallOptions & AttachOptions): Promise<AttachedStream> {
+    const operation = "containers.attach";
+    const { stdin, stdout, stderr, tty } = options;
+    const query = { stream: "1", ...chosen({ stdin, stdout, stderr }) };
+    const request = { method: "POST", path: `/containers${pathOf(operation, id)}/attach`, query } as const;
+    return await this.engine.call(operation, options, async (call) => {
+      const { state } = await this.#inspect(call, id);
+      // Docker would wait for a container that is yet to be started.
+      if (!state.running)
+        throw new ShimError("conflict", `${operation}: container ${id} is ${state.status ?? "not running"}`, {
+          operation,
+        });
+      const connection = await this.engine.hijack(call, request);
+      return new HijackedStream(operation, connection, tty, (error) =>
+        this.engine.failure(call, request, error),
+      );
+    });
+  }
+
+  async resize(id: string, { width, height }: TerminalSize, options?: CallOptions): Promise<void> {
+    const query = { w: String(width), h: String(height) };
+    await this.#post("containers.resize", id, "resize", { query }, options);
+  }
+
+  async *export(id: string, options?: CallOptions): AsyncGenerator<Uint8Array> {
+    const operation = "containers.export";
+    const call = this.engine.open(operation, options);
+    try {
+      const request = { method: "GET", path: `/containers${pathOf(operation, id)}/export` } as const;
+      yield* this.engine.stream(call, request, (chunks) => chunks, this.engine.requestTimeoutMs);
+    } finally {
+      call.end();
+    }
+  }
+
+  async checkpoint(
+    id: string,
+    options: CallOptions & { readonly name: string; readonly directory: string; readonly exit: boolean },
+  ): Promise<void> {
+    const { name, directory, exit } = options;
+    const body = { CheckpointID: name, CheckpointDir: directory, Exit: exit };
+    await this.#post("containers.checkpoint", id, "checkpoints", { body }, options);
+  }
+
+  async #inspect(call: Call, id: string): Promise<DockerContainer> {
+    const path = `/containers${pathOf(call.operation, id)}/json`;
+    return await this.engine.json(call, { method: "GET", path }, decodeContainer);
+  }
+
+  async #post(
+    operation: string,
+    id: string,
+    action: string,
+    more: {
+      readonly query?: Readonly<Record<string, string | undefined>>;
+      readonly body?: object;
+      readonly accept?: readonly number[];
+      readonly defaultMs?: number;
+    },
+    options: CallOptions | undefined,
+  ): Promise<void> {
+    const { defaultMs, ...rest } = more;
+    const request = {
+      method: "POST",
+      path: `/containers${pathOf(operation, id)}/${action}`,
+      ...rest,
+    } as const;
+    await this.engine.call(operation, options, async (call) => this.engine.done(call, request), defaultMs);
+  }
+}
+
+function chosen(flags: Readonly<Record<string, boolean>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(flags).map(([name, on]) => [name, on ? "1" : "0"]));
+}

@@ -1,0 +1,121 @@
+import type {
+  DockerImage,
+  DockerImageConfig,
+  DockerImageHistory,
+  DockerImageSummary,
+  PullProgress,
+} from "../../../docker/index.js";
+import { DaemonError, Malformed } from "../failures.js";
+import {
+  fields,
+  mustBeList,
+  mustBeObject,
+  number,
+  object,
+  positive,
+  present,
+  text,
+  textMap,
+  texts,
+  type Json,
+} from "./json.js";
+
+/** @see Docker API GET /images/json */
+export function decodeImageList(json: unknown): DockerImageSummary[] {
+  return mustBeList(json, "the image list").map((each) => {
+    const image = mustBeObject(each, "an image of the list");
+    return present({
+      id: imageId(image, "an image of the list"),
+      repoTags: named(image["RepoTags"]),
+      repoDigests: named(image["RepoDigests"]),
+      sizeBytes: counted(image["Size"]),
+      sharedSizeBytes: counted(image["SharedSize"]),
+      createdAtSeconds: positive(image["Created"]),
+      labels: textMap(image["Labels"]) ?? {},
+    });
+  });
+}
+
+/** @see Docker API GET /images/{name}/json */
+export function decodeImage(json: unknown): DockerImage {
+  const image = mustBeObject(json, "the image");
+  return present({
+    id: imageId(image, "the image"),
+    repoTags: named(image["RepoTags"]),
+    repoDigests: named(image["RepoDigests"]),
+    sizeBytes: counted(image["Size"]),
+    createdAt: text(image["Created"]),
+    author: text(image["Author"]),
+    architecture: text(image["Architecture"]),
+    os: text(image["Os"]),
+    config: decodeImageConfig(fields(image["Config"])),
+    layers: texts(fields(image["RootFS"])["Layers"]) ?? [],
+  });
+}
+
+/** @see Docker API GET /images/{name}/history */
+export function decodeHistory(json: unknown): DockerImageHistory[] {
+  return mustBeList(json, "the history").map((each) => {
+    const step = mustBeObject(each, "a step of the history");
+    return present({
+      createdAtSeconds: positive(step["Created"]),
+      createdBy: text(step["CreatedBy"]),
+      comment: text(step["Comment"]),
+      sizeBytes: counted(step["Size"]),
+    });
+  });
+}
+
+/**
+ * One message of a pull; undefined for those that say nothing of its progress.
+ * @throws DaemonError for the message that ends a pull which failed.
+ * @see Docker API POST /images/create
+ */
+export function decodeProgress(json: unknown): PullProgress | undefined {
+  const message = mustBeObject(json, "a message of the pull");
+  const error = text(fields(message["errorDetail"])["message"]) ?? text(message["error"]);
+  if (error !== undefined) throw new DaemonError(error);
+  if (object(message["errorDetail"]) !== undefined) throw new DaemonError("(Docker gave no reason)");
+  const status = text(message["status"]);
+  if (status === undefined) return undefined;
+  const detail = fields(message["progressDetail"]);
+  return present({
+    status,
+    layer: text(message["id"]),
+    currentBytes: number(detail["current"]),
+    totalBytes: positive(detail["total"]),
+  });
+}
+
+function decodeImageConfig(config: Json): DockerImageConfig {
+  const ports = object(config["ExposedPorts"]);
+  const volumes = object(config["Volumes"]);
+  return present({
+    user: text(config["User"]),
+    entrypoint: texts(config["Entrypoint"]),
+    command: texts(config["Cmd"]),
+    env: texts(config["Env"]),
+    workingDir: text(config["WorkingDir"]),
+    labels: textMap(config["Labels"]),
+    exposedPorts: ports === undefined ? undefined : Object.keys(ports),
+    volumes: volumes === undefined ? undefined : Object.keys(volumes),
+    stopSignal: text(config["StopSignal"]),
+  });
+}
+
+function imageId(image: Json, what: string): string {
+  const id = text(image["Id"]);
+  if (id === undefined) throw new Malformed(`${what} has no id`);
+  return id;
+}
+
+/** `<none>` is how Docker writes that there is no name. */
+function named(value: unknown): string[] {
+  return (texts(value) ?? []).filter((name) => name !== "" && !name.includes("<none>"));
+}
+
+/** -1 is how Docker writes that it did not count. */
+function counted(value: unknown): number | undefined {
+  const known = number(value);
+  return known !== undefined && known >= 0 ? known : undefined;
+}

@@ -1,0 +1,45 @@
+import { ShimError } from "../../../base/index.js";
+import type { RegistryAuth } from "../../../docker/index.js";
+import { present } from "../decode/json.js";
+
+/**
+ * The parameters of a pull. A name without a tag gets `latest`: Docker would pull every tag there is.
+ * @throws ShimError "invalid-argument" for what is no name.
+ * @see Docker API POST /images/create
+ */
+export function encodePull(reference: string): { fromImage: string; tag: string } {
+  const operation = "images.pull";
+  if (reference === "")
+    throw new ShimError("invalid-argument", `${operation}: the image's name is empty`, { operation });
+  if (/^(?:sha256:)?[0-9a-f]{64}$/.test(reference))
+    throw new ShimError(
+      "invalid-argument",
+      `${operation}: ${reference} is an image's id; ids cannot be pulled, only names`,
+      { operation },
+    );
+  const [name, digest] = splitOnce(reference, reference.indexOf("@"));
+  const colon = name.lastIndexOf(":");
+  const [repository, tag] = splitOnce(name, colon > name.lastIndexOf("/") ? colon : -1);
+  return { fromImage: repository, tag: digest ?? tag ?? "latest" };
+}
+
+/**
+ * The X-Registry-Auth header: JSON in base64url. Docker wants the padding, and wants the header itself even
+ * when there is nothing to say.
+ */
+export function encodeAuth(auth: RegistryAuth | undefined): string {
+  const json = JSON.stringify(
+    present({
+      username: auth?.username,
+      password: auth?.password,
+      serveraddress: auth?.serverAddress,
+      identitytoken: auth?.identityToken,
+      registrytoken: auth?.registryToken,
+    }),
+  );
+  return Buffer.from(json).toString("base64").replaceAll("+", "-").replaceAll("/", "_");
+}
+
+function splitOnce(text: string, at: number): [string, string?] {
+  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)];
+}

@@ -1,0 +1,248 @@
+import type { IncomingMessage } from "node:http";
+import { parseEndpoint, ShimError, type CallOptions, type Logger } from "../../base/index.js";
+import { EngineAgent } from "./agent.js";
+import { agree, formatApiVersion, parseApiVersion, type ApiVersion } from "./api-version.js";
+import { chunksOf, parseJson, readAll, readErrorText } from "./body.js";
+import { Calls, type Call } from "./call.js";
+import { decodeVersion } from "./decode/system.js";
+import { fromStatus, fromThrown, isBrokenConnection, isChangeOfEngine, type Asked } from "./errors.js";
+import { Malformed } from "./failures.js";
+import { Hijacker, type Hijacked } from "./hijack.js";
+import { openModem, type Dial } from "./modem.js";
+import { Negotiator } from "./negotiator.js";
+
+/** A dockerd that lives answers a ping at once. */
+const pingMs = 10_000;
+
+/** One request to the engine. */
+export interface EngineRequest {
+  readonly method: "GET" | "POST" | "DELETE";
+  /** Without the version; made by `pathOf` or `imagePath`. */
+  readonly path: string;
+  /** Undefined values are left out. */
+  readonly query?: Readonly<Record<string, string | undefined>>;
+  readonly body?: object;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Statuses beside 2xx that are a success. */
+  readonly accept?: readonly number[];
+}
+
+type Named = Pick<EngineRequest, "method" | "path">;
+
+/** What all calls to an engine have in common: connections, version, deadlines, errors, and an end. */
+export class Engine {
+  readonly #agent: EngineAgent;
+  readonly #dial: Dial;
+  readonly #hijacker: Hijacker;
+  readonly #calls = new Calls();
+  readonly #negotiator = new Negotiator(() => this.#negotiate());
+
+  constructor(
+    private readonly endpoint: string,
+    readonly requestTimeoutMs: number,
+    private readonly log: Logger,
+  ) {
+    const where = parseEndpoint(endpoint);
+    this.#agent = new EngineAgent(() => {
+      this.#negotiator.forget();
+    });
+    this.#dial = openModem(where, this.#agent);
+    this.#hijacker = new Hijacker(where);
+  }
+
+  /** Begins a call that its owner ends. @param defaultMs Its limit when the caller names none. */
+  open(operation: string, options?: CallOptions, defaultMs: number = this.requestTimeoutMs): Call {
+    return this.#calls.open(operation, options, defaultMs);
+  }
+
+  /** Runs `work` as one call. All that it awaits must end soon after the call's signal. */
+  async call<T>(
+    operation: string,
+    options: CallOptions | undefined,
+    work: (call: Call) => Promise<T>,
+    defaultMs?: number,
+  ): Promise<T> {
+    const call = this.open(operation, options, defaultMs);
+    try {
+      call.check();
+      return await work(call);
+    } finally {
+      call.end();
+    }
+  }
+
+  /** Asks, and decodes the JSON of the answer. @throws ShimError "internal" when it makes no sense. */
+  async json<T>(call: Call, request: EngineRequest, decode: (json: unknown) => T): Promise<T> {
+    return await this.#attempt(call, request, async () => {
+      const answer = await readAll(call, await this.#send(call, request));
+      return decode(parseJson(answer.toString("utf8")));
+    });
+  }
+
+  /** Asks, and throws the answer's body away. */
+  async done(call: Call, request: EngineRequest): Promise<void> {
+    await this.#attempt(call, request, async () => {
+      await readAll(call, await this.#send(call, request));
+    });
+  }
+
+  /** Asks, and resolves with the head of the answer; the call's default deadline ends with it. */
+  async head(call: Call, request: EngineRequest): Promise<IncomingMessage> {
+    return await this.#attempt(call, request, async () => {
+      call.asked();
+      const response = await this.#send(call, request);
+      call.answered();
+      return response;
+    });
+  }
+
+  /**
+   * Asks, and gives what `parse` makes of the answer as it comes. Leaving the loop closes the
+   * connection.
+   * @param idleMs As for `chunksOf`.
+   */
+  async *stream<T>(
+    call: Call,
+    request: EngineRequest,
+    parse: (chunks: AsyncIterable<Buffer>) => AsyncIterable<T>,
+    idleMs?: number,
+  ): AsyncGenerator<T> {
+    const response = await this.head(call, request);
+    try {
+      yield* parse(chunksOf(call, response, idleMs));
+    } catch (error) {
+      throw this.failure(call, request, error);
+    }
+  }
+
+  /** Takes a connection over after an upgrade request. The call ends the wait, not the connection. */
+  async hijack(
+    call: Call,
+    request: Named & { readonly query?: Readonly<Record<string, string>>; readonly body?: object },
+  ): Promise<Hijacked> {
+    return await this.#attempt(call, request, async () => {
+      const path = `/v${formatApiVersion(await this.version(call))}${request.path}`;
+      return await this.#hijacker.open(call, this.#asked(call, request), { ...request, path });
+    });
+  }
+
+  /** Resolves with the version that the engine names when it answers at all. */
+  async ping(call: Call): Promise<ApiVersion> {
+    const request = { method: "GET", path: "/_ping" } as const;
+    return await this.#attempt(call, request, async () => {
+      const response = await this.#exchange(call, request);
+      await readAll(call, response);
+      const header = response.headers["api-version"];
+      const version = parseApiVersion(typeof header === "string" ? header : undefined);
+      if (version === undefined) throw new Malformed("it names no API version");
+      return version;
+    });
+  }
+
+  /** The API version in use, agreed on when the connection is new. */
+  async version(call: Call): Promise<ApiVersion> {
+    try {
+      return await call.guard(this.#negotiator.version());
+    } catch (error) {
+      if (call.signal.aborted || !(error instanceof ShimError)) throw error;
+      // The ping's own deadline is not the caller's: to them, Docker is not there now.
+      const kind = error.kind === "deadline-exceeded" ? "unavailable" : error.kind;
+      const { operation } = call;
+      throw new ShimError(kind, `${operation}: ${error.message}`, { operation, cause: error });
+    }
+  }
+
+  /** Gives whatever was thrown on the way its place among the errors. */
+  failure(call: Call, request: Named, thrown: unknown): ShimError {
+    if (call.signal.aborted) return call.reason;
+    const error = fromThrown(this.#asked(call, request), thrown);
+    if (isChangeOfEngine(error)) this.#negotiator.forget();
+    return error;
+  }
+
+  close(): void {
+    this.#calls.close();
+    this.#hijacker.close();
+    this.#agent.destroy();
+  }
+
+  /**
+   * Asks in the agreed version. A connection that was kept from an earlier call may be dead by now, as after
+   * a restart of Docker: what only reads is then asked once more.
+   */
+  async #send(call: Call, request: EngineRequest): Promise<IncomingMessage> {
+    const kept = this.#agent.keepsConnections;
+    try {
+      return await this.#sendOnce(call, request);
+    } catch (error) {
+      if (!kept || request.method !== "GET" || call.signal.aborted || !isBrokenConnection(error)) throw error;
+      this.#negotiator.forget();
+      return await this.#sendOnce(call, request);
+    }
+  }
+
+  async #sendOnce(call: Call, request: EngineRequest): Promise<IncomingMessage> {
+    const path = `/v${formatApiVersion(await this.version(call))}${request.path}`;
+    return await this.#exchange(call, { ...request, path });
+  }
+
+  /** Resolves with the head of an answer that is a success. */
+  async #exchange(call: Call, request: EngineRequest): Promise<IncomingMessage> {
+    const { method, path, body, headers = {}, accept = [] } = request;
+    const query = Object.fromEntries(
+      Object.entries(request.query ?? {}).filter(
+        (entry): entry is [string, string] => entry[1] !== undefined,
+      ),
+    );
+    call.check();
+    const response = await call.guard(
+      this.#dial({ method, path, query, body, headers, signal: call.signal }),
+    );
+    closeOnAbort(response, call.signal);
+    const status = response.statusCode ?? 0;
+    if ((status >= 200 && status < 300) || accept.includes(status)) return response;
+    throw fromStatus(this.#asked(call, request), status, await readErrorText(call, response));
+  }
+
+  async #attempt<T>(call: Call, request: Named, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw this.failure(call, request, error);
+    }
+  }
+
+  async #negotiate(): Promise<ApiVersion> {
+    const limit = Math.min(pingMs, this.requestTimeoutMs);
+    return await this.call("system.apiVersion", undefined, async (call) => this.#agree(call), limit);
+  }
+
+  async #agree(call: Call): Promise<ApiVersion> {
+    const request = { method: "GET", path: "/version" } as const;
+    const newest = await this.ping(call);
+    const version = await this.#attempt(call, request, async () =>
+      agree(newest, async () => {
+        const answer = await readAll(call, await this.#exchange(call, request));
+        return parseApiVersion(decodeVersion(parseJson(answer.toString("utf8"))).minApiVersion);
+      }),
+    );
+    const apiVersion = formatApiVersion(version);
+    this.log.debug({ endpoint: this.endpoint, apiVersion }, "reached Docker");
+    return version;
+  }
+
+  #asked(call: Call, { method, path }: Named): Asked {
+    return { operation: call.operation, request: `${method} ${path}`, endpoint: this.endpoint };
+  }
+}
+
+/** docker-modem's own watch of the signal may end with the answer's head. */
+function closeOnAbort(response: IncomingMessage, signal: AbortSignal): void {
+  const close = () => {
+    response.destroy();
+  };
+  signal.addEventListener("abort", close, { once: true });
+  response.once("close", () => {
+    signal.removeEventListener("abort", close);
+  });
+}

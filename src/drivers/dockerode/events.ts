@@ -1,0 +1,64 @@
+import type { IncomingMessage } from "node:http";
+import { nowNanos, type CallOptions } from "../../base/index.js";
+import type { DockerEvent, DockerEvents, EventSubscription } from "../../docker/index.js";
+import { chunksOf } from "./body.js";
+import type { Call } from "./call.js";
+import { decodeEvent } from "./decode/event.js";
+import { encodeFilters, encodeTime } from "./encode/request.js";
+import type { Engine, EngineRequest } from "./engine.js";
+import { Truncated } from "./failures.js";
+import { lines } from "./ndjson.js";
+
+const operation = "events.subscribe";
+
+/** The event stream, over Docker's API. */
+export class DockerodeEvents implements DockerEvents {
+  constructor(private readonly engine: Engine) {}
+
+  subscribe(options: CallOptions & { readonly sinceNanos?: bigint }): EventSubscription {
+    return new Subscription(this.engine, options);
+  }
+}
+
+/** One subscription. It begins at once, read or not, and is read once. */
+class Subscription implements EventSubscription {
+  readonly ready: Promise<void>;
+  readonly #call: Call;
+  readonly #response: Promise<IncomingMessage>;
+  readonly #request: EngineRequest;
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly options: CallOptions & { readonly sinceNanos?: bigint },
+  ) {
+    // Docker answers a moment before it listens. From now on, its memory of past events fills that gap.
+    const since = encodeTime(options.sinceNanos ?? nowNanos());
+    const filters = encodeFilters({ type: ["container", "image", "daemon"] });
+    this.#request = { method: "GET", path: "/events", query: { since, filters } };
+    this.#call = engine.open(operation, { signal: options.signal }, options.deadlineMs);
+    this.#response = this.#subscribe();
+    this.ready = this.#response.then(() => undefined);
+    this.ready.catch(() => undefined);
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<DockerEvent> {
+    try {
+      const response = await this.#response;
+      for await (const line of lines(chunksOf(this.#call, response))) yield decodeEvent(line);
+      throw new Truncated("the event stream has ended");
+    } catch (error) {
+      if (this.options.signal?.aborted !== true) throw this.engine.failure(this.#call, this.#request, error);
+    } finally {
+      this.#call.end();
+    }
+  }
+
+  async #subscribe(): Promise<IncomingMessage> {
+    try {
+      return await this.engine.head(this.#call, this.#request);
+    } catch (error) {
+      this.#call.end();
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,57 @@
+import type { DockerMethod } from "./faults.js";
+
+/** What was asked of the engine, for tests that count calls and look for leaks. */
+export class Calls {
+  private readonly counts = new Map<DockerMethod, number>();
+  private readonly streams = new Map<DockerMethod, number>();
+  private underWay = 0;
+
+  /** How often a method was called, or all methods together, since the last {@link reset}. */
+  count(method?: DockerMethod): number {
+    if (method !== undefined) return this.counts.get(method) ?? 0;
+    return sum(this.counts);
+  }
+
+  /** The streams that are open: logs, events, pulls, exports, attach and exec connections. */
+  openStreams(method?: DockerMethod): number {
+    if (method !== undefined) return this.streams.get(method) ?? 0;
+    return sum(this.streams);
+  }
+
+  /** Calls that have not been answered. */
+  get inFlight(): number {
+    return this.underWay;
+  }
+
+  /** Starts counting again; what is open stays counted. */
+  reset(): void {
+    this.counts.clear();
+  }
+
+  /** Notes a call. */
+  add(method: DockerMethod): void {
+    this.counts.set(method, (this.counts.get(method) ?? 0) + 1);
+  }
+
+  /** Notes that a call is under way. @returns Notes its end. */
+  enter(): () => void {
+    this.underWay++;
+    return () => {
+      this.underWay--;
+    };
+  }
+
+  /** Notes an open stream. @returns Notes its end, once. */
+  open(method: DockerMethod): () => void {
+    this.streams.set(method, this.openStreams(method) + 1);
+    let open = true;
+    return () => {
+      if (open) this.streams.set(method, this.openStreams(method) - 1);
+      open = false;
+    };
+  }
+}
+
+function sum(numbers: ReadonlyMap<unknown, number>): number {
+  return [...numbers.values()].reduce((total, number) => total + number, 0);
+}

@@ -1,0 +1,164 @@
+import { messageOf, ShimError, sleep } from "../../../base/index.js";
+import type { Engine } from "../engine.js";
+import { bytePipe, type Pipe } from "../pipe.js";
+import type { Process } from "../processes/process.js";
+import { requireSignal } from "../processes/signals.js";
+import type { Program, ProgramIo, ProgramOutput } from "../programs/program.js";
+import { Terminal } from "../terminal.js";
+import type { Container } from "./container.js";
+
+type StreamName = "stdout" | "stderr";
+
+/** What a process is started with. */
+export interface LaunchPlan {
+  readonly process: Process;
+  readonly program: Program;
+  readonly args: readonly string[];
+  readonly tty: boolean;
+  /** Its number inside the container. */
+  readonly pid: number;
+  readonly pids: ReadonlyMap<number, Process>;
+  /** Takes the output; resolves when the process may go on. */
+  readonly output: (stream: StreamName, data: Uint8Array) => Promise<void>;
+}
+
+/** Where the input of a launched process goes, and how to set it going. */
+export interface Launched {
+  readonly stdin: Pipe<Uint8Array>;
+  readonly terminal: Terminal | undefined;
+  /** Runs the program. */
+  begin(): void;
+}
+
+/**
+ * Finds what a command means in a container.
+ * @throws ShimError "invalid-argument" when there is no such program, as Docker does at start.
+ */
+export function findProgram(
+  engine: Engine,
+  container: Container,
+  args: readonly string[],
+  operation: string,
+): Program {
+  const [name = ""] = args;
+  const program = engine.programs.find(name, container.image.spec.programs);
+  if (program) return program;
+  const why = name.includes("/") ? "no such file or directory" : "executable file not found in $PATH";
+  const image = container.config.image ?? "the image";
+  throw new ShimError(
+    "invalid-argument",
+    `${operation}: cannot run ${JSON.stringify(name)}: ${why}; name a program that ${image} has`,
+    { operation },
+  );
+}
+
+/** Gets a process ready to run its program. */
+export function launch(container: Container, plan: LaunchPlan): Launched {
+  const { process, program } = plan;
+  const stdin = bytePipe();
+  const outputOf = (stream: StreamName): ProgramOutput => ({
+    write: async (data) => {
+      if (!process.alive) return;
+      const bytes = typeof data === "string" ? Buffer.from(data) : data;
+      if (bytes.length > 0) await plan.output(stream, bytes);
+      await process.runnable();
+    },
+  });
+  const stdout = outputOf("stdout");
+  const terminal = plan.tty
+    ? new Terminal(
+        (data) => stdout.write(data),
+        stdin,
+        (signal) => process.send(signal),
+      )
+    : undefined;
+  const io = programIo(container, plan, {
+    stdin: {
+      read: () => stdin.read(),
+      unread: (data) => {
+        stdin.unread(data);
+      },
+    },
+    stdout: terminal?.output ?? stdout,
+    stderr: terminal?.output ?? outputOf("stderr"),
+    terminalSize: () => terminal?.size,
+  });
+  const begin = () => {
+    void runToEnd(process, program, io);
+  };
+  process.signal.addEventListener(
+    "abort",
+    () => {
+      stdin.cancel();
+    },
+    { once: true },
+  );
+  return { stdin, terminal, begin };
+}
+
+async function runToEnd(process: Process, program: Program, io: ProgramIo): Promise<void> {
+  try {
+    process.finish((await program(io)) & 255);
+  } catch (error) {
+    if (!process.alive) return;
+    await io.stderr.write(`${process.name}: ${messageOf(error)}\n`).catch(() => undefined);
+    process.finish(1);
+  }
+}
+
+function programIo(
+  container: Container,
+  { process, args, tty, pid, pids }: LaunchPlan,
+  streams: Pick<ProgramIo, "stdin" | "stdout" | "stderr" | "terminalSize">,
+): ProgramIo {
+  const { config } = container;
+  return {
+    ...streams,
+    args,
+    env: environment(container),
+    workingDir: config.workingDir || "/",
+    user: config.user ?? "",
+    hostname: config.hostname ?? "",
+    pid,
+    tty,
+    files: container.files,
+    signal: process.signal,
+    sleep: (ms) => sleepIn(process, ms),
+    onSignal: (name, handler) => {
+      const signal = requireSignal(name, "onSignal");
+      if (handler) process.handle(signal, handler);
+      else process.unhandle(signal);
+    },
+    exit: (code) => {
+      process.finish(code & 255);
+    },
+    kill: (target, signal) => pids.get(target)?.send(signal) ?? false,
+  };
+}
+
+const longestTimerMs = 2 ** 31 - 1;
+
+async function sleepIn(process: Process, ms: number): Promise<void> {
+  let left = ms;
+  do {
+    await sleep(Math.min(left, longestTimerMs), process.signal);
+    left -= longestTimerMs;
+  } while (left > 0);
+  await process.runnable();
+}
+
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** The environment of a process: the later of two values of one name counts. */
+function environment({ config }: Container): Record<string, string> {
+  const env = new Map([
+    ["PATH", defaultPath],
+    ["HOSTNAME", config.hostname ?? ""],
+  ]);
+  if (config.tty) env.set("TERM", "xterm");
+  for (const pair of config.env ?? []) {
+    const at = pair.indexOf("=");
+    if (at > 0) env.set(pair.slice(0, at), pair.slice(at + 1));
+  }
+  return Object.fromEntries(env);
+}

@@ -1,0 +1,111 @@
+import type { ErrorKind } from "../../base/index.js";
+
+/** Every method of the DockerService port. */
+export const dockerMethods = [
+  "containers.list",
+  "containers.inspect",
+  "containers.create",
+  "containers.start",
+  "containers.stop",
+  "containers.kill",
+  "containers.remove",
+  "containers.update",
+  "containers.logs",
+  "containers.attach",
+  "containers.resize",
+  "containers.export",
+  "containers.checkpoint",
+  "images.list",
+  "images.inspect",
+  "images.history",
+  "images.pull",
+  "images.remove",
+  "images.tag",
+  "execs.create",
+  "execs.start",
+  "execs.inspect",
+  "execs.resize",
+  "events.subscribe",
+  "system.ping",
+  "system.version",
+  "system.info",
+  "system.apiVersion",
+] as const;
+
+export type DockerMethod = (typeof dockerMethods)[number];
+
+/** What goes wrong with calls of one method. Without `error` and `hang`, `delayMs` only makes them slow. */
+export interface Fault {
+  /** The call fails with this kind. */
+  readonly error?: ErrorKind;
+  readonly message?: string;
+  /** The cause of that error. */
+  readonly cause?: unknown;
+  readonly delayMs?: number;
+  /** No answer ever comes: the call ends by its deadline or its signal. */
+  readonly hang?: boolean;
+  /** The engine does what was asked, then the fault strikes: its answer is lost. Of a stream: at its end. */
+  readonly after?: boolean;
+  /** Of a stream: strikes once so many items were given. */
+  readonly afterItems?: number;
+  /** Of a stream: it ends there as if it were at its end, without an error. */
+  readonly ends?: boolean;
+  /** How often; for ever when absent. */
+  readonly times?: number;
+  /** Only for this container, image or exec: an id, a prefix or a name. */
+  readonly id?: string;
+}
+
+/** What tests tell to go wrong with the engine's event streams. */
+export interface EventFaults {
+  /** The next `count` events reach no subscriber; a replay still has them. */
+  drop(count: number): void;
+  /** Every event arrives so much later; 0 ends it. */
+  delay(ms: number): void;
+  /** The streams that are open now end with `unavailable`. */
+  breakStream(): void;
+  /** Nothing more arrives on the streams that are open now, though they stay open. */
+  silence(): void;
+}
+
+/** What tests tell to go wrong. */
+export class Faults {
+  private entries: { readonly method: DockerMethod; readonly fault: Fault; left: number }[] = [];
+
+  /** @param breakStreams Breaks the open streams of a method, or all of them. */
+  constructor(
+    readonly events: EventFaults,
+    private readonly breakOpen: (method: DockerMethod | undefined) => void,
+  ) {}
+
+  /** Makes calls of a method go wrong; the fault that was set first strikes first. @returns Takes it away. */
+  on(method: DockerMethod, fault: Fault): () => void {
+    const entry = { method, fault, left: fault.times ?? Infinity };
+    this.entries.push(entry);
+    return () => {
+      this.entries = this.entries.filter((other) => other !== entry);
+    };
+  }
+
+  /** Takes every fault away, except what was done to event streams. */
+  clear(): void {
+    this.entries = [];
+  }
+
+  /** Breaks the logs, attach, exec, export, pull and event streams that are open now, or those of one method. */
+  breakStreams(method?: DockerMethod): void {
+    this.breakOpen(method);
+  }
+
+  /** The fault that a call meets, and one time less of it. @param isMeant Whether a fault's `id` means this call. */
+  take(method: DockerMethod, isMeant: (id: string) => boolean): Fault | undefined {
+    const entry = this.entries.find(
+      ({ method: other, fault, left }) =>
+        other === method && left > 0 && (fault.id === undefined || isMeant(fault.id)),
+    );
+    if (!entry) return undefined;
+    entry.left--;
+    if (entry.left === 0) this.entries = this.entries.filter((other) => other !== entry);
+    return entry.fault;
+  }
+}

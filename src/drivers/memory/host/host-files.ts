@@ -1,0 +1,97 @@
+import { posix } from "node:path";
+import type { FileSystemUsage, HostFiles, HostWatch } from "../../../host/index.js";
+import { fsError } from "./fs-error.js";
+import type { FileTree } from "./file-tree.js";
+import type { HostFaults } from "./host-faults.js";
+
+const defaultUsage: FileSystemUsage = {
+  totalBytes: 64n * 1024n ** 3n,
+  usedBytes: 16n * 1024n ** 3n,
+  totalInodes: 4_194_304n,
+  usedInodes: 262_144n,
+};
+
+/** The node's files, in a {@link FileTree}. */
+export class MemoryHostFiles implements HostFiles {
+  /** What {@link usage} answers, by mount point; other mount points get a plausible default. */
+  readonly usages = new Map<string, FileSystemUsage>();
+  /** Where file systems are mounted. */
+  readonly mountPoints = new Set(["/"]);
+
+  constructor(
+    /** The files themselves, for tests that set the scene. */
+    readonly tree: FileTree,
+    private readonly faults: HostFaults,
+  ) {}
+
+  async read(path: string): Promise<Buffer> {
+    await this.faults.meet("files.read", path);
+    return this.tree.read(path);
+  }
+
+  async writeAtomic(
+    path: string,
+    content: string | Uint8Array,
+    options: { readonly mode?: number } = {},
+  ): Promise<void> {
+    await this.faults.meet("files.writeAtomic", path);
+    this.tree.makeDirectory(posix.dirname(path));
+    this.tree.replace(path, content, options.mode ?? 0o600);
+  }
+
+  async overwrite(path: string, content: string): Promise<void> {
+    await this.faults.meet("files.overwrite", path);
+    this.tree.overwrite(path, content);
+  }
+
+  async list(directory: string): Promise<string[]> {
+    await this.faults.meet("files.list", directory);
+    if (!this.tree.exists(directory)) return [];
+    return this.tree.list(directory);
+  }
+
+  async remove(path: string): Promise<void> {
+    await this.faults.meet("files.remove", path);
+    if (this.tree.stat(path)) this.tree.remove(path);
+  }
+
+  async makeDirectory(path: string, options: { readonly mode?: number } = {}): Promise<void> {
+    await this.faults.meet("files.makeDirectory", path);
+    this.tree.makeDirectory(path, options.mode);
+  }
+
+  async symlink(target: string, link: string): Promise<void> {
+    await this.faults.meet("files.symlink", link);
+    this.tree.symlink(target, link);
+  }
+
+  async kindOf(path: string): Promise<"file" | "directory" | "link" | "other" | undefined> {
+    await this.faults.meet("files.kindOf", path);
+    return this.tree.stat(path)?.kind;
+  }
+
+  async realPath(path: string): Promise<string> {
+    await this.faults.meet("files.realPath", path);
+    return this.tree.realPath(path);
+  }
+
+  async usage(path: string): Promise<FileSystemUsage> {
+    await this.faults.meet("files.usage", path);
+    if (!this.tree.exists(path)) throw fsError("ENOENT", "statfs", path);
+    return this.usages.get(await this.mountPointOf(path)) ?? defaultUsage;
+  }
+
+  async mountPointOf(path: string): Promise<string> {
+    await this.faults.meet("files.mountPointOf", path);
+    const real = this.tree.realPath(path);
+    const points = [...this.mountPoints].filter(
+      (point) => point === "/" || real === point || real.startsWith(`${point}/`),
+    );
+    return points.reduce((longest, point) => (point.length > longest.length ? point : longest), "/");
+  }
+
+  async watch(directory: string, changed: () => void): Promise<HostWatch> {
+    await this.faults.meet("files.watch", directory);
+    return { close: this.tree.watch(directory, changed) };
+  }
+}

@@ -1,0 +1,72 @@
+import type { Host, HostKernel } from "../../../host/index.js";
+import type { Process } from "../processes/process.js";
+import { ProcessTable } from "../processes/process-table.js";
+import { FileTree } from "./file-tree.js";
+import { HostFaults } from "./host-faults.js";
+import { MemoryHostFiles } from "./host-files.js";
+import { MemoryLogFiles } from "./log-files.js";
+import { HostPrograms, MemoryHostProcesses } from "./host-processes.js";
+
+const folders = [
+  "/etc",
+  "/opt",
+  "/proc",
+  "/root",
+  "/run",
+  "/sys/fs/cgroup",
+  "/tmp",
+  "/usr",
+  "/var/lib",
+  "/var/log",
+];
+
+/** What a {@link MemoryHost} can be told. */
+export interface MemoryHostOptions {
+  /** `uname -r`. */
+  readonly kernelRelease?: string;
+  readonly cgroupVersion?: 1 | 2;
+}
+
+/** A node that exists only in memory: an own file tree, own processes, own programs. */
+export class MemoryHost implements Host {
+  readonly tree = new FileTree();
+  readonly faults = new HostFaults();
+  readonly processTable = new ProcessTable();
+  /** What {@link MemoryHostProcesses.run} can run. */
+  readonly programs: HostPrograms;
+  readonly files: MemoryHostFiles;
+  readonly logFiles: MemoryLogFiles;
+  readonly processes: MemoryHostProcesses;
+  readonly kernel: HostKernel;
+
+  constructor(options: MemoryHostOptions = {}) {
+    for (const folder of folders) this.tree.makeDirectory(folder);
+    this.tree.symlink("/run", "/var/run");
+    this.tree.replace("/etc/hostname", "memory\n", 0o644);
+    this.tree.replace("/etc/resolv.conf", "nameserver 192.0.2.53\n", 0o644);
+    this.programs = new HostPrograms(this.tree);
+    this.files = new MemoryHostFiles(this.tree, this.faults);
+    this.logFiles = new MemoryLogFiles(this.tree, this.faults);
+    this.processes = new MemoryHostProcesses(this.processTable, this.programs, this.faults);
+    const version = options.cgroupVersion ?? 2;
+    this.kernel = {
+      release: options.kernelRelease ?? "6.12.0",
+      cgroupVersion: () => Promise.resolve(version),
+    };
+    this.processTable.observe({
+      started: (process) => {
+        this.showProcess(process);
+      },
+      ended: (process) => {
+        this.tree.removeAll(`/proc/${process.pid}`);
+      },
+    });
+  }
+
+  private showProcess({ pid, name }: Process): void {
+    this.tree.makeDirectory(`/proc/${pid}/ns`);
+    this.tree.replace(`/proc/${pid}/comm`, `${name}\n`, 0o644);
+    for (const namespace of ["net", "pid", "ipc", "uts", "mnt"])
+      this.tree.special(`/proc/${pid}/ns/${namespace}`);
+  }
+}

@@ -1,0 +1,17 @@
+export { Calls } from "./calls.js";
+export { dockerMethods, Faults, type DockerMethod, type EventFaults, type Fault } from "./faults.js";
+export {
+  fsError,
+  MemoryHost,
+  type HostFault,
+  type HostFaults,
+  type HostProgram,
+  type HostProgramIo,
+  type MemoryHostOptions,
+} from "./host/index.js";
+export type { MemoryImage } from "./images/image.js";
+export { Registry, type PullBehaviour } from "./images/registry.js";
+export { createMemoryDocker, MemoryDocker, type MemoryDockerOptions } from "./memory-docker.js";
+export type { Program, ProgramFiles, ProgramInput, ProgramIo, ProgramOutput } from "./programs/program.js";
+export { Programs } from "./programs/programs.js";
+export type { EngineSettings } from "./settings.js";

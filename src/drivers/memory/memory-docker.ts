@@ -1,0 +1,191 @@
+import type { DockerService } from "../../docker/index.js";
+import type { Calls } from "./calls.js";
+import { Connection, daemonDown } from "./connection.js";
+import type { Container } from "./containers/container.js";
+import { MemoryContainers } from "./containers/containers.js";
+import { oomContainer, pauseContainer, unpauseContainer } from "./containers/lifecycle.js";
+import { Engine } from "./engine.js";
+import { MemoryExecs } from "./execs.js";
+import type { Faults } from "./faults.js";
+import { MemoryHost } from "./host/index.js";
+import { randomId } from "./ids.js";
+import { asImage, type MemoryImage } from "./images/image.js";
+import { MemoryImages } from "./images/images.js";
+import type { Registry } from "./images/registry.js";
+import { SIGKILL } from "./processes/signals.js";
+import type { Programs } from "./programs/programs.js";
+import { defaultSettings, type EngineSettings } from "./settings.js";
+import { MemoryEvents } from "./subscription.js";
+import { MemorySystem } from "./system.js";
+
+/** What a memory engine can be told at its birth. */
+export interface MemoryDockerOptions {
+  /** Images that are there from the start; every registry has them too. */
+  readonly images?: readonly (string | MemoryImage)[];
+  /** The node on which the engine runs; one of its own when absent. */
+  readonly host?: MemoryHost;
+  readonly settings?: Partial<EngineSettings>;
+}
+
+/** A client of a memory engine. Closing it leaves the engine as it is. */
+class MemoryConnection implements DockerService {
+  readonly containers: MemoryContainers;
+  readonly images: MemoryImages;
+  readonly execs: MemoryExecs;
+  readonly events: MemoryEvents;
+  readonly system: MemorySystem;
+  private readonly connection: Connection;
+
+  constructor(
+    protected readonly engine: Engine,
+    engineId: string,
+  ) {
+    this.connection = new Connection(engine);
+    engine.connections.add(this.connection);
+    this.containers = new MemoryContainers(this.connection);
+    this.images = new MemoryImages(this.connection);
+    this.execs = new MemoryExecs(this.connection);
+    this.events = new MemoryEvents(this.connection);
+    this.system = new MemorySystem(this.connection, engineId);
+  }
+
+  close(): Promise<void> {
+    this.connection.close();
+    this.engine.connections.delete(this.connection);
+    return Promise.resolve();
+  }
+}
+
+/**
+ * A Docker Engine in memory, and a client of it. It behaves as Docker does — ids, states, events, names,
+ * logs, execs — with programs that are functions, and can be told to fail.
+ */
+export class MemoryDocker extends MemoryConnection {
+  private readonly engineId: string;
+
+  constructor(options: MemoryDockerOptions = {}) {
+    const settings = { ...defaultSettings, timing: { ...defaultSettings.timing }, ...options.settings };
+    const engineId = randomId().slice(0, 32);
+    super(new Engine(settings, options.host ?? new MemoryHost()), engineId);
+    this.engineId = engineId;
+    for (const name of ["registry.k8s.io/pause:3.9", "registry.k8s.io/pause:3.10"]) this.registry.add(name);
+    for (const image of options.images ?? []) {
+      this.registry.add(image);
+      this.load(image);
+    }
+  }
+
+  /** The node on which the engine runs: share it with the shim. */
+  get host(): MemoryHost {
+    return this.engine.host;
+  }
+
+  /** What goes wrong. */
+  get faults(): Faults {
+    return this.engine.faults;
+  }
+
+  /** What was asked, and which streams are open. */
+  get calls(): Calls {
+    return this.engine.calls;
+  }
+
+  /** What can be pulled. */
+  get registry(): Registry {
+    return this.engine.registry;
+  }
+
+  /** What containers can run. */
+  get programs(): Programs {
+    return this.engine.programs;
+  }
+
+  /** What the engine is like; it may be changed at any time. */
+  get settings(): EngineSettings {
+    return this.engine.settings;
+  }
+
+  /** One more client of the same engine. */
+  connect(): DockerService {
+    return new MemoryConnection(this.engine, this.engineId);
+  }
+
+  /** Puts an image there, as `docker load` does. */
+  load(image: string | MemoryImage): { readonly id: string; readonly manifestDigest: string } {
+    const stored = this.engine.images.add(asImage(image));
+    this.engine.events.emit("image", "load", stored.id, { name: stored.id });
+    return { id: stored.id, manifestDigest: stored.manifestDigest };
+  }
+
+  /** The first process of a container ends with a code. */
+  exit(id: string, code: number): void {
+    this.find(id, "exit").run?.process.finish(code);
+  }
+
+  /** The kernel's out-of-memory killer takes the first process of a container. */
+  oom(id: string): void {
+    oomContainer(this.engine, this.find(id, "oom"));
+  }
+
+  /** Freezes a container, as `docker pause` does. */
+  pause(id: string): void {
+    pauseContainer(this.engine, this.find(id, "pause"));
+  }
+
+  unpause(id: string): void {
+    unpauseContainer(this.engine, this.find(id, "unpause"));
+  }
+
+  /** No signal reaches the container's first process any more, not even SIGKILL. */
+  makeUnkillable(id: string): void {
+    const process = this.find(id, "makeUnkillable").run?.process;
+    if (process) process.stuck = true;
+  }
+
+  /** The container's first process is gone, but the engine has not noticed and never will: a ghost. */
+  makeGhost(id: string): void {
+    const process = this.find(id, "makeGhost").run?.process;
+    if (process) this.host.processTable.forget(process.pid);
+  }
+
+  /** The daemon stops: calls and streams fail with `unavailable`; without live restore containers are killed. */
+  async stop(): Promise<void> {
+    if (!this.engine.up) return;
+    this.engine.endLife(daemonDown);
+    if (!this.settings.liveRestore) this.killAll();
+    await Promise.resolve();
+  }
+
+  /** The daemon starts again. What happened before is forgotten: its events, and execs that had been made. */
+  async start(): Promise<void> {
+    if (this.engine.up) return;
+    this.engine.events.forget();
+    this.engine.execs.clear();
+    this.engine.beginLife();
+    await Promise.resolve();
+  }
+
+  /** Ends the engine: no process, timer or stream is left. */
+  override async close(): Promise<void> {
+    this.engine.endLife(daemonDown);
+    this.killAll();
+    await super.close();
+  }
+
+  private killAll(): void {
+    for (const { run } of this.engine.containers.values()) {
+      if (!run) continue;
+      run.process.stuck = false;
+      run.process.send(SIGKILL);
+    }
+  }
+
+  private find(id: string, operation: string): Container {
+    return this.engine.container(id, operation);
+  }
+}
+
+/** Makes a memory engine: `createMemoryDocker({ images: ["busybox:1.36"] })`. */
+export function createMemoryDocker(options: MemoryDockerOptions = {}): MemoryDocker {
+  return new MemoryDocker(options);
+}

@@ -1,0 +1,62 @@
+import { Process, type ProcessOptions } from "./process.js";
+import { SIGKILL } from "./signals.js";
+
+/** Told of each process that starts and ends. */
+export interface ProcessObserver {
+  started(process: Process): void;
+  ended(process: Process): void;
+}
+
+/** The processes of a node that live. Pids are never given twice. */
+export class ProcessTable {
+  private readonly live = new Map<number, Process>();
+  private readonly observers: ProcessObserver[] = [];
+  private nextPid = 4001;
+
+  /** Makes a process. @param onEnd Called at once when it ends. */
+  spawn(options: ProcessOptions, onEnd: (code: number) => void): Process {
+    const pid = this.nextPid++;
+    const process: Process = new Process(pid, options, (code) => {
+      this.live.delete(pid);
+      for (const observer of this.observers) observer.ended(process);
+      onEnd(code);
+    });
+    this.live.set(pid, process);
+    for (const observer of this.observers) observer.started(process);
+    return process;
+  }
+
+  observe(observer: ProcessObserver): void {
+    this.observers.push(observer);
+  }
+
+  get(pid: number): Process | undefined {
+    return this.live.get(pid);
+  }
+
+  /** How many live. */
+  get size(): number {
+    return this.live.size;
+  }
+
+  /** Takes a process away without a word to anybody: what a node looks like after a crash that nobody saw. */
+  forget(pid: number): void {
+    const process = this.live.get(pid);
+    if (!process) return;
+    this.live.delete(pid);
+    for (const observer of this.observers) observer.ended(process);
+  }
+
+  /** Kills a process and its descendants. @returns How many were signalled. */
+  killTree(pid: number): number {
+    const root = this.live.get(pid);
+    if (!root) return 0;
+    const tree = [...this.live.values()].filter((process) => isWithin(process, root));
+    return tree.filter((process) => process.send(SIGKILL)).length;
+  }
+}
+
+function isWithin(process: Process, root: Process): boolean {
+  for (let at: Process | undefined = process; at; at = at.parent) if (at === root) return true;
+  return false;
+}

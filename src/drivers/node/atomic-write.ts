@@ -1,0 +1,59 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, open, rename, unlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { codeOf } from "./codes.js";
+
+/** A new name in the folder of `path`, of the form that the port promises for temporary files. */
+export function temporaryPathFor(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`);
+}
+
+/**
+ * Writes a whole file under a temporary name, syncs it, moves it into place and syncs the folder. When it
+ * fails, the old file is untouched and the temporary one is gone.
+ */
+export async function writeAtomic(path: string, content: string | Uint8Array, mode: number): Promise<void> {
+  const temporary = temporaryPathFor(path);
+  try {
+    await writeSynced(temporary, content, mode);
+    await rename(temporary, path);
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined);
+    throw error;
+  }
+  await syncFolder(dirname(path));
+}
+
+async function writeSynced(path: string, content: string | Uint8Array, mode: number): Promise<void> {
+  const file = await openInFolder(path, mode);
+  try {
+    await file.writeFile(content);
+    // The umask may have taken bits away.
+    await file.chmod(mode);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function openInFolder(path: string, mode: number) {
+  try {
+    return await open(path, "wx", mode);
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT") throw error;
+    await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+    return await open(path, "wx", mode);
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } catch (error) {
+    // Some file systems cannot sync a folder; the file itself is in place.
+    if (codeOf(error) !== "EINVAL") throw error;
+  } finally {
+    await folder.close();
+  }
+}

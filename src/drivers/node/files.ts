@@ -1,0 +1,131 @@
+import { watch } from "node:fs";
+import {
+  chmod,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  statfs,
+  symlink,
+  unlink,
+} from "node:fs/promises";
+import type { FileSystemUsage, HostFiles, HostWatch } from "../../host/index.js";
+import { temporaryPathFor, writeAtomic } from "./atomic-write.js";
+import { codeOf } from "./codes.js";
+import { mountPointOf } from "./mounts.js";
+
+export class NodeFiles implements HostFiles {
+  read(path: string): Promise<Buffer> {
+    return readFile(path);
+  }
+
+  writeAtomic(
+    path: string,
+    content: string | Uint8Array,
+    options: { readonly mode?: number } = {},
+  ): Promise<void> {
+    return writeAtomic(path, content, options.mode ?? 0o600);
+  }
+
+  async overwrite(path: string, content: string): Promise<void> {
+    const data = Buffer.from(content);
+    const file = await open(path, "r+");
+    try {
+      // Written before it is cut: a reader in between sees text, never an empty file.
+      let written = 0;
+      while (written < data.length) {
+        written += (await file.write(data, written, data.length - written, written)).bytesWritten;
+      }
+      await file.truncate(data.length);
+    } finally {
+      await file.close();
+    }
+  }
+
+  async list(directory: string): Promise<string[]> {
+    try {
+      return await readdir(directory);
+    } catch (error) {
+      if (codeOf(error) === "ENOENT") return [];
+      throw error;
+    }
+  }
+
+  async remove(path: string): Promise<void> {
+    try {
+      await unlink(path);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+  }
+
+  async makeDirectory(path: string, options: { readonly mode?: number } = {}): Promise<void> {
+    const mode = options.mode ?? 0o755;
+    const made = await mkdir(path, { recursive: true, mode });
+    // The umask may have taken bits away.
+    if (made !== undefined) await chmod(path, mode);
+  }
+
+  async symlink(target: string, link: string): Promise<void> {
+    const temporary = temporaryPathFor(link);
+    await symlink(target, temporary);
+    try {
+      await rename(temporary, link);
+    } catch (error) {
+      await unlink(temporary);
+      throw error;
+    }
+  }
+
+  async kindOf(path: string): Promise<"file" | "directory" | "link" | "other" | undefined> {
+    try {
+      const stat = await lstat(path);
+      if (stat.isFile()) return "file";
+      if (stat.isDirectory()) return "directory";
+      return stat.isSymbolicLink() ? "link" : "other";
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  }
+
+  realPath(path: string): Promise<string> {
+    return realpath(path);
+  }
+
+  async usage(path: string): Promise<FileSystemUsage> {
+    const { bsize, blocks, bfree, files, ffree } = await statfs(path, { bigint: true });
+    return {
+      totalBytes: blocks * bsize,
+      usedBytes: (blocks - bfree) * bsize,
+      totalInodes: files,
+      usedInodes: files - ffree,
+    };
+  }
+
+  mountPointOf(path: string): Promise<string> {
+    return mountPointOf(path);
+  }
+
+  watch(directory: string, changed: () => void): Promise<HostWatch> {
+    return new Promise((resolve) => {
+      const watcher = watch(directory, { persistent: false }, () => {
+        changed();
+      });
+      // The kernel ends a watch whose folder goes; the port says that it is then blind.
+      watcher.on("error", () => {
+        watcher.close();
+      });
+      resolve(watcher);
+    });
+  }
+}
+
+/** True when a path leads nowhere, whether its last part or one before is missing. */
+function isMissing(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === "ENOENT" || code === "ENOTDIR";
+}

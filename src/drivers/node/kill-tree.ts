@@ -1,0 +1,84 @@
+import { readdir } from "node:fs/promises";
+import { sleep } from "../../base/index.js";
+import { codeOf } from "./codes.js";
+import { isDead, readStat, type ProcessStat } from "./proc-stat.js";
+
+/** More rounds than a tree of stopped processes can need; a bound, so that no tree holds us for ever. */
+const maxRounds = 20;
+
+/** How long to wait for the killed to die; one in an uninterruptible sleep does not die at all. */
+const deathMs = 2_000;
+
+/**
+ * Kills a process and its descendants. All are stopped first, round by round until no new child turns up: a
+ * stopped process cannot fork, so none slips away between the look and the kill. Waits until they are dead.
+ * @returns How many were killed.
+ */
+export async function killTree(root: number): Promise<number> {
+  const tree = new Map<number, ProcessStat>();
+  for (let round = 0; round < maxRounds; round++) {
+    const found = await newMembers(root, tree);
+    if (found.length === 0) break;
+    for (const member of found) {
+      tree.set(member.pid, member);
+      send(member.pid, "SIGSTOP");
+    }
+  }
+  const killed: ProcessStat[] = [];
+  for (const member of tree.values()) {
+    if ((await isStill(member)) && send(member.pid, "SIGKILL")) killed.push(member);
+  }
+  await untilDead(killed);
+  return killed.length;
+}
+
+/** SIGKILL takes a moment; whoever asked for the kill may rely on the processes doing nothing more. */
+async function untilDead(members: readonly ProcessStat[]): Promise<void> {
+  const endMs = performance.now() + deathMs;
+  for (const member of members) {
+    while ((await isStill(member)) && performance.now() < endMs) await sleep(5);
+  }
+}
+
+/** The living members of the tree that are not in `known` yet. */
+async function newMembers(root: number, known: ReadonlyMap<number, ProcessStat>): Promise<ProcessStat[]> {
+  const all = await livingProcesses();
+  const children = new Map<number, ProcessStat[]>();
+  for (const each of all) children.set(each.parent, [...(children.get(each.parent) ?? []), each]);
+  const found: ProcessStat[] = [];
+  const waiting = all.filter(({ pid }) => pid === root || known.has(pid));
+  const seen = new Set<number>(waiting.map(({ pid }) => pid));
+  for (let next = waiting.pop(); next; next = waiting.pop()) {
+    if (!known.has(next.pid)) found.push(next);
+    for (const child of children.get(next.pid) ?? []) {
+      if (seen.has(child.pid) || child.pid === process.pid) continue;
+      seen.add(child.pid);
+      waiting.push(child);
+    }
+  }
+  return found;
+}
+
+async function livingProcesses(): Promise<ProcessStat[]> {
+  const names = await readdir("/proc");
+  const stats = await Promise.all(
+    names.filter((name) => /^\d+$/.test(name)).map((name) => readStat(Number(name))),
+  );
+  return stats.filter((stat) => stat !== undefined).filter((stat) => !isDead(stat));
+}
+
+/** False when the process has ended and its number belongs to another one now. */
+async function isStill(member: ProcessStat): Promise<boolean> {
+  const now = await readStat(member.pid);
+  return now !== undefined && now.startTicks === member.startTicks && !isDead(now);
+}
+
+/** False when the process is gone, or is not ours to kill: the rest of the tree must die all the same. */
+function send(pid: number, signal: "SIGSTOP" | "SIGKILL"): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch (error) {
+    if (["ESRCH", "EPERM"].includes(codeOf(error) ?? "")) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,186 @@
+import { constants, type BigIntStats } from "node:fs";
+import { lstat, mkdir, open, stat, type FileHandle } from "node:fs/promises";
+import { basename, dirname, join, relative } from "node:path";
+import type { HostLogFiles, LogFile, LogFileStat } from "../../host/index.js";
+import { codeOf } from "./codes.js";
+
+const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
+const directoryMode = 0o755;
+/** A pipe or a device in the place of the file must not hold the opening up. */
+const appendFlags = O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK;
+
+/** Log files through Node's own modules; folders are walked by descriptor, so that none can be swapped for a link. */
+export class NodeLogFiles implements HostLogFiles {
+  async openAppend(
+    path: string,
+    options: { readonly root: string; readonly mode: number },
+  ): Promise<LogFile> {
+    await mkdir(options.root, { recursive: true, mode: directoryMode });
+    const folder = await openFolderBelow(options.root, dirname(path), { make: true });
+    try {
+      return await NodeLogFile.take(path, await openOrMake(inside(folder, basename(path)), options.mode));
+    } catch (error) {
+      throw named(error, path);
+    } finally {
+      await folder.close();
+    }
+  }
+
+  async openExisting(path: string, options: { readonly root: string }): Promise<LogFile | undefined> {
+    let folder: FileHandle | undefined;
+    try {
+      folder = await openFolderBelow(options.root, dirname(path), { make: false });
+      return await NodeLogFile.take(path, await open(inside(folder, basename(path)), appendFlags));
+    } catch (error) {
+      if (codeOf(error) === "ENOENT") return undefined;
+      throw named(error, path);
+    } finally {
+      await folder?.close();
+    }
+  }
+
+  async identityOf(path: string): Promise<string | undefined> {
+    const found = await unlessMissing(lstat(path, { bigint: true }));
+    return found && identityOf(found);
+  }
+
+  async versionOf(path: string): Promise<string | undefined> {
+    const found = await unlessMissing(stat(path, { bigint: true }));
+    return found && `${identityOf(found)}:${found.size}:${found.mtimeNs}`;
+  }
+}
+
+class NodeLogFile implements LogFile {
+  private closing: Promise<void> | undefined;
+
+  private constructor(private readonly file: FileHandle) {}
+
+  /** Takes a descriptor over, or closes it. @throws `EINVAL` when it is not a plain file with one name. */
+  static async take(path: string, file: FileHandle): Promise<NodeLogFile> {
+    try {
+      const stat = await file.stat();
+      if (!stat.isFile()) throw systemError("EINVAL", path, "it is not a plain file");
+      if (stat.nlink > 1) throw systemError("EINVAL", path, `the file has ${stat.nlink} names (hard links)`);
+      return new NodeLogFile(file);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  async append(data: Uint8Array): Promise<number> {
+    return (await this.file.write(data)).bytesWritten;
+  }
+
+  async read(offsetBytes: number, lengthBytes: number): Promise<Buffer> {
+    const buffer = Buffer.allocUnsafe(lengthBytes);
+    let filled = 0;
+    while (filled < lengthBytes) {
+      const { bytesRead } = await this.file.read(buffer, filled, lengthBytes - filled, offsetBytes + filled);
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    return buffer.subarray(0, filled);
+  }
+
+  async truncate(sizeBytes: number): Promise<void> {
+    await this.file.truncate(sizeBytes);
+  }
+
+  async stat(): Promise<LogFileStat> {
+    const stat = await this.file.stat({ bigint: true });
+    return { sizeBytes: Number(stat.size), identity: identityOf(stat), linked: stat.nlink > 0n };
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.file.close();
+    return this.closing;
+  }
+}
+
+/** A name in a folder that is open: what the folder is called by now does not matter. */
+function inside(folder: FileHandle, name: string): string {
+  return `/proc/self/fd/${folder.fd}/${name}`;
+}
+
+async function openFolderBelow(
+  root: string,
+  path: string,
+  { make }: { readonly make: boolean },
+): Promise<FileHandle> {
+  let folder = await open(root, O_RDONLY | O_DIRECTORY);
+  try {
+    let at = root;
+    for (const name of relative(root, path).split("/")) {
+      if (name === "") continue;
+      at = join(at, name);
+      const next = await openFolder(inside(folder, name), make).catch((error: unknown) => {
+        throw named(error, at);
+      });
+      await folder.close();
+      folder = next;
+    }
+    return folder;
+  } catch (error) {
+    await folder.close();
+    throw error;
+  }
+}
+
+async function openFolder(name: string, make: boolean): Promise<FileHandle> {
+  const flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+  try {
+    return await open(name, flags);
+  } catch (error) {
+    if (codeOf(error) === "ENOENT" && make) {
+      await mkdir(name, { mode: directoryMode }).catch((failure: unknown) => {
+        if (codeOf(failure) !== "EEXIST") throw failure;
+      });
+      return await open(name, flags);
+    }
+    // Linux says ENOTDIR for a link too, when a folder was asked for.
+    const isLink = codeOf(error) === "ENOTDIR" && (await lstat(name)).isSymbolicLink();
+    throw isLink ? systemError("ELOOP", name, "a link stands in the place of a folder") : error;
+  }
+}
+
+async function openOrMake(name: string, mode: number): Promise<FileHandle> {
+  try {
+    return await open(name, appendFlags);
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT") throw error;
+  }
+  try {
+    const file = await open(name, appendFlags | O_CREAT | O_EXCL, mode);
+    // The umask may have taken bits away.
+    await file.chmod(mode);
+    return file;
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST") throw error;
+    return await open(name, appendFlags);
+  }
+}
+
+/** The error with the path that the caller knows in the place of the descriptor's. */
+function named(error: unknown, path: string): unknown {
+  if (!(error instanceof Error) || !error.message.includes("/proc/self/fd/")) return error;
+  if (codeOf(error) === "ELOOP") return systemError("ELOOP", path, "a link stands in its place");
+  return systemError(codeOf(error) ?? "EIO", path, error.message.replace(/^\w+: |, \w+ '.*$/g, ""));
+}
+
+async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function identityOf(stat: BigIntStats): string {
+  return `${stat.dev}:${stat.ino}`;
+}
+
+function systemError(code: string, path: string, text: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(`${code}: ${text}, open '${path}'`), { code, path, syscall: "open" });
+}

@@ -1,0 +1,13 @@
+import type { Host } from "../../host/index.js";
+import { NodeFiles } from "./files.js";
+import { NodeKernel } from "./kernel.js";
+import { NodeLogFiles } from "./log-files.js";
+import { NodeProcesses } from "./processes.js";
+
+/** The node that this process runs on, through Node's own modules and /proc. */
+export class NodeHost implements Host {
+  readonly files = new NodeFiles();
+  readonly processes = new NodeProcesses();
+  readonly kernel = new NodeKernel();
+  readonly logFiles = new NodeLogFiles();
+}

@@ -1,0 +1,39 @@
+import { readFile } from "node:fs/promises";
+import { codeOf } from "./codes.js";
+
+/** What /proc/PID/stat tells of a process. */
+export interface ProcessStat {
+  readonly pid: number;
+  /** One letter: `Z` is a zombie, `X` is dead. */
+  readonly state: string;
+  readonly parent: number;
+  /** In clock ticks since boot. Together with the pid it names one process for ever. */
+  readonly startTicks: string;
+}
+
+/**
+ * Reads /proc/PID/stat; undefined when there is no such process.
+ * @see proc(5), /proc/PID/stat
+ */
+export async function readStat(pid: number): Promise<ProcessStat | undefined> {
+  try {
+    return parseStat(pid, await readFile(`/proc/${pid}/stat`, "utf8"));
+  } catch (error) {
+    // ESRCH: the process ended between open and read.
+    if (["ENOENT", "ESRCH"].includes(codeOf(error) ?? "")) return undefined;
+    throw error;
+  }
+}
+
+/** A process names itself as it likes, with spaces and brackets: the fields begin after the last bracket. */
+export function parseStat(pid: number, text: string): ProcessStat | undefined {
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  const [state, parent] = fields;
+  const startTicks = fields[19];
+  if (state === undefined || parent === undefined || startTicks === undefined) return undefined;
+  return { pid, state, parent: Number(parent), startTicks };
+}
+
+export function isDead(stat: ProcessStat): boolean {
+  return stat.state === "Z" || stat.state === "X" || stat.state === "x";
+}

@@ -1,0 +1,36 @@
+import { readFile } from "node:fs/promises";
+import { ShimError } from "../../base/index.js";
+import type { HostCommand, HostCommandResult, HostProcesses } from "../../host/index.js";
+import { killTree } from "./kill-tree.js";
+import { isDead, readStat } from "./proc-stat.js";
+import { runCommand } from "./run-command.js";
+
+export class NodeProcesses implements HostProcesses {
+  async isAlive(pid: number): Promise<boolean> {
+    if (!isPid(pid)) return false;
+    const stat = await readStat(pid);
+    return stat !== undefined && !isDead(stat);
+  }
+
+  async killTree(pid: number): Promise<number> {
+    // 0 and negative numbers mean whole groups to the kernel, and 1 is everyone's parent.
+    if (!isPid(pid) || pid === 1 || pid === process.pid) {
+      throw new ShimError("invalid-argument", `process ${pid} is none whose tree may be killed`, {
+        operation: "processes.killTree",
+      });
+    }
+    return killTree(pid);
+  }
+
+  async ownOomScoreAdj(): Promise<number> {
+    return Number(await readFile("/proc/self/oom_score_adj", "utf8"));
+  }
+
+  run(command: HostCommand): Promise<HostCommandResult> {
+    return runCommand(command);
+  }
+}
+
+function isPid(pid: number): boolean {
+  return Number.isSafeInteger(pid) && pid > 0;
+}

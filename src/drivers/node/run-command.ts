@@ -1,0 +1,199 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { constants } from "node:os";
+import type { Readable } from "node:stream";
+import { abortError, ShimError } from "../../base/index.js";
+import type { HostCommand, HostCommandResult } from "../../host/index.js";
+import { codeOf } from "./codes.js";
+import { killTree } from "./kill-tree.js";
+
+const defaultMaxOutputBytes = 16 * 1024 * 1024;
+
+/** Once the program has exited, its output counts as whole when the pipes were silent for this long … */
+const quietMs = 200;
+/** … or, when somebody it left behind goes on writing, after this long. */
+const lingerMs = 1_000;
+
+/** How long a killed process may take to die; one in an uninterruptible sleep does not die at all. */
+const deathMs = 2_000;
+
+/** A longer timer of Node's would fire at once. */
+const longestTimerMs = 2 ** 31 - 1;
+
+interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** Runs a program as {@link HostProcesses.run} promises. */
+export async function runCommand(command: HostCommand): Promise<HostCommandResult> {
+  const operation = `run ${command.file}`;
+  if (command.signal?.aborted) throw abortError(operation, command.signal.reason);
+  const child = spawn(command.file, [...command.args], {
+    env: { ...command.env },
+    detached: true,
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+  const failure = new Failure();
+  const limits = watchLimits(operation, command, failure);
+  const stdout = collect(child.stdout, "standard output", command, failure);
+  const stderr = collect(child.stderr, "standard error", command, failure);
+  // A program that does not read its input is judged by its exit code.
+  child.stdin.on("error", () => undefined);
+  child.stdin.end(command.input);
+  const exit = exitOf(child);
+  try {
+    const { code, signal } = await Promise.race([untilQuiet(child, exit, [stdout, stderr]), failure.thrown]);
+    const exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
+    return { exitCode, stdout: stdout.bytes(), stderr: stderr.bytes() };
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") throw noSuchProgram(command, operation, error);
+    await end(child, exit);
+    throw error;
+  } finally {
+    limits.close();
+    child.stdout.destroy();
+    child.stderr.destroy();
+  }
+}
+
+/** The first reason why a run is over before its time. */
+class Failure {
+  readonly thrown: Promise<never>;
+  private reject: (error: ShimError) => void = () => undefined;
+
+  constructor() {
+    this.thrown = new Promise<never>((_, reject) => {
+      this.reject = reject;
+    });
+    this.thrown.catch(() => undefined);
+  }
+
+  throw(error: ShimError): void {
+    this.reject(error);
+  }
+}
+
+function watchLimits(
+  operation: string,
+  { deadlineMs, signal }: HostCommand,
+  failure: Failure,
+): { close(): void } {
+  const timer = setTimeout(
+    () => {
+      failure.throw(
+        new ShimError("deadline-exceeded", `${operation}: still running after ${deadlineMs} ms, killed`, {
+          operation,
+        }),
+      );
+    },
+    Math.min(deadlineMs, longestTimerMs),
+  );
+  const onAbort = () => {
+    failure.throw(abortError(operation, signal?.reason));
+  };
+  signal?.addEventListener("abort", onAbort, { once: true });
+  return {
+    close() {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
+    },
+  };
+}
+
+interface Output {
+  bytes(): Buffer;
+  /** When the last piece came, in milliseconds since the process began. */
+  lastAtMs(): number;
+}
+
+function collect(stream: Readable, name: string, command: HostCommand, failure: Failure): Output {
+  const limit = command.maxOutputBytes ?? defaultMaxOutputBytes;
+  const chunks: Buffer[] = [];
+  let size = 0;
+  let lastAtMs = 0;
+  stream.on("data", (chunk: Buffer) => {
+    lastAtMs = performance.now();
+    size += chunk.length;
+    if (size <= limit) {
+      chunks.push(chunk);
+      return;
+    }
+    stream.destroy();
+    failure.throw(
+      new ShimError(
+        "resource-exhausted",
+        `run ${command.file}: more than ${limit} bytes on its ${name}, killed`,
+        { operation: `run ${command.file}` },
+      ),
+    );
+  });
+  stream.on("error", () => undefined);
+  return { bytes: () => Buffer.concat(chunks), lastAtMs: () => lastAtMs };
+}
+
+function exitOf(child: ChildProcess): Promise<Exit> {
+  const exit = new Promise<Exit>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code, signal) => {
+      resolve({ code, signal });
+    });
+  });
+  exit.catch(() => undefined);
+  return exit;
+}
+
+/**
+ * Resolves once the program has exited and its output is whole. A process that it left behind may hold the
+ * pipes open for ever, so their end is not waited for.
+ */
+async function untilQuiet(
+  child: ChildProcess,
+  exit: Promise<Exit>,
+  outputs: readonly Output[],
+): Promise<Exit> {
+  const closed = new Promise<void>((resolve) => child.once("close", resolve));
+  const result = await exit;
+  const exitedAtMs = performance.now();
+  let quiet: NodeJS.Timeout | undefined;
+  const silent = new Promise<void>((resolve) => {
+    const look = () => {
+      const now = performance.now();
+      const silentMs = now - Math.max(exitedAtMs, ...outputs.map((output) => output.lastAtMs()));
+      const leftMs = Math.min(quietMs - silentMs, exitedAtMs + lingerMs - now);
+      if (leftMs <= 0) resolve();
+      // After the timers the pipes get their turn, and what they hold is read, before the next look.
+      else quiet = setTimeout(() => setImmediate(look), leftMs);
+    };
+    look();
+  });
+  await Promise.race([closed, silent]);
+  clearTimeout(quiet);
+  return result;
+}
+
+/** Kills what the program started, and waits a while for its own end. */
+async function end(child: ChildProcess, exit: Promise<Exit>): Promise<void> {
+  const { pid } = child;
+  if (pid === undefined) return;
+  // The tree as well as the group: a descendant may have made a session of its own.
+  if (child.exitCode === null && child.signalCode === null) await killTree(pid).catch(() => 0);
+  killGroup(pid);
+  let timer: NodeJS.Timeout | undefined;
+  const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, deathMs)));
+  await Promise.race([exit.catch(() => undefined), patience]);
+  clearTimeout(timer);
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch (error) {
+    // EPERM: a program with another owner, which only its own end can end.
+    if (!["ESRCH", "EPERM"].includes(codeOf(error) ?? "")) throw error;
+  }
+}
+
+function noSuchProgram(command: HostCommand, operation: string, cause: unknown): ShimError {
+  const message = `${operation}: no such program, or its interpreter is missing: install it or correct the path`;
+  return new ShimError("not-found", message, { operation, cause });
+}

@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import {
+  link,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { MemoryHost } from "../../../../src/drivers/memory/index.js";
+import { NodeHost } from "../../../../src/drivers/node/index.js";
+import type { HostLogFiles } from "../../../../src/host/index.js";
+
+const mode = 0o640;
+
+function hasCode(code: string) {
+  return (error: unknown) =>
+    error instanceof Error &&
+    "code" in error &&
+    error.code === code &&
+    !error.message.includes("/proc/self/fd");
+}
+
+/** What both drivers of the port do. */
+function suite(name: string, logFiles: HostLogFiles, folder: () => string): void {
+  describe(name, () => {
+    it("makes the file and its folders, appends, reads and cuts", async () => {
+      const root = join(folder(), "pod");
+      const path = join(root, "a/b/0.log");
+      const file = await logFiles.openAppend(path, { root, mode });
+      assert.equal(await file.append(Buffer.from("one two three")), 13);
+      assert.equal((await file.read(4, 3)).toString(), "two");
+      assert.equal((await file.read(8, 100)).toString(), "three");
+      assert.equal((await file.read(100, 1)).length, 0);
+      await file.truncate(3);
+      await file.append(Buffer.from("!"));
+      assert.equal((await file.read(0, 100)).toString(), "one!");
+      const { identity, ...more } = await file.stat();
+      assert.deepEqual(more, { sizeBytes: 4, linked: true });
+      assert.equal(await logFiles.identityOf(path), identity);
+      await file.close();
+      await file.close();
+      await assert.rejects(file.append(Buffer.from("late")));
+      const again = await logFiles.openAppend(path, { root, mode });
+      const version = await logFiles.versionOf(path);
+      assert.equal(await logFiles.versionOf(path), version);
+      await again.append(Buffer.from("?"));
+      assert.notEqual(await logFiles.versionOf(path), version);
+      assert.equal(await logFiles.versionOf(`${path}.none`), undefined);
+      assert.equal((await again.read(0, 100)).toString(), "one!?");
+      await again.close();
+    });
+
+    it("says when a file or a folder above it is missing", async () => {
+      const root = join(folder(), "pod");
+      assert.equal(await logFiles.openExisting(join(root, "c/0.log"), { root }), undefined);
+      assert.equal(await logFiles.openExisting(join(root, "a/b/1.log"), { root }), undefined);
+      assert.equal(await logFiles.identityOf(join(root, "c/0.log")), undefined);
+      const file = await logFiles.openExisting(join(root, "a/b/0.log"), { root });
+      assert.equal((await file?.read(0, 3))?.toString(), "one");
+      await file?.close();
+    });
+  });
+}
+
+let folder = "";
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "log-files-"));
+});
+after(async () => {
+  await rm(folder, { recursive: true });
+});
+
+const node = new NodeHost().logFiles;
+suite("MemoryLogFiles", new MemoryHost().logFiles, () => "/tmp");
+suite("NodeLogFiles", node, () => folder);
+
+describe("NodeLogFiles", () => {
+  it("gives a file its mode whatever the umask, and keeps that of an older one", async () => {
+    const umask = process.umask(0o077);
+    try {
+      const path = join(folder, "mode.log");
+      await (await node.openAppend(path, { root: folder, mode })).close();
+      assert.equal((await stat(path)).mode & 0o777, mode);
+      await (await node.openAppend(path, { root: folder, mode: 0o600 })).close();
+      assert.equal((await stat(path)).mode & 0o777, mode);
+    } finally {
+      process.umask(umask);
+    }
+  });
+
+  it("stays with a file that is renamed, and knows when it is removed", async () => {
+    const path = join(folder, "moving.log");
+    const file = await node.openAppend(path, { root: folder, mode });
+    await rename(path, `${path}.1`);
+    await file.append(Buffer.from("x"));
+    assert.equal(await readFile(`${path}.1`, "utf8"), "x");
+    assert.equal((await file.stat()).linked, true);
+    await rm(`${path}.1`);
+    assert.equal((await file.stat()).linked, false);
+    await file.close();
+  });
+
+  it("follows no link below the root, in the place of a folder or of the file", async () => {
+    const root = join(folder, "linked");
+    const elsewhere = join(folder, "elsewhere");
+    await mkdir(root);
+    await mkdir(elsewhere);
+    await writeFile(join(elsewhere, "0.log"), "");
+    await symlink(elsewhere, join(root, "app"));
+    await symlink(join(elsewhere, "0.log"), join(root, "0.log"));
+    await symlink(join(elsewhere, "made.log"), join(root, "dangling.log"));
+    for (const name of ["app/0.log", "app/more/0.log", "0.log", "dangling.log"]) {
+      const path = join(root, name);
+      await assert.rejects(node.openAppend(path, { root, mode }), hasCode("ELOOP"), name);
+      await assert.rejects(node.openExisting(path, { root }), hasCode("ELOOP"), name);
+    }
+    assert.deepEqual(await readdir(elsewhere), ["0.log"]);
+    // The root itself is the node's own business.
+    const file = await node.openAppend(join(root, "app/0.log"), { root: join(root, "app"), mode });
+    await file.close();
+  });
+
+  it("writes to plain files with one name only", async () => {
+    const root = join(folder, "special");
+    await mkdir(join(root, "folder.log"), { recursive: true });
+    execFileSync("mkfifo", [join(root, "pipe.log")]);
+    await writeFile(join(folder, "secret"), "secret");
+    await link(join(folder, "secret"), join(root, "hard.log"));
+    const open = (name: string) => node.openAppend(join(root, name), { root, mode });
+    await assert.rejects(open("pipe.log"), hasCode("EINVAL"));
+    await assert.rejects(open("hard.log"), hasCode("EINVAL"));
+    await assert.rejects(open("folder.log"), hasCode("EISDIR"));
+    await writeFile(join(root, "file"), "");
+    await assert.rejects(open("file/0.log"), hasCode("ENOTDIR"));
+  });
+
+  it("leaves no descriptor open when it refuses", async () => {
+    const count = async () => (await readdir("/proc/self/fd")).length;
+    const root = join(folder, "special");
+    const open = (name: string) => node.openAppend(join(root, name), { root, mode }).catch(() => undefined);
+    await open("hard.log");
+    const before = await count();
+    for (let n = 0; n < 20; n++) {
+      for (const name of ["pipe.log", "hard.log", "folder.log", "file/0.log"]) await open(name);
+    }
+    assert.equal(await count(), before);
+  });
+});

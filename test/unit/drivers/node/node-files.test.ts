@@ -1,0 +1,184 @@
+import assert from "node:assert/strict";
+import {
+  chmod,
+  link,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { NodeHost } from "../../../../src/drivers/node/index.js";
+import { parseMountInfo } from "../../../../src/drivers/node/mounts.js";
+
+const { files } = new NodeHost();
+
+describe("the node's files", () => {
+  let folder = "";
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "node-files-"));
+  });
+  after(() => rm(folder, { recursive: true }));
+
+  it("writes a file whole, makes its folder, and leaves no temporary file", async () => {
+    const path = join(folder, "a", "b", "file");
+    await files.writeAtomic(path, "first");
+    await files.writeAtomic(path, Buffer.from("second"), { mode: 0o640 });
+    assert.equal((await files.read(path)).toString(), "second");
+    assert.equal((await stat(path)).mode & 0o777, 0o640);
+    assert.deepEqual(await readdir(join(folder, "a", "b")), ["file"]);
+    assert.equal((await stat(join(folder, "a"))).mode & 0o777, 0o755);
+  });
+
+  it("gives a file mode 0600 by default, whatever the umask", async () => {
+    const before = process.umask(0o777);
+    try {
+      await files.writeAtomic(join(folder, "private"), "x");
+      await files.makeDirectory(join(folder, "open"), { mode: 0o777 });
+    } finally {
+      process.umask(before);
+    }
+    assert.equal((await stat(join(folder, "private"))).mode & 0o777, 0o600);
+    assert.equal((await stat(join(folder, "open"))).mode & 0o777, 0o777);
+  });
+
+  it("leaves the old content and no temporary file when a write fails", async () => {
+    const path = join(folder, "taken");
+    await mkdir(join(path, "full"), { recursive: true });
+    await assert.rejects(files.writeAtomic(path, "x"), { code: "EISDIR" });
+    assert.deepEqual(
+      (await readdir(folder)).filter((name) => name.endsWith(".tmp")),
+      [],
+    );
+  });
+
+  it("survives many writers of one file", async () => {
+    const path = join(folder, "contended");
+    const contents = Array.from({ length: 20 }, (_, index) => `${index}`.repeat(10_000));
+    await Promise.all(contents.map((content) => files.writeAtomic(path, content)));
+    assert.ok(contents.includes(await readFile(path, "utf8")));
+  });
+
+  it("overwrites in place, so that another name of the file sees it", async () => {
+    const path = join(folder, "resolv.conf");
+    await writeFile(path, "a much longer text than the next");
+    await link(path, join(folder, "other-name"));
+    await files.overwrite(path, "short");
+    assert.equal(await readFile(join(folder, "other-name"), "utf8"), "short");
+    await files.overwrite(path, "");
+    assert.equal(await readFile(path, "utf8"), "");
+    await assert.rejects(files.overwrite(join(folder, "none"), "x"), { code: "ENOENT" });
+  });
+
+  it("lists nothing where there is no folder, and removes what is gone", async () => {
+    assert.deepEqual(await files.list(join(folder, "none")), []);
+    await files.remove(join(folder, "none"));
+    await files.remove(join(folder, "resolv.conf", "below-a-file"));
+    await writeFile(join(folder, "gone"), "");
+    await files.remove(join(folder, "gone"));
+    assert.equal(await files.kindOf(join(folder, "gone")), undefined);
+  });
+
+  it("puts a link in place of a file or of another link", async () => {
+    const path = join(folder, "link");
+    await writeFile(path, "a file");
+    await files.symlink("/first", path);
+    await files.symlink("/second", path);
+    assert.equal(await readlink(path), "/second");
+    await assert.rejects(files.symlink("/x", join(folder, "a")), { code: "EISDIR" });
+    assert.deepEqual(
+      (await readdir(folder)).filter((name) => name.endsWith(".tmp")),
+      [],
+    );
+  });
+
+  it("tells kinds without following links, and follows them for the real path", async () => {
+    await symlink(join(folder, "a"), join(folder, "to-a"));
+    assert.equal(await files.kindOf(join(folder, "to-a")), "link");
+    assert.equal(await files.kindOf(join(folder, "a")), "directory");
+    assert.equal(await files.kindOf(join(folder, "a", "b", "file")), "file");
+    assert.equal(await files.kindOf("/dev/null"), "other");
+    assert.equal(await files.kindOf(join(folder, "a", "b", "file", "below")), undefined);
+    assert.equal(await files.realPath(join(folder, "to-a", "b")), join(folder, "a", "b"));
+  });
+
+  it("makes no fuss over a folder that exists", async () => {
+    await chmod(join(folder, "a"), 0o700);
+    await files.makeDirectory(join(folder, "a"), { mode: 0o755 });
+    assert.equal((await stat(join(folder, "a"))).mode & 0o777, 0o700);
+  });
+
+  it("tells how full a file system is", async () => {
+    const usage = await files.usage(folder);
+    assert.ok(usage.totalBytes > usage.usedBytes && usage.usedBytes > 0n);
+    assert.ok(usage.totalInodes >= usage.usedInodes);
+    await assert.rejects(files.usage(join(folder, "none")), { code: "ENOENT" });
+  });
+
+  it("tells the mount point of a path, through links", async () => {
+    await symlink("/proc/self/status", join(folder, "to-proc"));
+    assert.equal(await files.mountPointOf("/proc/1/status"), "/proc");
+    assert.equal(await files.mountPointOf(join(folder, "to-proc")), "/proc");
+    assert.ok(folder.startsWith(await files.mountPointOf(folder)));
+    await assert.rejects(files.mountPointOf(join(folder, "none")), { code: "ENOENT" });
+  });
+
+  it("reads the kernel's escapes in mount points", () => {
+    const mounts = parseMountInfo(
+      "36 35 98:0 / /mnt/a\\040b\\134c\\011\\012 rw - ext4 /dev/root rw\n37 35 0:5 / /proc rw - proc proc rw\n",
+    );
+    assert.equal(mounts.get("36"), "/mnt/a b\\c\t\n");
+    assert.equal(mounts.get("37"), "/proc");
+    assert.equal(mounts.size, 2);
+  });
+
+  it("tells of changes in a folder, and of its end", async () => {
+    const watched = join(folder, "watched");
+    await mkdir(watched);
+    let calls = 0;
+    const watch = await files.watch(watched, () => calls++);
+    try {
+      await writeFile(join(watched, "new"), "x");
+      await until(() => calls > 0);
+      await delay(50);
+      const before = calls;
+      await rm(watched, { recursive: true });
+      await until(() => calls > before);
+    } finally {
+      watch.close();
+      watch.close();
+    }
+    await assert.rejects(
+      files.watch(watched, () => undefined),
+      { code: "ENOENT" },
+    );
+  });
+
+  it("is silent once a watch is closed", async () => {
+    const watched = join(folder, "unwatched");
+    await mkdir(watched);
+    let calls = 0;
+    const watch = await files.watch(watched, () => calls++);
+    watch.close();
+    await writeFile(join(watched, "new"), "x");
+    await delay(100);
+    assert.equal(calls, 0);
+  });
+});
+
+async function until(condition: () => boolean): Promise<void> {
+  const end = Date.now() + 5_000;
+  while (!condition()) {
+    assert.ok(Date.now() < end, "it did not happen within five seconds");
+    await delay(10);
+  }
+}

@@ -1,0 +1,221 @@
+import assert from "node:assert/strict";
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { NodeHost } from "../../../../src/drivers/node/index.js";
+import { parseStat } from "../../../../src/drivers/node/proc-stat.js";
+
+const { processes, kernel } = new NodeHost();
+const PATH = "/usr/bin:/bin";
+
+function sh(script: string, options: Partial<Parameters<typeof processes.run>[0]> = {}) {
+  return processes.run({
+    file: "/bin/sh",
+    args: ["-c", script],
+    env: { PATH },
+    deadlineMs: 10_000,
+    ...options,
+  });
+}
+
+describe("running a program", () => {
+  let folder = "";
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "node-processes-"));
+  });
+  after(() => rm(folder, { recursive: true }));
+
+  it("answers its output, its error output and its exit code", async () => {
+    const result = await sh("cat; echo bad >&2; exit 7", { input: "hello" });
+    assert.deepEqual(
+      { ...result, stdout: result.stdout.toString(), stderr: result.stderr.toString() },
+      { exitCode: 7, stdout: "hello", stderr: "bad\n" },
+    );
+  });
+
+  it("passes the environment given and nothing else", async () => {
+    const { stdout } = await processes.run({
+      file: "/usr/bin/env",
+      args: [],
+      env: { ONLY: "this" },
+      deadlineMs: 5_000,
+    });
+    assert.equal(stdout.toString(), "ONLY=this\n");
+  });
+
+  it("takes a deadline that lies beyond every timer", async () => {
+    assert.equal((await sh("exit 5", { deadlineMs: 2 ** 40 })).exitCode, 5);
+    assert.equal((await sh("sleep 0.1; exit 6", { deadlineMs: Infinity })).exitCode, 6);
+  });
+
+  it("counts a signal as 128 and its number", async () => {
+    assert.equal((await sh("kill -TERM $$")).exitCode, 143);
+  });
+
+  it("takes a large output whole, and input that nobody reads", async () => {
+    const { stdout } = await sh("head -c 8000000 /dev/zero", { input: Buffer.alloc(4_000_000) });
+    assert.equal(stdout.length, 8_000_000);
+  });
+
+  it("says that there is no such program, or none that may be run", async () => {
+    await assert.rejects(processes.run({ file: join(folder, "none"), args: [], deadlineMs: 1_000 }), {
+      name: "ShimError",
+      kind: "not-found",
+    });
+    await writeFile(join(folder, "not-executable"), "x");
+    await assert.rejects(
+      processes.run({ file: join(folder, "not-executable"), args: [], deadlineMs: 1_000 }),
+      {
+        code: "EACCES",
+      },
+    );
+    await assert.rejects(sh("true", { args: ["\0"] }), { code: "ERR_INVALID_ARG_VALUE" });
+  });
+
+  it("kills the whole group at the deadline, and who left the group", async () => {
+    const pids = join(folder, "pids");
+    const script = `sleep 60 & echo $! >>${pids}; setsid sleep 60 & echo $! >>${pids}; echo $$ >>${pids}; wait`;
+    await assert.rejects(sh(script, { deadlineMs: 400 }), { kind: "deadline-exceeded" });
+    const started = (await readFile(pids, "utf8")).trim().split("\n").map(Number);
+    assert.equal(started.length, 3);
+    for (const pid of started) assert.equal(await processes.isAlive(pid), false, `process ${pid} lives`);
+  });
+
+  it("kills at the caller's abort, even what ignores every signal it can", async () => {
+    const controller = new AbortController();
+    const file = join(folder, "stubborn");
+    const running = sh(`trap "" TERM INT HUP; echo $$ >${file}; while :; do sleep 1; done`, {
+      signal: controller.signal,
+    });
+    while (!(await readFile(file, "utf8").catch(() => "")).includes("\n")) await delay(10);
+    controller.abort();
+    await assert.rejects(running, { kind: "cancelled" });
+    assert.equal(await processes.isAlive(Number(await readFile(file, "utf8"))), false);
+  });
+
+  it("starts nothing for a caller who has gone already", async () => {
+    const file = join(folder, "never");
+    await assert.rejects(sh(`touch ${file}`, { signal: AbortSignal.abort() }), { kind: "cancelled" });
+    await assert.rejects(readFile(file), { code: "ENOENT" });
+  });
+
+  it("kills a program that prints without end", async () => {
+    await assert.rejects(sh("yes", { maxOutputBytes: 100_000 }), {
+      kind: "resource-exhausted",
+      message: /100000 bytes on its standard output/,
+    });
+    await assert.rejects(sh("yes >&2", { maxOutputBytes: 100_000 }), { message: /standard error/ });
+  });
+
+  it("does not wait for a grandchild that holds the output, and takes all that the program wrote", async () => {
+    const startMs = performance.now();
+    const { stdout, exitCode } = await sh("sleep 4 & head -c 1000000 /dev/zero; exit 3");
+    assert.ok(performance.now() - startMs < 2_000);
+    assert.equal(exitCode, 3);
+    assert.equal(stdout.length, 1_000_000);
+  });
+
+  it("does not wait for a grandchild that goes on writing either", async () => {
+    const startMs = performance.now();
+    const script = "(while sleep 0.05; do echo tick || exit; done) & echo done";
+    const { stdout } = await sh(script);
+    assert.ok(performance.now() - startMs < 3_000);
+    assert.match(stdout.toString(), /done/);
+  });
+});
+
+describe("killing a tree of processes", () => {
+  it("kills descendants, whatever group or session they made", async () => {
+    const parent = start("setsid sleep 60 & (sleep 60 & wait) & sleep 60");
+    const descendants = await pidsBelow(parent.pid, 4);
+    const ended = once(parent, "exit");
+    assert.equal(await processes.killTree(parent.pid), descendants.length + 1);
+    await ended;
+    await delay(50);
+    for (const pid of descendants) assert.equal(await processes.isAlive(pid), false, `process ${pid} lives`);
+  });
+
+  it("keeps up with a tree that forks all the time", async () => {
+    const parent = start("while :; do sleep 0.01 & sleep 0.01; done");
+    await delay(100);
+    const ended = once(parent, "exit");
+    assert.ok((await processes.killTree(parent.pid)) >= 1);
+    await ended;
+  });
+
+  it("kills nobody where there is nobody, and refuses numbers that mean many", async () => {
+    const gone = start("true");
+    await once(gone, "exit");
+    assert.equal(await processes.killTree(gone.pid), 0);
+    for (const pid of [0, -1, 1, process.pid, Number.NaN, 1.5]) {
+      await assert.rejects(processes.killTree(pid), { kind: "invalid-argument" });
+    }
+  });
+});
+
+describe("looking at processes", () => {
+  it("tells the living from zombies and from nobody", async () => {
+    assert.equal(await processes.isAlive(process.pid), true);
+    assert.equal(await processes.isAlive(0), false);
+    assert.equal(await processes.isAlive(-5), false);
+    assert.equal(await processes.isAlive(2 ** 22 + 1), false);
+    // The shell becomes a program that buries no child, so its ended child stays a zombie.
+    const parent = start("sleep 0.2 & echo $!; exec sleep 60");
+    assert.ok(parent.stdout);
+    const [line] = (await once(parent.stdout, "data")) as [Buffer];
+    const zombie = Number(line.toString());
+    assert.equal(await processes.isAlive(zombie), true);
+    const end = Date.now() + 5_000;
+    while (!/^State:\s+Z/m.test(await readFile(`/proc/${zombie}/status`, "utf8"))) {
+      assert.ok(Date.now() < end);
+      await delay(20);
+    }
+    assert.equal(await processes.isAlive(zombie), false);
+    parent.kill("SIGKILL");
+  });
+
+  it("reads the stat line of a process with a hostile name", () => {
+    const fields = Array.from({ length: 30 }, (_, index) => String(index + 4));
+    const text = `42 (a) Z (b) S 7 ${fields.slice(1).join(" ")}`;
+    assert.deepEqual(parseStat(42, text), { pid: 42, state: "S", parent: 7, startTicks: "22" });
+    assert.equal(parseStat(42, ""), undefined);
+  });
+
+  it("knows its own score and the kernel", async () => {
+    const score = await processes.ownOomScoreAdj();
+    assert.ok(Number.isInteger(score) && score >= -1000 && score <= 1000);
+    assert.equal(kernel.release, (await readFile("/proc/sys/kernel/osrelease", "utf8")).trim());
+    const unified = await readFile("/proc/mounts", "utf8").then((text) =>
+      /^\S+ \/sys\/fs\/cgroup cgroup2 /m.test(text),
+    );
+    assert.equal(await kernel.cgroupVersion(), unified ? 2 : 1);
+  });
+});
+
+function start(script: string): ChildProcess & { pid: number } {
+  const child = spawn("/bin/sh", ["-c", script], { stdio: ["ignore", "pipe", "ignore"] });
+  assert.ok(child.pid !== undefined);
+  return Object.assign(child, { pid: child.pid });
+}
+
+/** Waits until the process has `count` descendants. */
+async function pidsBelow(root: number, count: number): Promise<number[]> {
+  const end = Date.now() + 5_000;
+  for (;;) {
+    const found = await descend(root);
+    if (found.length === count) return found;
+    assert.ok(Date.now() < end, `${found.length} descendants, not ${count}`);
+    await delay(20);
+  }
+}
+
+async function descend(pid: number): Promise<number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "");
+  const children = text.split(" ").filter(Boolean).map(Number);
+  return [...children, ...(await Promise.all(children.map(descend))).flat()];
+}
