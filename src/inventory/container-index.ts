@@ -1,0 +1,229 @@
+import { nowNanos, type Logger } from "../base/index.js";
+import type { DockerContainerSummary, DockerEvent, DockerService } from "../docker/index.js";
+import { untoldEvents, type LifeEvent } from "./changes.js";
+import { ContainerTable } from "./container-table.js";
+import { eventsAfter, hasLeft, isStuck, momentOf, type Entry, type Sent } from "./entry.js";
+import { Inspector, type Inspection } from "./inspector.js";
+import { fromSummary, sameAsListed, type ContainerRecord } from "./record.js";
+
+/** How long after a removal Docker's events of it may come. */
+const lastEventsMs = 2_000;
+/** Rounds in which events overtook the inspect before its answer is taken as it is. */
+const overtakenRounds = 3;
+
+const lifeActions = new Set(["create", "start", "die", "oom", "pause", "unpause", "rename", "update"]);
+
+export interface ContainerIndexOptions {
+  readonly docker: DockerService;
+  readonly log: Logger;
+  /** Whether a pid of the engine lives; undefined where the engine's processes cannot be seen. */
+  readonly isAlive: ((pid: number) => Promise<boolean>) | undefined;
+  /** True: the engine's clock is ours, so an event older than an inspect is contained in it. */
+  readonly sameClock: boolean;
+  readonly onStep: (step: LifeEvent) => void;
+}
+
+/**
+ * The containers that exist, each kept true by itself: a changed one is inspected once, off everybody's
+ * path, and one whose inspect hangs is shown as it was last known and delays nobody else.
+ */
+export class ContainerIndex {
+  private readonly table: ContainerTable;
+  private readonly inspector: Inspector;
+  private readonly closed = new AbortController();
+
+  constructor(private readonly options: ContainerIndexOptions) {
+    this.table = new ContainerTable(options.log, options.onStep);
+    this.inspector = new Inspector({
+      ...options,
+      signal: this.closed.signal,
+      again: (entry) => {
+        this.ask(entry);
+      },
+    });
+  }
+
+  records(): Iterable<ContainerRecord> {
+    return this.table.records();
+  }
+
+  get(id: string): ContainerRecord | undefined {
+    return this.table.get(id);
+  }
+
+  /** The containers of a sandbox, in the order in which they were made known. */
+  inSandbox(sandboxId: string): ContainerRecord[] {
+    return this.table.inSandbox(sandboxId);
+  }
+
+  /** Takes an event of a container; the record follows as soon as Docker has been asked. */
+  onEvent(event: DockerEvent): void {
+    let entry = this.table.find(event.subject);
+    if (event.action === "destroy") {
+      if (entry) this.table.drop(entry, event.timeNanos);
+      return;
+    }
+    if (!lifeActions.has(event.action)) return;
+    if (!entry) {
+      const ours = "io.kubernetes.docker.type" in event.attributes;
+      if (!ours || !["create", "start", "rename"].includes(event.action)) return;
+      entry = this.table.entry(event.subject);
+    }
+    if (this.options.sameClock && momentOf(event) <= entry.inspectedAtMs) return;
+    if (entry.foreign && event.action !== "rename") return;
+    entry.pending.push(event);
+    if (!entry.hidden) this.ask(entry);
+  }
+
+  /** Asks Docker anew; resolves when the record shows at least what was true when this was called. */
+  async refresh(id: string): Promise<ContainerRecord | undefined> {
+    const entry = this.table.entry(id);
+    const ticket = this.ask(entry);
+    while (entry.covered < ticket && !entry.gone && entry.settling) await entry.settling;
+    return this.get(id);
+  }
+
+  /**
+   * Shows a container no more that is known to be gone. How one ended that was running until now is told by
+   * events that may still be on their way.
+   */
+  forget(id: string): void {
+    const entry = this.table.find(id);
+    if (!entry || entry.hidden) return;
+    entry.hidden = true;
+    clearTimeout(entry.timer);
+    if (this.closed.signal.aborted) return;
+    entry.timer = setTimeout(() => {
+      this.table.drop(entry, nowNanos());
+    }, lastEventsMs);
+    entry.timer.unref();
+  }
+
+  /**
+   * Brings the index in line with a full list: unknown containers are inspected, vanished ones dropped.
+   * @param everything Inspect every container, as after a gap in the events; else those that differ.
+   * @param listedAtMs When the list was asked for; what was made known later is left alone.
+   * @returns How many differed from what was known.
+   */
+  async reconcile(
+    list: readonly DockerContainerSummary[],
+    listedAtMs: number,
+    everything: boolean,
+  ): Promise<number> {
+    const listed = new Set(list.map((summary) => summary.id));
+    let differing = 0;
+    for (const entry of [...this.table.all()]) {
+      if (listed.has(entry.id) || entry.inspectedAtMs >= listedAtMs || entry.settling || entry.hidden)
+        continue;
+      differing++;
+      this.table.drop(entry, nowNanos());
+    }
+    const asked: Promise<unknown>[] = [];
+    for (const summary of list) {
+      const known = this.table.find(summary.id);
+      // One that is being asked for, or hangs and is tried again later, is looked after already.
+      const awaited =
+        known !== undefined && (known.settling !== undefined || known.timer !== undefined || known.foreign);
+      const differs = !awaited && !(known?.record && sameAsListed(known.record, summary));
+      if (differs) differing++;
+      if (everything || differs) asked.push(this.refreshListed(summary));
+    }
+    await Promise.all(asked);
+    return differing;
+  }
+
+  /**
+   * Has each running container inspected whose process is gone, and waits for none of these inspects. Where Docker
+   * hangs already, one more would only hang longer.
+   */
+  async checkProcesses(): Promise<void> {
+    await Promise.all([...this.table.all()].map((entry) => this.checkProcess(entry)));
+  }
+
+  /** Ends all work; nothing is left running. */
+  close(): void {
+    this.closed.abort();
+    for (const entry of this.table.all()) clearTimeout(entry.timer);
+  }
+
+  private async refreshListed(summary: DockerContainerSummary): Promise<void> {
+    await this.refresh(summary.id);
+    const entry = this.table.find(summary.id);
+    if (entry && !entry.record && !entry.foreign)
+      this.table.accept(entry, fromSummary(summary), { provisional: true });
+  }
+
+  private ask(entry: Entry): number {
+    const ticket = ++entry.asked;
+    if (!entry.settling) this.begin(entry);
+    return ticket;
+  }
+
+  private begin(entry: Entry): void {
+    entry.settling = this.settle(entry)
+      .catch((error: unknown) => {
+        this.options.log.error({ container: entry.id, err: error }, "the inventory failed on a container");
+      })
+      .finally(() => {
+        entry.settling = undefined;
+        // Somebody may have asked after the last round had looked.
+        if (entry.covered < entry.asked && !hasLeft(entry) && !this.closed.signal.aborted) this.begin(entry);
+      });
+  }
+
+  private async settle(entry: Entry): Promise<void> {
+    // Lets what happens in the same turn be covered by one inspect.
+    await Promise.resolve();
+    let overtaken = 0;
+    while (entry.covered < entry.asked && !hasLeft(entry) && !this.closed.signal.aborted) {
+      const inspection = await this.inspector.inspect(entry);
+      if (hasLeft(entry)) return;
+      const behind = inspection.is === "seen" && this.eventsAfter(entry, inspection.sent).length > 0;
+      if (behind && ++overtaken < overtakenRounds) continue;
+      entry.covered = inspection.sent.ticket;
+      await this.take(entry, inspection);
+    }
+  }
+
+  private async take(entry: Entry, inspection: Inspection): Promise<void> {
+    if (inspection.is === "gone") {
+      this.table.drop(entry, entry.pending.at(-1)?.timeNanos ?? nowNanos());
+      return;
+    }
+    if (inspection.is === "stuck") {
+      this.table.acceptEvents(entry, entry.pending.splice(0));
+      await this.markGhost(entry);
+      return;
+    }
+    const { docker, sent } = inspection;
+    const processGone = await this.inspector.processGone(docker);
+    if (hasLeft(entry)) return;
+    const later = this.eventsAfter(entry, sent);
+    const before = entry.pending.filter((event) => !later.includes(event));
+    entry.pending = later;
+    entry.inspectedAtMs = sent.atMs;
+    this.table.acceptEvents(entry, untoldEvents(before, docker));
+    this.table.accept(entry, docker, { processGone });
+  }
+
+  private eventsAfter(entry: Entry, sent: Sent): DockerEvent[] {
+    return eventsAfter(entry, sent, this.options.sameClock);
+  }
+
+  private async checkProcess(entry: Entry): Promise<void> {
+    if (isStuck(entry)) await this.markGhost(entry);
+    else if (!entry.settling && (await this.isGhost(entry))) this.ask(entry);
+  }
+
+  /** What Docker is silent on is no longer running once its process is gone, as after a daemon that it outlived. */
+  private async markGhost(entry: Entry): Promise<void> {
+    const { record } = entry;
+    if (record && (await this.isGhost(entry))) entry.record = { ...record, processGone: true };
+  }
+
+  private async isGhost(entry: Entry): Promise<boolean> {
+    const { record } = entry;
+    if (!record || record.processGone || !(await this.inspector.processGone(record.docker))) return false;
+    return entry.record === record && !hasLeft(entry);
+  }
+}

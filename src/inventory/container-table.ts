@@ -1,0 +1,99 @@
+import { nowNanos, type Logger } from "../base/index.js";
+import type { DockerContainer, DockerEvent } from "../docker/index.js";
+import { lastSteps, stepsBetween, type LifeEvent } from "./changes.js";
+import { newEntry, type Entry } from "./entry.js";
+import { afterEvent, toRecord, type ContainerRecord, type RecordMarks } from "./record.js";
+
+/** The entries and what is shown of them. Every change of a record passes here and is told as steps. */
+export class ContainerTable {
+  private readonly entries = new Map<string, Entry>();
+  private readonly bySandbox = new Map<string, Set<string>>();
+
+  constructor(
+    private readonly log: Logger,
+    private readonly onStep: (step: LifeEvent) => void,
+  ) {}
+
+  all(): Iterable<Entry> {
+    return this.entries.values();
+  }
+
+  find(id: string): Entry | undefined {
+    return this.entries.get(id);
+  }
+
+  /** The entry of an id, made where there is none. */
+  entry(id: string): Entry {
+    let entry = this.entries.get(id);
+    if (!entry) this.entries.set(id, (entry = newEntry(id)));
+    return entry;
+  }
+
+  *records(): Iterable<ContainerRecord> {
+    for (const { record, hidden } of this.entries.values()) if (record && !hidden) yield record;
+  }
+
+  get(id: string): ContainerRecord | undefined {
+    const entry = this.entries.get(id);
+    return entry?.hidden ? undefined : entry?.record;
+  }
+
+  /** The containers of a sandbox, in the order in which they were made known. */
+  inSandbox(sandboxId: string): ContainerRecord[] {
+    return [...(this.bySandbox.get(sandboxId) ?? [])].flatMap((id) => this.get(id) ?? []);
+  }
+
+  /** Takes what is now known of a container. */
+  accept(entry: Entry, docker: DockerContainer, marks: RecordMarks): void {
+    const record = toRecord(docker, marks);
+    if (!record) {
+      this.leaveAlone(entry, docker);
+      return;
+    }
+    const before = entry.record;
+    entry.record = record;
+    entry.foreign = false;
+    if (record.kind === "container" && !before) this.link(record.sandboxId, record.id);
+    for (const step of stepsBetween(before, record, nowNanos())) this.onStep(step);
+  }
+
+  /** Takes what events tell, without Docker's own word. */
+  acceptEvents(entry: Entry, events: readonly DockerEvent[]): void {
+    for (const event of events) {
+      if (entry.record) this.accept(entry, afterEvent(entry.record.docker, event), { provisional: true });
+    }
+  }
+
+  /** Ends an entry: its container is no more. */
+  drop(entry: Entry, timeNanos: bigint): void {
+    if (entry.gone) return;
+    this.acceptEvents(entry, entry.pending.splice(0));
+    entry.gone = true;
+    clearTimeout(entry.timer);
+    this.entries.delete(entry.id);
+    if (entry.record) this.tellEnd(entry.record, timeNanos);
+  }
+
+  private leaveAlone(entry: Entry, { name }: DockerContainer): void {
+    this.log.warn({ container: entry.id, name }, "skipped a container: its name or labels are not ours");
+    const { record } = entry;
+    entry.record = undefined;
+    entry.foreign = true;
+    if (record) this.tellEnd(record, nowNanos());
+  }
+
+  private link(sandboxId: string, id: string): void {
+    let ids = this.bySandbox.get(sandboxId);
+    if (!ids) this.bySandbox.set(sandboxId, (ids = new Set()));
+    ids.add(id);
+  }
+
+  private tellEnd(record: ContainerRecord, timeNanos: bigint): void {
+    if (record.kind === "container") {
+      const ids = this.bySandbox.get(record.sandboxId);
+      ids?.delete(record.id);
+      if (ids?.size === 0) this.bySandbox.delete(record.sandboxId);
+    }
+    for (const step of lastSteps(record, timeNanos)) this.onStep(step);
+  }
+}

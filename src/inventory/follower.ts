@@ -1,0 +1,200 @@
+import {
+  Backoff,
+  messageOf,
+  onAbort,
+  ShimError,
+  sleep,
+  withDeadline,
+  type CallOptions,
+  type Logger,
+} from "../base/index.js";
+import type { DockerContainerSummary, DockerEvent, DockerService } from "../docker/index.js";
+import type { ContainerIndex } from "./container-index.js";
+import { monotonicMs } from "./entry.js";
+import type { ImageIndex } from "./image-index.js";
+import { WatchPace } from "./watch-pace.js";
+
+const connectDeadlineMs = 5_000;
+const factsDeadlineMs = 15_000;
+const listDeadlineMs = 60_000;
+const imageQuietMs = 100;
+const firstBackoffMs = 100;
+const longestBackoffMs = 1_000;
+/** Images are compared with a list once in so many comparisons of the containers. */
+const imageRounds = 5;
+const typeLabel = "io.kubernetes.docker.type";
+
+export interface FollowerOptions {
+  readonly docker: DockerService;
+  readonly log: Logger;
+  readonly containers: ContainerIndex;
+  readonly images: ImageIndex;
+  /** Reads what the engine says of itself. */
+  readonly readFacts: (options: CallOptions) => Promise<void>;
+  /** Everything is as Docker says. */
+  readonly onSynced: () => void;
+  /** Docker cannot be reached. */
+  readonly onLost: (error: unknown) => void;
+}
+
+/**
+ * Keeps the indexes true: subscribes to Docker's events, then lists, then follows, and again after whatever
+ * ends the stream, with a back-off of at most a second. From time to time it compares with a list, for a stream
+ * that is silent looks just like an engine that is idle.
+ */
+export class Follower {
+  private readonly closed = new AbortController();
+  private running: Promise<void> | undefined;
+  private imageTimer: NodeJS.Timeout | undefined;
+  private imagesRead = false;
+
+  constructor(private readonly options: FollowerOptions) {}
+
+  /** Starts; returns at once. */
+  start(): void {
+    this.running ??= this.follow();
+  }
+
+  /** Ends all work; leaves no timer and no connection. */
+  async close(): Promise<void> {
+    this.closed.abort();
+    clearTimeout(this.imageTimer);
+    await this.running;
+  }
+
+  private isClosed(): boolean {
+    return this.closed.signal.aborted;
+  }
+
+  private async follow(): Promise<void> {
+    const backoff = new Backoff(firstBackoffMs, longestBackoffMs);
+    while (!this.isClosed()) {
+      const session = new AbortController();
+      const unlisten = onAbort(this.closed.signal, () => {
+        session.abort();
+      });
+      try {
+        await this.session(session, () => {
+          backoff.reset();
+        });
+      } catch (error) {
+        if (!this.isClosed()) this.options.onLost(error);
+      } finally {
+        session.abort();
+        unlisten();
+      }
+      await sleep(backoff.next(), this.closed.signal).catch(() => undefined);
+    }
+  }
+
+  private async session(session: AbortController, onSynced: () => void): Promise<void> {
+    const { signal } = session;
+    const events = this.options.docker.events.subscribe({ signal, deadlineMs: connectDeadlineMs });
+    const ended = this.consume(events);
+    ended.catch(() => {
+      session.abort();
+    });
+    try {
+      await withDeadline("events.subscribe", { deadlineMs: connectDeadlineMs, signal }, () => events.ready);
+      await Promise.race([this.sync(signal), ended]);
+      onSynced();
+      await Promise.race([ended, this.watch(signal)]);
+    } finally {
+      session.abort();
+      await ended.catch(() => undefined);
+    }
+  }
+
+  private async consume(events: AsyncIterable<DockerEvent>): Promise<void> {
+    for await (const event of events) {
+      if (event.type === "container") this.options.containers.onEvent(event);
+      else if (event.type === "image") this.refreshImagesSoon();
+      else if (event.type === "daemon" && event.action === "reload") this.refreshFacts();
+    }
+    throw new ShimError("unavailable", "Docker's event stream ended");
+  }
+
+  private async sync(signal: AbortSignal): Promise<void> {
+    const { containers, log } = this.options;
+    const began = Date.now();
+    await this.options.readFacts({ signal, deadlineMs: factsDeadlineMs });
+    const images = this.syncImages(signal);
+    const listing = this.listContainers(signal, listDeadlineMs);
+    const [{ list, listedAtMs }] = await Promise.all([listing, images]);
+    await containers.reconcile(list, listedAtMs, true);
+    // Whoever ended the session has lost Docker meanwhile.
+    signal.throwIfAborted();
+    this.options.onSynced();
+    log.info({ containers: list.length, ms: Date.now() - began }, "in sync with Docker");
+  }
+
+  /** Without the images there is nothing to serve; later, what was last known is better than no pods. */
+  private async syncImages(signal: AbortSignal): Promise<void> {
+    try {
+      await this.options.images.refreshAll({ signal });
+      this.imagesRead = true;
+    } catch (error) {
+      if (!this.imagesRead || signal.aborted) throw error;
+      this.sayImagesFailed(error);
+    }
+  }
+
+  /** Compares with lists until the session ends; each list is asked for the more seldom, the dearer it is. */
+  private async watch(signal: AbortSignal): Promise<never> {
+    const { containers, log } = this.options;
+    const pace = new WatchPace();
+    const imagePace = new WatchPace(imageRounds);
+    let imagesAtMs = performance.now() + imagePace.pauseMs;
+    for (;;) {
+      await sleep(pace.pauseMs, signal);
+      await containers.checkProcesses();
+      const began = performance.now();
+      const { list, listedAtMs } = await this.listContainers(signal, connectDeadlineMs);
+      pace.took(performance.now() - began);
+      const differing = await containers.reconcile(list, listedAtMs, false);
+      if (differing > 0) log.info({ containers: differing }, "found changes that no event had told");
+      if (performance.now() < imagesAtMs) continue;
+      const asked = performance.now();
+      await this.syncImages(signal);
+      imagePace.took(performance.now() - asked);
+      imagesAtMs = performance.now() + imagePace.pauseMs;
+    }
+  }
+
+  private async listContainers(
+    signal: AbortSignal,
+    deadlineMs: number,
+  ): Promise<{ list: DockerContainerSummary[]; listedAtMs: number }> {
+    const listedAtMs = monotonicMs();
+    const labels = { [typeLabel]: undefined };
+    const list = await this.options.docker.containers.list({ labels }, { signal, deadlineMs });
+    return { list, listedAtMs };
+  }
+
+  private refreshImagesSoon(): void {
+    if (this.imageTimer || this.isClosed()) return;
+    this.imageTimer = setTimeout(() => {
+      this.imageTimer = undefined;
+      this.options.images.refreshAll({ signal: this.closed.signal }).catch((error: unknown) => {
+        if (!this.isClosed()) this.sayImagesFailed(error);
+      });
+    }, imageQuietMs);
+    this.imageTimer.unref();
+  }
+
+  private sayImagesFailed(error: unknown): void {
+    this.options.log.warn(
+      { err: messageOf(error) },
+      "could not list the images: they are shown as last known",
+    );
+  }
+
+  /** Off the stream's path: events go on while Docker thinks about itself. */
+  private refreshFacts(): void {
+    const options = { signal: this.closed.signal, deadlineMs: factsDeadlineMs };
+    this.options.readFacts(options).catch((error: unknown) => {
+      if (!this.isClosed())
+        this.options.log.warn({ err: messageOf(error) }, "could not read Docker's new configuration");
+    });
+  }
+}

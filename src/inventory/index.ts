@@ -1,0 +1,10 @@
+export type { LifeEvent } from "./changes.js";
+export { Inventory, type ConnectionState, type EngineFacts } from "./inventory.js";
+export type { ImageRecord } from "./image-index.js";
+export {
+  stageOf,
+  type ContainerRecord,
+  type SandboxRecord,
+  type Stage,
+  type WorkloadRecord,
+} from "./record.js";

@@ -1,0 +1,172 @@
+import type { DockerContainer, DockerContainerSummary, DockerEvent } from "../docker/index.js";
+import type { ContainerMetadata, PodSandboxMetadata } from "../gen/runtime/v1/api_pb.js";
+import { parseContainerName, parseSandboxName, readLabels } from "../translate/index.js";
+
+interface RecordBase {
+  /** 64 hex digits. */
+  readonly id: string;
+  /** The last that Docker said, or its events told. */
+  readonly docker: DockerContainer;
+  /** CRI's labels and annotations, read out of Docker's labels. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** The pod it is, or belongs to. */
+  readonly pod: PodSandboxMetadata;
+  /** Docker calls it running, but its first process is gone: nobody knows what it is. */
+  readonly processGone: boolean;
+  /** Told by events or a list alone: Docker's own times may differ a little. */
+  readonly provisional: boolean;
+}
+
+/** What is known of a record beside Docker's answer. */
+export interface RecordMarks {
+  readonly processGone?: boolean;
+  readonly provisional?: boolean;
+}
+
+export interface SandboxRecord extends RecordBase {
+  readonly kind: "sandbox";
+}
+
+export interface WorkloadRecord extends RecordBase {
+  readonly kind: "container";
+  readonly container: ContainerMetadata;
+  readonly sandboxId: string;
+  /** Where kubelet wants the log; empty when it wants none. */
+  readonly logPath: string;
+}
+
+/** A sandbox or container of ours, immutable: a change replaces it. */
+export type ContainerRecord = SandboxRecord | WorkloadRecord;
+
+/** Reads a record out of Docker's answer; undefined when the container is not ours or its name says nothing. */
+export function toRecord(docker: DockerContainer, marks: RecordMarks = {}): ContainerRecord | undefined {
+  const read = readLabels(docker.config.labels ?? {});
+  const base = {
+    id: docker.id,
+    docker,
+    labels: read.labels,
+    annotations: read.annotations,
+    processGone: marks.processGone ?? false,
+    provisional: marks.provisional ?? false,
+  };
+  if (read.kind === "sandbox") {
+    const pod = parseSandboxName(docker.name);
+    return pod && { ...base, kind: "sandbox", pod };
+  }
+  if (read.kind === "container") {
+    const names = parseContainerName(docker.name);
+    return (
+      names && {
+        ...base,
+        kind: "container",
+        pod: names.pod,
+        container: names.container,
+        sandboxId: read.sandboxId ?? "",
+        logPath: read.logPath ?? "",
+      }
+    );
+  }
+  return undefined;
+}
+
+/** How far a container's life has come. */
+export type Stage = "created" | "running" | "exited";
+
+export function stageOf(docker: DockerContainer): Stage {
+  if (docker.state.running) return "running";
+  const { status, startedAtNanos, finishedAtNanos } = docker.state;
+  if (status === "created" && startedAtNanos === undefined && finishedAtNanos === undefined) return "created";
+  return status === undefined && startedAtNanos === undefined ? "created" : "exited";
+}
+
+/** The container as it was right after an event, for a change that no inspect came in time to see. */
+export function afterEvent(docker: DockerContainer, event: DockerEvent): DockerContainer {
+  const {
+    pid: _pid,
+    exitCode: _exitCode,
+    finishedAtNanos: _finished,
+    error: _error,
+    ...state
+  } = docker.state;
+  switch (event.action) {
+    case "start":
+      return {
+        ...docker,
+        state: {
+          ...state,
+          status: "running",
+          running: true,
+          oomKilled: false,
+          startedAtNanos: event.timeNanos,
+        },
+      };
+    case "die": {
+      const exitCode = Number.parseInt(event.attributes["exitCode"] ?? "", 10);
+      return {
+        ...docker,
+        state: {
+          ...state,
+          status: "exited",
+          running: false,
+          paused: false,
+          finishedAtNanos: event.timeNanos,
+          ...(Number.isNaN(exitCode) ? {} : { exitCode }),
+        },
+      };
+    }
+    case "oom":
+      return { ...docker, state: { ...docker.state, oomKilled: true } };
+    default:
+      return docker;
+  }
+}
+
+/** A record of a container that has ended without anybody having seen how. */
+export function endedUnseen(record: ContainerRecord, timeNanos: bigint): ContainerRecord {
+  const { pid: _pid, exitCode: _exitCode, ...state } = record.docker.state;
+  const ended = {
+    ...state,
+    status: "exited",
+    running: false,
+    paused: false,
+    finishedAtNanos: timeNanos,
+  } as const;
+  return { ...record, docker: { ...record.docker, state: ended }, processGone: false, provisional: true };
+}
+
+/** The little that a list line tells, for a container whose inspect hangs. */
+export function fromSummary(summary: DockerContainerSummary): DockerContainer {
+  const running = summary.state === "running" || summary.state === "paused";
+  return {
+    id: summary.id,
+    name: summary.names[0] ?? "",
+    ...(summary.createdAtSeconds === undefined
+      ? {}
+      : { createdAtNanos: BigInt(summary.createdAtSeconds) * 1_000_000_000n }),
+    ...(summary.imageId === undefined ? {} : { imageId: summary.imageId }),
+    state: {
+      ...(summary.state === undefined ? {} : { status: summary.state }),
+      running,
+      paused: summary.state === "paused",
+      oomKilled: false,
+      dead: summary.state === "dead",
+    },
+    config: { ...(summary.image === undefined ? {} : { image: summary.image }), labels: summary.labels },
+    host: {},
+    mounts: [],
+    networks: [],
+    execIds: [],
+  };
+}
+
+/** Whether a list line tells nothing new of a container. */
+export function sameAsListed(record: ContainerRecord, summary: DockerContainerSummary): boolean {
+  const { status, running } = record.docker.state;
+  const listedRunning =
+    summary.state === "running" || summary.state === "paused" || summary.state === "restarting";
+  return (
+    running === listedRunning &&
+    (status === undefined || summary.state === undefined || status === summary.state)
+  );
+}

@@ -1,0 +1,279 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { isKind } from "../../../src/base/index.js";
+import { stageOf, type ContainerRecord } from "../../../src/inventory/index.js";
+import { eventually, image, makeContainer, makeSandbox, openInventory } from "./lab.js";
+
+const stage = (record: ContainerRecord | undefined) => record && stageOf(record.docker);
+
+describe("Inventory", () => {
+  it("answers unavailable before the first sync, never an empty list", async () => {
+    await using lab = await openInventory({ ready: false });
+    const { inventory } = lab;
+    for (const read of [
+      () => inventory.sandboxes(),
+      () => inventory.workloads(),
+      () => inventory.sandbox("0".repeat(64)),
+      () => inventory.engine(),
+    ]) {
+      assert.throws(read, (error) => isKind(error, "unavailable"));
+    }
+  });
+
+  it("reads what is there at start, and follows what changes without asking for a list", async () => {
+    await using lab = await openInventory({ ready: false });
+    const { engine, inventory } = lab;
+    const pod = await makeSandbox(engine, "before");
+    inventory.start();
+    await inventory.whenReady({ deadlineMs: 5_000 });
+    assert.deepEqual(
+      inventory.sandboxes().map(({ id }) => id),
+      [pod],
+    );
+    const container = await makeContainer(engine, "before", pod);
+    await eventually("the container runs", () => stage(inventory.record(container)) === "running");
+    assert.deepEqual(
+      inventory.workloadsOf(pod).map(({ id }) => id),
+      [container],
+    );
+    engine.exit(container, 3);
+    await eventually("it has exited", () => stage(inventory.record(container)) === "exited");
+    assert.equal(inventory.workload(container).docker.state.exitCode, 3);
+    await engine.containers.remove(container);
+    await eventually("it is gone", () => inventory.record(container) === undefined);
+    assert.deepEqual(inventory.workloadsOf(pod), []);
+  });
+
+  it("finds by an unambiguous prefix and refuses the other kind", async () => {
+    await using lab = await openInventory();
+    const { engine, inventory } = lab;
+    const pod = await makeSandbox(engine, "web");
+    await inventory.refresh(pod);
+    assert.equal(inventory.sandbox(pod.slice(0, 12)).id, pod);
+    assert.throws(() => inventory.workload(pod), /it is a sandbox/);
+    assert.throws(
+      () => inventory.sandbox("f".repeat(64)),
+      (error) => isKind(error, "not-found"),
+    );
+    assert.throws(
+      () => inventory.sandbox(""),
+      (error) => isKind(error, "invalid-argument"),
+    );
+  });
+
+  it("tells each step once and in order, also when a life is over within a moment", async () => {
+    await using lab = await openInventory();
+    const { engine, inventory, steps } = lab;
+    const pod = await makeSandbox(engine, "quick");
+    const ids = await Promise.all(
+      Array.from({ length: 20 }, (_, index) =>
+        makeContainer(engine, "quick", pod, { name: `c${index}`, command: ["sh", "-c", "exit 7"] }),
+      ),
+    );
+    await eventually("all have stopped", () => steps.filter(({ type }) => type === "stopped").length === 20);
+    await Promise.all(ids.map((id) => engine.containers.remove(id, { force: true })));
+    await eventually("all are deleted", () => steps.filter(({ type }) => type === "deleted").length === 20);
+    for (const id of ids) {
+      const own = steps.filter(({ record }) => record.id === id);
+      assert.deepEqual(
+        own.map(({ type }) => type),
+        ["created", "started", "stopped", "deleted"],
+      );
+      assert.equal(own[2]?.record.docker.state.exitCode, 7);
+    }
+    assert.equal(inventory.workloads().length, 0);
+  });
+
+  it("keeps the exit code of a container that is removed at once", async () => {
+    await using lab = await openInventory();
+    const { engine, steps, inventory } = lab;
+    const pod = await makeSandbox(engine, "p");
+    const id = await makeContainer(engine, "p", pod);
+    await inventory.refresh(id);
+    engine.faults.on("containers.inspect", { delayMs: 100, id });
+    engine.oom(id);
+    await engine.containers.remove(id, { force: true });
+    await eventually("it is deleted", () => steps.some(({ type }) => type === "deleted"));
+    const stopped = steps.find(({ type, record }) => type === "stopped" && record.id === id);
+    assert.equal(stopped?.record.docker.state.exitCode, 137);
+    assert.equal(stopped.record.docker.state.oomKilled, true);
+  });
+
+  it("tells a restart that nobody saw as a stop and a start", async () => {
+    await using lab = await openInventory();
+    const { engine, steps, inventory } = lab;
+    const pod = await makeSandbox(engine, "p");
+    const id = await makeContainer(engine, "p", pod);
+    await inventory.refresh(id);
+    engine.faults.events.drop(100);
+    engine.exit(id, 0);
+    await engine.containers.start(id);
+    await inventory.refresh(id);
+    assert.deepEqual(
+      steps.filter(({ record }) => record.id === id).map(({ type }) => type),
+      ["created", "started", "stopped", "started"],
+    );
+  });
+
+  it("sees its own change at once, though the event is late", async () => {
+    await using lab = await openInventory();
+    const { engine, inventory } = lab;
+    engine.faults.events.delay(60_000);
+    const pod = await makeSandbox(engine, "p");
+    assert.equal(stage(await inventory.refresh(pod)), "running");
+    await engine.containers.stop(pod, { graceSeconds: 0 });
+    assert.equal(stage(await inventory.refresh(pod)), "exited");
+    await engine.containers.remove(pod);
+    inventory.removed(pod);
+    assert.equal(inventory.record(pod), undefined);
+  });
+
+  it("shows a container whose inspect hangs as it was last known, and keeps nobody waiting for it", async () => {
+    await using lab = await openInventory();
+    const { engine, inventory } = lab;
+    const pod = await makeSandbox(engine, "p");
+    const stuck = await makeContainer(engine, "p", pod, { name: "stuck" });
+    await inventory.refresh(stuck);
+    engine.faults.on("containers.inspect", { hang: true, id: stuck });
+    engine.exit(stuck, 1);
+    const other = await makeContainer(engine, "p", pod, { name: "other" });
+    await eventually("the other is seen", () => stage(inventory.record(other)) === "running", 1_000);
+    assert.equal(inventory.workloads().length, 2);
+    await eventually(
+      "events tell what the inspect does not",
+      () => stage(inventory.record(stuck)) === "exited",
+    );
+    engine.faults.clear();
+    await eventually("and then Docker's own word", () => !inventory.record(stuck)?.provisional, 5_000);
+  });
+
+  it("syncs though an inspect hangs, and shows what the list tells of that container", async () => {
+    await using lab = await openInventory({ ready: false });
+    const { engine, inventory } = lab;
+    const pod = await makeSandbox(engine, "p");
+    const stuck = await makeContainer(engine, "p", pod);
+    engine.faults.on("containers.inspect", { hang: true, id: stuck });
+    inventory.start();
+    await inventory.whenReady({ deadlineMs: 5_000 });
+    assert.equal(stage(inventory.record(stuck)), "running");
+    assert.equal(inventory.workload(stuck).container.name, "main");
+  });
+
+  for (const [what, strike] of [
+    [
+      "a broken stream",
+      (faults) => {
+        faults.breakStream();
+      },
+    ],
+    [
+      "a silent stream",
+      (faults) => {
+        faults.silence();
+      },
+    ],
+    [
+      "dropped events",
+      (faults) => {
+        faults.drop(1_000);
+      },
+    ],
+  ] as const satisfies readonly (readonly [
+    string,
+    (faults: { breakStream(): void; silence(): void; drop(count: number): void }) => void,
+  ])[]) {
+    it(`is right again within 3 s after ${what}, and never falsely empty`, async () => {
+      await using lab = await openInventory();
+      const { engine, inventory } = lab;
+      const pod = await makeSandbox(engine, "stays");
+      const goes = await makeSandbox(engine, "goes");
+      await inventory.refresh(pod);
+      await inventory.refresh(goes);
+      let falselyEmpty = 0;
+      const poll = setInterval(() => {
+        if (inventory.sandboxes().length === 0) falselyEmpty++;
+      }, 5);
+      try {
+        strike(engine.faults.events);
+        await engine.containers.remove(goes, { force: true });
+        const comes = await makeSandbox(engine, "comes");
+        await eventually("the new one is there", () => stage(inventory.record(comes)) === "running");
+        await eventually("the old one is gone", () => inventory.record(goes) === undefined);
+      } finally {
+        clearInterval(poll);
+      }
+      assert.equal(falselyEmpty, 0);
+    });
+  }
+
+  it("outlives a restart of Docker: says so meanwhile, and is right within 3 s of its return", async () => {
+    await using lab = await openInventory();
+    const { engine, inventory } = lab;
+    const pod = await makeSandbox(engine, "p");
+    await inventory.refresh(pod);
+    await engine.stop();
+    await eventually("the connection is lost", () => !inventory.connection.ok);
+    assert.equal(inventory.sandboxes().length, 1);
+    await engine.start();
+    await eventually("it is back", () => inventory.connection.ok);
+    await eventually("the pod is seen as stopped", () => stage(inventory.record(pod)) === "exited");
+  });
+
+  it("does not call a container running whose process is gone", async () => {
+    await using lab = await openInventory();
+    const { engine, inventory } = lab;
+    const pod = await makeSandbox(engine, "ghost");
+    const record = await inventory.refresh(pod);
+    engine.faults.events.drop(1_000);
+    const pid = record?.docker.state.pid ?? 0;
+    engine.host.processes.isAlive = (asked) => Promise.resolve(asked !== pid);
+    await eventually("it is known to be gone", () => inventory.record(pod)?.processGone === true);
+  });
+
+  it("gives the same times and records after a restart of the shim", async () => {
+    await using lab = await openInventory();
+    const { engine, inventory } = lab;
+    const pod = await makeSandbox(engine, "p");
+    const first = await inventory.refresh(pod);
+    const again = lab.second();
+    again.start();
+    await again.whenReady({ deadlineMs: 5_000 });
+    assert.deepEqual(again.sandbox(pod), first);
+    assert.ok((first?.docker.createdAtNanos ?? 0n) > 1_000_000_000_000_000_000n);
+  });
+
+  it("follows images: pulled, tagged, untagged and removed", async () => {
+    await using lab = await openInventory();
+    const { engine, inventory } = lab;
+    const found = inventory.images.find(image);
+    assert.ok(found);
+    for (const name of ["docker.io/library/busybox:1.36", found.id, found.id.slice(7, 19)]) {
+      assert.equal(inventory.images.find(name)?.id, found.id);
+    }
+    await engine.images.tag(image, { repository: "mine", tag: "v1" });
+    await eventually("the tag is seen", () => inventory.images.find("mine:v1")?.id === found.id);
+    await engine.images.remove("mine:v1");
+    await eventually("it is gone", () => inventory.images.find("mine:v1") === undefined);
+    await engine.images.remove(image);
+    await inventory.images.refresh(found.id);
+    assert.equal(inventory.images.find(image), undefined);
+    assert.equal(inventory.images.find("not an image name at all"), undefined);
+  });
+
+  it("holds nothing of what is gone, and leaves nothing behind when it is closed", async () => {
+    const lab = await openInventory();
+    const { engine, inventory } = lab;
+    for (let round = 0; round < 50; round++) {
+      const pod = await makeSandbox(engine, `p${round}`);
+      const id = await makeContainer(engine, `p${round}`, pod);
+      await engine.containers.remove(id, { force: true });
+      await engine.containers.remove(pod, { force: true });
+    }
+    await eventually("all are gone", () => inventory.sandboxes().length + inventory.workloads().length === 0);
+    await lab[Symbol.asyncDispose]();
+    assert.deepEqual(
+      process.getActiveResourcesInfo().filter((kind) => kind === "Timeout"),
+      [],
+    );
+  });
+});

@@ -1,0 +1,103 @@
+import "reflect-metadata";
+import { pino } from "pino";
+import { parseConfig } from "../../../src/config/index.js";
+import type { DockerContainerSpec } from "../../../src/docker/index.js";
+import { createMemoryDocker, type MemoryDocker } from "../../../src/drivers/memory/index.js";
+import { Inventory, type LifeEvent } from "../../../src/inventory/index.js";
+import { containerLabels, containerName, sandboxLabels, sandboxName } from "../../../src/translate/index.js";
+import {
+  ContainerConfigSchema,
+  PodSandboxConfigSchema,
+  type PodSandboxConfig,
+} from "../../../src/gen/runtime/v1/api_pb.js";
+import { create } from "@bufbuild/protobuf";
+
+/** A memory engine, an inventory that follows it, and the steps that the inventory told. */
+export interface InventoryLab extends AsyncDisposable {
+  readonly engine: MemoryDocker;
+  readonly inventory: Inventory;
+  readonly steps: LifeEvent[];
+  /** One more inventory of the same engine, as after a restart of the shim. */
+  second(): Inventory;
+}
+
+export const image = "busybox:1.36";
+
+export async function openInventory(options: { readonly ready?: boolean } = {}): Promise<InventoryLab> {
+  const engine = createMemoryDocker({ images: [image, "registry.k8s.io/pause:3.10"] });
+  const opened: Inventory[] = [];
+  const open = () => {
+    const config = parseConfig({ engine: { kind: "memory" } });
+    const inventory = new Inventory(engine.connect(), engine.host, config, pino({ level: "silent" }));
+    opened.push(inventory);
+    return inventory;
+  };
+  const inventory = open();
+  const steps: LifeEvent[] = [];
+  inventory.subscribe((step) => steps.push(step));
+  if (options.ready !== false) {
+    inventory.start();
+    await inventory.whenReady({ deadlineMs: 5_000 });
+  }
+  return {
+    engine,
+    inventory,
+    steps,
+    second: open,
+    async [Symbol.asyncDispose]() {
+      engine.faults.clear();
+      await Promise.all(opened.map((each) => each.close()));
+      await engine.close();
+    },
+  };
+}
+
+export function podConfig(name: string): PodSandboxConfig {
+  return create(PodSandboxConfigSchema, {
+    metadata: { name, namespace: "default", uid: `uid-${name}`, attempt: 0 },
+    labels: { app: name },
+  });
+}
+
+/** A sandbox as the shim would create it, made behind the inventory's back. */
+export async function makeSandbox(engine: MemoryDocker, name: string, start = true): Promise<string> {
+  const config = podConfig(name);
+  if (!config.metadata) throw new Error("no metadata");
+  const spec: DockerContainerSpec = {
+    name: sandboxName(config.metadata),
+    config: { image: "registry.k8s.io/pause:3.10", labels: sandboxLabels(config) },
+    host: { networkMode: "none" },
+  };
+  const { id } = await engine.containers.create(spec);
+  if (start) await engine.containers.start(id);
+  return id;
+}
+
+/** A container in a sandbox, made likewise. */
+export async function makeContainer(
+  engine: MemoryDocker,
+  pod: string,
+  sandboxId: string,
+  options: { readonly name?: string; readonly command?: readonly string[]; readonly start?: boolean } = {},
+): Promise<string> {
+  const { name = "main", command = ["sleep", "infinity"], start = true } = options;
+  const sandboxConfig = podConfig(pod);
+  const config = create(ContainerConfigSchema, { metadata: { name, attempt: 0 }, image: { image } });
+  if (!sandboxConfig.metadata || !config.metadata) throw new Error("no metadata");
+  const { id } = await engine.containers.create({
+    name: containerName(sandboxConfig.metadata, config.metadata),
+    config: { image, command, labels: containerLabels(config, sandboxConfig, sandboxId) },
+    host: {},
+  });
+  if (start) await engine.containers.start(id);
+  return id;
+}
+
+/** Waits until `holds`, at most `withinMs`. @throws Error naming what did not come true. */
+export async function eventually(what: string, holds: () => boolean, withinMs = 3_000): Promise<void> {
+  const until = Date.now() + withinMs;
+  while (!holds()) {
+    if (Date.now() > until) throw new Error(`not within ${withinMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
