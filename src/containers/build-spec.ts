@@ -1,0 +1,110 @@
+import { messageOf, ShimError, type Logger } from "../base/index.js";
+import type { ShimConfig } from "../config/index.js";
+import type { DockerContainerSpec } from "../docker/index.js";
+import {
+  NamespaceMode,
+  type ContainerConfig,
+  type Mount,
+  type PodSandboxConfig,
+} from "../gen/runtime/v1/api_pb.js";
+import type { Host } from "../host/index.js";
+import type { Inventory, SandboxRecord } from "../inventory/index.js";
+import { containerSpec, seccompFile } from "../translate/index.js";
+
+/** A seccomp profile is some tens of KiB; what is larger is not one. */
+const largestProfileBytes = 4 * 1024 * 1024;
+
+export interface BuildSpecRequest {
+  readonly config: ContainerConfig;
+  readonly sandboxConfig: PodSandboxConfig | undefined;
+  readonly sandbox: SandboxRecord;
+}
+
+export interface BuildSpecContext {
+  readonly host: Host;
+  readonly inventory: Inventory;
+  readonly config: ShimConfig;
+  readonly log: Logger;
+}
+
+/**
+ * Docker's create body for a container: the pure mapping, and what it needs from the node's files.
+ * @throws ShimError "invalid-argument", "unsupported" as the configuration says; "failed-precondition" when a
+ *   host path or a seccomp profile is missing.
+ */
+export async function buildSpec(
+  { config, sandboxConfig, sandbox }: BuildSpecRequest,
+  { host, inventory, config: shimConfig, log }: BuildSpecContext,
+): Promise<DockerContainerSpec> {
+  const seccompProfile = await readSeccompProfile(config.linux?.securityContext, host);
+  const spec = containerSpec({
+    config,
+    sandboxConfig,
+    sandboxId: sandbox.id,
+    sandboxRuntime: sandbox.docker.host.runtime,
+    sandboxHostNetwork: sandbox.docker.host.networkMode === "host",
+    env: inventory.environment(),
+    seccompProfile,
+    pidTargetId: pidTarget(config, sandbox.id, inventory),
+    imageVolumePaths: new Map(),
+  });
+  for (const mount of config.mounts) await prepareHostPath(mount, { host, shimConfig, log });
+  return spec;
+}
+
+/**
+ * Reads the file of a Localhost seccomp profile; undefined when the context asks for none.
+ * @throws ShimError "failed-precondition" naming the file.
+ */
+export async function readSeccompProfile(
+  context: Parameters<typeof seccompFile>[0],
+  host: Host,
+): Promise<string | undefined> {
+  const file = seccompFile(context);
+  if (file === undefined) return undefined;
+  try {
+    const content = await host.files.read(file);
+    if (content.length > largestProfileBytes) throw new Error(`it has ${content.length} bytes`);
+    return content.toString("utf8");
+  } catch (error) {
+    throw new ShimError(
+      "failed-precondition",
+      `cannot read the seccomp profile ${file}: ${messageOf(error)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+/** The container whose processes are to be shared, when it is in this pod. */
+function pidTarget(config: ContainerConfig, sandboxId: string, inventory: Inventory): string | undefined {
+  const options = config.linux?.securityContext?.namespaceOptions;
+  if (options?.pid !== NamespaceMode.TARGET) return undefined;
+  return inventory
+    .workloadsOf(sandboxId)
+    .find(({ id }) => options.targetId !== "" && id.startsWith(options.targetId))?.id;
+}
+
+/** Makes a missing host path as an empty folder, as every peer does, or refuses it, as CRI says. */
+async function prepareHostPath(
+  mount: Mount,
+  { host, shimConfig, log }: { host: Host; shimConfig: ShimConfig; log: Logger },
+): Promise<void> {
+  if (mount.image || mount.hostPath === "") return;
+  try {
+    const kind = await host.files.kindOf(mount.hostPath);
+    // A link to nothing cannot be made into a folder, and Docker's words for it do not name the link.
+    if (kind === "link") await host.files.realPath(mount.hostPath);
+    if (kind !== undefined) return;
+    if (shimConfig.missingHostPath === "refuse") throw new Error("it does not exist");
+    await host.files.makeDirectory(mount.hostPath);
+  } catch (error) {
+    throw new ShimError(
+      "failed-precondition",
+      `the host path ${mount.hostPath} of the mount at ${mount.containerPath} cannot be used: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+  log.warn({ hostPath: mount.hostPath }, "made an empty folder for a mount whose host path is missing");
+}

@@ -1,0 +1,242 @@
+import { inject, injectable } from "../base/injection.js";
+import { abortError, isKind, Logger, nowNanos, ShimError } from "../base/index.js";
+import { ShimConfig } from "../config/index.js";
+import { DockerService } from "../docker/index.js";
+import {
+  ContainerState,
+  type Container,
+  type ContainerConfig,
+  type ContainerFilter,
+  type ContainerStatus,
+  type PodSandboxConfig,
+  type UpdateContainerResourcesRequest,
+} from "../gen/runtime/v1/api_pb.js";
+import { Host } from "../host/index.js";
+import { Inventory, stageOf, type WorkloadRecord } from "../inventory/index.js";
+import { ContainerLogs, type LogTarget } from "../logs/index.js";
+import { containerInfo, containerState, refuseUnsupported, resourcesUpdate } from "../translate/index.js";
+import { buildSpec } from "./build-spec.js";
+import { createNamed } from "./create-named.js";
+import { removeContainer, stopContainer } from "./ending.js";
+import { execSync, type ExecSyncRequest, type ExecSyncResult } from "./exec-sync.js";
+import { matchesContainer } from "./filters.js";
+import { ContainerMessages } from "./messages.js";
+import { untilAbandoned } from "./until-abandoned.js";
+
+/** How long a status may wait for the last lines of a log: whoever sees the end reads the log next. */
+const lastLinesMs = 1_000;
+const recentNanos = 2_000_000_000n;
+
+/** The containers of pods: their life from create to remove. */
+@injectable()
+export class Containers {
+  private readonly messages: ContainerMessages;
+  /** Created for a caller who got the id, and neither started nor removed since. */
+  private readonly answered = new Set<string>();
+
+  constructor(
+    @inject(DockerService) private readonly docker: DockerService,
+    @inject(Host) private readonly host: Host,
+    @inject(Inventory) private readonly inventory: Inventory,
+    @inject(ContainerLogs) private readonly logs: ContainerLogs,
+    @inject(ShimConfig) private readonly config: ShimConfig,
+    @inject(Logger) private readonly log: Logger,
+  ) {
+    this.messages = new ContainerMessages(inventory);
+  }
+
+  /**
+   * Takes up the logs of the containers that are there, once the inventory knows them, and lets each end with
+   * its container. Resolves when that is done; closing the inventory ends the wait.
+   */
+  async keepLogs(): Promise<void> {
+    this.inventory.subscribe(({ type, record }) => {
+      if (type !== "created") this.answered.delete(record.id);
+      if (type === "stopped") void this.logs.finish(record.id);
+    });
+    await this.inventory.whenReady();
+    if (!this.inventory.isReady) return;
+    const started = this.inventory.workloads().filter(({ docker }) => stageOf(docker) !== "created");
+    await this.logs.resume(started.map(logTarget));
+  }
+
+  /**
+   * Creates a container. The work goes on when the caller goes; what it made is then removed again.
+   * @returns Its full id.
+   */
+  async create(
+    sandboxId: string,
+    config: ContainerConfig | undefined,
+    sandboxConfig: PodSandboxConfig | undefined,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const sandbox = this.inventory.sandbox(sandboxId);
+    if (!config) throw new ShimError("invalid-argument", "CreateContainer: config is missing");
+    const spec = await buildSpec(
+      { config, sandboxConfig, sandbox },
+      { host: this.host, inventory: this.inventory, config: this.config, log: this.log },
+    );
+    if (signal.aborted) throw abortError("CreateContainer", signal.reason);
+    const { id } = await untilAbandoned(
+      signal,
+      createNamed(spec, {
+        docker: this.docker,
+        inventory: this.inventory,
+        log: this.log,
+        deadlineMs: this.config.runtimeRequestTimeoutMs,
+        isClaimed: (id) => this.isClaimed(id),
+        removeLeftover: (id) => this.removeFromDocker(id),
+      }),
+      async ({ id }) => {
+        this.log.warn({ container: id }, "removing a container whose creator has gone");
+        await this.removeFromDocker(id);
+      },
+      (error) => {
+        this.log.warn({ err: error, name: spec.name }, "a create that nobody waits for failed");
+      },
+    );
+    this.answered.add(id);
+    return id;
+  }
+
+  /** True for a container whose id a caller of this process has got. */
+  isClaimed(id: string): boolean {
+    return this.answered.has(id);
+  }
+
+  /** Starts a created container. */
+  async start(id: string): Promise<void> {
+    const record = this.inventory.workload(id);
+    if (containerState(record.docker) !== ContainerState.CONTAINER_CREATED) {
+      throw new ShimError(
+        "failed-precondition",
+        `container ${record.id} is ${record.docker.state.status ?? "not in the created state"}: only a created one can be started`,
+      );
+    }
+    await this.logs.start(logTarget(record));
+    try {
+      await this.docker.containers.start(record.id);
+      await this.logs.started(record.id);
+    } finally {
+      await this.inventory.refresh(record.id);
+    }
+  }
+
+  /** Stops a container; one that is stopped or gone is a success. */
+  async stop(
+    id: string,
+    options: { readonly graceSeconds: number; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const record = this.findForEnding(id);
+    if (!record || stageOf(record.docker) !== "running") return;
+    await stopContainer(this.docker, record.id, options);
+    await this.inventory.refresh(record.id);
+    await this.logs.finish(record.id);
+  }
+
+  /** Removes a container, running or not, with its log; one that is gone is a success. */
+  async remove(id: string): Promise<void> {
+    const record = this.findForEnding(id);
+    if (!record) return;
+    await this.removeFromDocker(record.id);
+    await this.logs.remove(logTarget(record));
+  }
+
+  list(filter: ContainerFilter | undefined): Container[] {
+    const found: Container[] = [];
+    for (const record of this.inventory.workloads()) {
+      const message = this.messages.listed(record);
+      if (matchesContainer(record, message.state, filter)) found.push(message);
+    }
+    return found;
+  }
+
+  /** A container that has just ended is shown as such once its log is complete, within bounds. */
+  async status(
+    id: string,
+    { verbose }: { readonly verbose: boolean },
+  ): Promise<{ status: ContainerStatus; info: Record<string, string> }> {
+    const found = this.inventory.workload(id);
+    if (justEnded(found)) await this.logs.finish(found.id, { deadlineMs: lastLinesMs });
+    const record = this.inventory.workload(found.id);
+    return { status: this.messages.status(record), info: verbose ? containerInfo(record.docker) : {} };
+  }
+
+  /** The status of a record that the caller holds already. */
+  statusOf(record: WorkloadRecord): ContainerStatus {
+    return this.messages.status(record);
+  }
+
+  /** Changes limits while the container runs. */
+  async updateResources(request: UpdateContainerResourcesRequest): Promise<void> {
+    const record = this.inventory.workload(request.containerId);
+    refuseUnsupported(request, "UpdateContainerResources");
+    if (!request.linux) return;
+    const update = resourcesUpdate(request.linux, this.inventory.environment(), record.docker.host.resources);
+    if (Object.keys(update).length > 0) await this.docker.containers.update(record.id, update);
+    await this.inventory.refresh(record.id);
+  }
+
+  /** Goes on in a new log file. */
+  async reopenLog(id: string): Promise<void> {
+    await this.logs.reopen(this.inventory.workload(id).id);
+  }
+
+  async execSync(request: ExecSyncRequest): Promise<ExecSyncResult> {
+    const record = this.inventory.workload(request.containerId);
+    if (request.command.length === 0) throw new ShimError("invalid-argument", "ExecSync: cmd is empty");
+    requireRunning(record);
+    return execSync(
+      { ...request, containerId: record.id },
+      { docker: this.docker, host: this.host, log: this.log },
+    );
+  }
+
+  /** Writes a CRIU checkpoint into `location`, a folder; the container goes on running. */
+  async checkpoint(id: string, location: string, timeoutSeconds: number, signal: AbortSignal): Promise<void> {
+    const record = this.inventory.workload(id);
+    if (!location.startsWith("/")) {
+      throw new ShimError(
+        "invalid-argument",
+        `CheckpointContainer: location must be an absolute path, not "${location}"`,
+      );
+    }
+    requireRunning(record);
+    await this.docker.containers.checkpoint(record.id, {
+      name: `checkpoint-${Date.now()}`,
+      directory: location,
+      exit: false,
+      signal,
+      deadlineMs: timeoutSeconds > 0 ? timeoutSeconds * 1000 : undefined,
+    });
+  }
+
+  /** The record to stop or remove; undefined when it is gone. An id of the other kind is an error. */
+  private findForEnding(id: string): WorkloadRecord | undefined {
+    try {
+      return this.inventory.workload(id);
+    } catch (error) {
+      if (isKind(error, "not-found") && this.inventory.record(id) === undefined) return undefined;
+      throw error;
+    }
+  }
+
+  private async removeFromDocker(id: string): Promise<void> {
+    await removeContainer(this.docker, id);
+    this.inventory.removed(id);
+  }
+}
+
+function requireRunning(record: WorkloadRecord): void {
+  if (stageOf(record.docker) === "running") return;
+  throw new ShimError("failed-precondition", `container ${record.id} is not running`);
+}
+
+function justEnded({ docker }: WorkloadRecord): boolean {
+  const { running, finishedAtNanos } = docker.state;
+  return !running && finishedAtNanos !== undefined && nowNanos() - finishedAtNanos < recentNanos;
+}
+
+function logTarget({ id, logPath }: WorkloadRecord): LogTarget {
+  return { id, logPath };
+}

@@ -1,0 +1,125 @@
+import { isKind, KeyedLock, messageOf, ShimError, type Logger } from "../base/index.js";
+import {
+  NameConflict,
+  type DockerContainer,
+  type DockerContainerSpec,
+  type DockerService,
+} from "../docker/index.js";
+import type { Inventory } from "../inventory/index.js";
+import { readLabels, withRandomSuffix } from "../translate/index.js";
+
+export interface CreateNamedOptions {
+  readonly docker: DockerService;
+  readonly inventory: Inventory;
+  readonly log: Logger;
+  readonly deadlineMs?: number;
+  /** Whether the holder of the name is what was asked for, made by a call whose answer nobody heard. */
+  readonly adopt?: (holderId: string) => Promise<boolean>;
+  /** True for a container whose id a caller has got and may be about to start. */
+  readonly isClaimed?: (id: string) => boolean;
+  /** Removes a leftover of ours that holds the name, with what belongs to it. */
+  readonly removeLeftover: (id: string) => Promise<void>;
+}
+
+const locks = new WeakMap<DockerService, KeyedLock>();
+
+/**
+ * Creates a container under its name, which makes a create idempotent: one name, one container. A container of
+ * ours that holds the name and does not run was left by a create that nobody heard of: it is removed and the
+ * create tried again. One that runs is somebody's and stays.
+ * @returns The container's id, and whether it was there already; the inventory has seen it.
+ * @throws ShimError "already-exists" when the name's holder runs, is not ours, or was given to another caller.
+ */
+export async function createNamed(
+  spec: DockerContainerSpec,
+  options: CreateNamedOptions,
+): Promise<{ readonly id: string; readonly adopted: boolean }> {
+  const { docker } = options;
+  let lock = locks.get(docker);
+  if (!lock) locks.set(docker, (lock = new KeyedLock()));
+  return lock.run(spec.name, async () => {
+    const made = await createOrRecover(spec, options);
+    await options.inventory.refresh(made.id);
+    return made;
+  });
+}
+
+async function createOrRecover(
+  spec: DockerContainerSpec,
+  options: CreateNamedOptions,
+): Promise<{ readonly id: string; readonly adopted: boolean }> {
+  const { log } = options;
+  try {
+    return { id: await create(spec, options), adopted: false };
+  } catch (error) {
+    const conflict = isKind(error, "already-exists") ? error.cause : undefined;
+    if (!(conflict instanceof NameConflict)) throw error;
+    const holder = conflict.holderId ?? spec.name;
+    log.warn({ name: spec.name, holder }, "the name is taken: looking at who holds it");
+    if (conflict.holderId !== undefined && (await options.adopt?.(conflict.holderId))) {
+      log.info({ name: spec.name, holder }, "adopted what an earlier call had made");
+      return { id: conflict.holderId, adopted: true };
+    }
+    await clearName(holder, options);
+    return { id: await createOrEvadeGhost(spec, holder, options), adopted: false };
+  }
+}
+
+/** Docker can name a holder that it does not know: a ghost, which only another name gets around. */
+async function createOrEvadeGhost(
+  spec: DockerContainerSpec,
+  holder: string,
+  options: CreateNamedOptions,
+): Promise<string> {
+  try {
+    return await create(spec, options);
+  } catch (error) {
+    const conflict = isKind(error, "already-exists") ? error.cause : undefined;
+    if (!(conflict instanceof NameConflict) || (conflict.holderId ?? spec.name) !== holder) throw error;
+    const name = withRandomSuffix(spec.name);
+    options.log.warn(
+      { name, ghost: holder },
+      "Docker's name table holds a ghost: using a name with a suffix",
+    );
+    return create({ ...spec, name }, options);
+  }
+}
+
+async function create(
+  spec: DockerContainerSpec,
+  { docker, log, deadlineMs }: CreateNamedOptions,
+): Promise<string> {
+  const { id, warnings } = await docker.containers.create(spec, { deadlineMs });
+  if (warnings.length > 0) log.warn({ container: id, warnings }, "Docker warned at create");
+  return id;
+}
+
+/** Removes the holder of a name, if nobody counts on it; one that is gone is a success. */
+async function clearName(holder: string, options: CreateNamedOptions): Promise<void> {
+  try {
+    const container = await options.docker.containers.inspect(holder);
+    const why = reasonToKeep(container, options);
+    if (why !== undefined) {
+      throw new ShimError(
+        "already-exists",
+        `the name ${container.name} is held by container ${container.id}, which ${why}; remove it, or use another attempt number`,
+      );
+    }
+    options.log.warn(
+      { container: container.id, name: container.name },
+      "removing a leftover that holds the name",
+    );
+    await options.removeLeftover(container.id);
+  } catch (error) {
+    if (isKind(error, "not-found")) return;
+    if (error instanceof ShimError) throw error;
+    throw new ShimError("internal", `could not clear the name: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function reasonToKeep(container: DockerContainer, options: CreateNamedOptions): string | undefined {
+  if (readLabels(container.config.labels ?? {}).kind === undefined) return "was not made by a CRI shim";
+  if (container.state.running) return "is running";
+  if (options.isClaimed?.(container.id)) return "another call has just created";
+  return undefined;
+}

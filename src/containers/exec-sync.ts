@@ -1,0 +1,136 @@
+import { abortError, isKind, ShimError, sleep, withDeadline } from "../base/index.js";
+import type { AttachedStream, DockerService } from "../docker/index.js";
+import { killExec, type ExecContext } from "./exec-end.js";
+
+const operation = "ExecSync";
+
+/** kubelet takes messages of 16 MiB; the rest of the answer needs a little of it. */
+const outputLimitBytes = 16 * 1024 * 1024 - 1024;
+/** Docker notes the end of an exec a moment after its output has ended. */
+const exitCodeWaitMs = 5_000;
+/** A shell's code for a command that is not there. */
+const notFoundCode = 127;
+
+export interface ExecSyncRequest {
+  readonly containerId: string;
+  readonly command: readonly string[];
+  /** 0 is no limit but the caller's. */
+  readonly timeoutSeconds: number;
+  readonly signal: AbortSignal;
+}
+
+export interface ExecSyncResult {
+  readonly stdout: Uint8Array;
+  readonly stderr: Uint8Array;
+  readonly exitCode: number;
+}
+
+/**
+ * Runs a command in a container to its end. When the time is up, the caller goes or Docker fails, the process
+ * and its children are killed: an exec that nobody listens to would run on for ever.
+ * Output beyond 16 MiB in all is cut, and that is said in the log. A command that cannot be run is exit code
+ * 126 or 127, as a shell has it.
+ * @throws ShimError "deadline-exceeded"; "failed-precondition" when the container does not run.
+ */
+export async function execSync(request: ExecSyncRequest, context: ExecContext): Promise<ExecSyncResult> {
+  const { signal, timeoutSeconds } = request;
+  const deadlineMs = timeoutSeconds > 0 ? timeoutSeconds * 1000 : undefined;
+  const exec: Exec = {};
+  try {
+    return await withDeadline(operation, { signal, deadlineMs }, (ended) =>
+      runExec(request, exec, context, ended),
+    );
+  } catch (error) {
+    if (exec.id !== undefined && exec.starting) await killExec(exec.id, context);
+    throw asExecError(error, request);
+  } finally {
+    // A start that ends after the call has nobody else to close its stream.
+    void exec.starting?.then(
+      (stream) => {
+        stream.destroy();
+      },
+      () => undefined,
+    );
+  }
+}
+
+/** What a call has made so far, for the clearing up. */
+interface Exec {
+  id?: string;
+  starting?: Promise<AttachedStream>;
+}
+
+async function runExec(
+  { containerId, command }: ExecSyncRequest,
+  exec: Exec,
+  { docker, log }: ExecContext,
+  signal: AbortSignal,
+): Promise<ExecSyncResult> {
+  const spec = { command, tty: false, stdin: false, stdout: true, stderr: true };
+  const id = await docker.execs.create(containerId, spec, { signal });
+  if (signal.aborted) throw abortError(operation, signal.reason);
+  exec.id = id;
+  exec.starting = docker.execs.start(id, { tty: false, signal });
+  let stream: AttachedStream;
+  try {
+    stream = await exec.starting;
+  } catch (error) {
+    return await cannotRun(error, id, docker, signal);
+  }
+  stream.endInput();
+  const output = await collect(stream, () => {
+    log.warn({ container: containerId, command: command[0] }, "ExecSync printed more than 16 MiB: cut");
+  });
+  return { ...output, exitCode: await exitCode(docker, id, signal) };
+}
+
+/** Engines differ: one tells of a command that is not there as output, another as an error of the start. */
+async function cannotRun(
+  error: unknown,
+  execId: string,
+  docker: DockerService,
+  signal: AbortSignal,
+): Promise<ExecSyncResult> {
+  if (!isKind(error, "invalid-argument")) throw error;
+  const state = await docker.execs.inspect(execId, { signal });
+  const code = state.exitCode === 126 || state.exitCode === 127 ? state.exitCode : notFoundCode;
+  return { stdout: new Uint8Array(), stderr: Buffer.from(`${error.message}\n`), exitCode: code };
+}
+
+function asExecError(error: unknown, { containerId, command, timeoutSeconds }: ExecSyncRequest): unknown {
+  if (isKind(error, "deadline-exceeded") && error.operation === operation && timeoutSeconds > 0) {
+    const what = JSON.stringify(command[0]);
+    return new ShimError(
+      "deadline-exceeded",
+      `command ${what} in container ${containerId} timed out after ${timeoutSeconds} s and was killed`,
+      { operation, cause: error },
+    );
+  }
+  if (!isKind(error, "conflict")) return error;
+  return new ShimError("failed-precondition", error.message, { operation, cause: error });
+}
+
+async function collect(stream: AttachedStream, onCut: () => void): Promise<Omit<ExecSyncResult, "exitCode">> {
+  const chunks = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
+  let left = outputLimitBytes;
+  for await (const frame of stream.output) {
+    if (left === 0) continue;
+    const data = frame.data.subarray(0, left);
+    left -= data.length;
+    chunks[frame.stream].push(data);
+    if (left === 0) onCut();
+  }
+  return { stdout: Buffer.concat(chunks.stdout), stderr: Buffer.concat(chunks.stderr) };
+}
+
+async function exitCode(docker: DockerService, execId: string, signal: AbortSignal): Promise<number> {
+  const until = Date.now() + exitCodeWaitMs;
+  for (let waitMs = 5; ; waitMs = Math.min(waitMs * 2, 250)) {
+    const state = await docker.execs.inspect(execId, { signal });
+    if (!state.running && state.exitCode !== undefined) return state.exitCode;
+    if (Date.now() > until) {
+      throw new ShimError("internal", `the command closed its output but Docker does not tell its exit code`);
+    }
+    await sleep(waitMs, signal);
+  }
+}

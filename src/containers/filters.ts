@@ -1,0 +1,25 @@
+import type { ContainerFilter, ContainerState } from "../gen/runtime/v1/api_pb.js";
+import type { WorkloadRecord } from "../inventory/index.js";
+
+/** True when every label of the selector is there with its value. */
+export function hasLabels(
+  labels: Readonly<Record<string, string>>,
+  selector: Readonly<Record<string, string>>,
+): boolean {
+  return Object.entries(selector).every(([key, value]) => labels[key] === value);
+}
+
+/** CRI's filter: whatever it names must hold; an id may be the beginning of one. */
+export function matchesContainer(
+  record: WorkloadRecord,
+  state: ContainerState,
+  filter: ContainerFilter | undefined,
+): boolean {
+  if (!filter) return true;
+  return (
+    record.id.startsWith(filter.id) &&
+    (filter.state === undefined || filter.state.state === state) &&
+    record.sandboxId.startsWith(filter.podSandboxId) &&
+    hasLabels(record.labels, filter.labelSelector)
+  );
+}

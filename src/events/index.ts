@@ -1,0 +1,1 @@
+export { ContainerEvents } from "./container-events.js";

@@ -1,0 +1,138 @@
+import {
+  familiarRepository,
+  isKind,
+  KeyedLock,
+  messageOf,
+  normalizeReference,
+  parseReference,
+  ShimError,
+  type Logger,
+} from "../base/index.js";
+import type { DockerContainerSummary, DockerService } from "../docker/index.js";
+import type { ImageRecord, Inventory } from "../inventory/index.js";
+
+const mostUsersNamed = 5;
+
+export interface RemovalsOptions {
+  readonly docker: DockerService;
+  readonly inventory: Inventory;
+  readonly log: Logger;
+  readonly isPinned: (record: ImageRecord) => boolean;
+}
+
+/** Removes images and names of images; removals of one image wait for each other. */
+export class Removals {
+  private readonly lock = new KeyedLock();
+
+  constructor(private readonly options: RemovalsOptions) {}
+
+  /**
+   * By id, in full or short, removes an image with all its names; by a name that name, and the image with the
+   * last one. What is gone is a success.
+   * @throws ShimError "failed-precondition" when it is pinned or a container uses it; no name is lost then.
+   */
+  async remove(reference: string): Promise<void> {
+    const record = await this.find(reference);
+    if (!record) return;
+    await this.lock.run(record.id, () => this.removeFound(reference));
+  }
+
+  /** An image that has come this moment may be known to Docker alone. */
+  private async find(reference: string): Promise<ImageRecord | undefined> {
+    const { images } = this.options.inventory;
+    const known = images.find(reference);
+    if (known || normalizeReference(reference) === undefined) return known;
+    return await images.refresh(reference);
+  }
+
+  private async removeFound(reference: string): Promise<void> {
+    const { inventory, isPinned } = this.options;
+    const record = inventory.images.find(reference);
+    if (!record) return;
+    if (isPinned(record)) {
+      throw new ShimError(
+        "failed-precondition",
+        `image ${reference} is pinned: it is the sandbox image, which every pod needs`,
+      );
+    }
+    const name = nameOf(record, reference);
+    try {
+      if (name === undefined) await this.removeWhole(record);
+      else await this.removeName(record, name);
+    } catch (error) {
+      if (!isKind(error, "conflict")) throw error;
+      throw new ShimError("failed-precondition", `image ${reference} is in use: ${error.message}`, {
+        cause: error,
+      });
+    } finally {
+      await inventory.images.refresh(record.id);
+    }
+  }
+
+  private async removeName(record: ImageRecord, name: string): Promise<void> {
+    if (record.repoTags.length + record.repoDigests.length <= 1) await this.refuseInUse(record);
+    await this.untag(name);
+  }
+
+  /** Docker refuses an id with several names, so they go one by one; who uses the image is asked before. */
+  private async removeWhole(record: ImageRecord): Promise<void> {
+    await this.refuseInUse(record);
+    const removed: string[] = [];
+    try {
+      for (const tag of record.repoTags) {
+        await this.untag(tag);
+        removed.push(tag);
+      }
+      for (const name of [...record.repoDigests, record.id]) await this.untag(name);
+    } catch (error) {
+      if (isKind(error, "conflict")) await this.restore(record, removed);
+      throw error;
+    }
+  }
+
+  private async untag(name: string): Promise<void> {
+    try {
+      await this.options.docker.images.remove(name);
+    } catch (error) {
+      if (!isKind(error, "not-found")) throw error;
+    }
+  }
+
+  /** A container came between the question and the removal: the image keeps its names. */
+  private async restore(record: ImageRecord, tags: readonly string[]): Promise<void> {
+    for (const text of tags) {
+      const reference = parseReference(text);
+      const target = { repository: familiarRepository(reference), tag: reference.tag ?? "latest" };
+      await this.options.docker.images.tag(record.id, target).catch((error: unknown) => {
+        this.options.log.warn({ image: record.id, tag: text, err: messageOf(error) }, "a tag was lost");
+      });
+    }
+  }
+
+  /** Docker lists every container, the exited ones and other people's among them. */
+  private async refuseInUse(record: ImageRecord): Promise<void> {
+    const containers = await this.options.docker.containers.list();
+    const users = containers.filter(({ imageId }) => imageId === record.id);
+    if (users.length === 0) return;
+    const named = users.slice(0, mostUsersNamed).map(describe).join(", ");
+    const more = users.length > mostUsersNamed ? ` and ${users.length - mostUsersNamed} more` : "";
+    throw new ShimError(
+      "failed-precondition",
+      `image ${record.repoTags[0] ?? record.id} is in use by ${named}${more}; remove the containers first`,
+    );
+  }
+}
+
+/** The name that a reference is, as Docker has it; undefined when it is an id. */
+function nameOf({ repoTags, repoDigests }: ImageRecord, reference: string): string | undefined {
+  const wanted = normalizeReference(reference);
+  if (wanted === undefined) return undefined;
+  const known = [...repoTags, ...repoDigests].find((name) => normalizeReference(name) === wanted);
+  if (known !== undefined || !reference.includes("@")) return known;
+  const parsed = parseReference(reference);
+  return `${familiarRepository(parsed)}@${parsed.digest ?? ""}`;
+}
+
+function describe({ id, names, state }: DockerContainerSummary): string {
+  return `container ${names[0] ?? id.slice(0, 12)} (${state ?? "in an unknown state"})`;
+}

@@ -1,0 +1,20 @@
+import type { DockerContainers } from "../docker/index.js";
+
+/** What the room asks of Docker. */
+export type LogSource = Pick<DockerContainers, "logBatches" | "inspect">;
+
+/** What keeps the log of one container. */
+export interface LogKeeper {
+  /** Resolves once the container has ended, or is gone, and its log is complete. */
+  readonly complete: Promise<void>;
+  /** True once {@link complete} has resolved. */
+  readonly isComplete: boolean;
+  /** The container runs now; resolves when its log can be opened. */
+  started(): Promise<void>;
+  /** The container has ended: what is left of its log is not waited for long. */
+  ended(): void;
+  /** Goes on in a new file. @throws ShimError, or Node's error. */
+  reopen(): Promise<void>;
+  /** Ends all work and closes what is open. The file stays as it is. */
+  stop(): Promise<void>;
+}

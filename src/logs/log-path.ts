@@ -1,0 +1,36 @@
+import { posix } from "node:path";
+import { ShimError } from "../base/index.js";
+
+/** Where the log of a container goes. */
+export interface LogPath {
+  /** Absolute. */
+  readonly path: string;
+  /** The pod's log directory: below it no link is followed. */
+  readonly root: string;
+}
+
+/**
+ * The place of a container's log, out of the pod's `log_directory` and the container's `log_path`; undefined
+ * when one of them is empty, which asks for no log.
+ * @throws ShimError "invalid-argument" when it would not lie in the log directory.
+ * @see CRI v1 PodSandboxConfig.log_directory, ContainerConfig.log_path
+ */
+export function resolveLogPath(logDirectory: string, logPath: string): LogPath | undefined {
+  if (logDirectory === "" || logPath === "") return undefined;
+  const refuse = (why: string) =>
+    new ShimError(
+      "invalid-argument",
+      `log_path ${JSON.stringify(logPath)} in log_directory ${JSON.stringify(logDirectory)}: ${why}`,
+    );
+  if (logDirectory.includes("\0") || logPath.includes("\0")) throw refuse("a path cannot hold a NUL byte");
+  if (!logDirectory.startsWith("/")) throw refuse("log_directory must be an absolute path");
+  const root = withoutSlash(posix.normalize(logDirectory));
+  const path = withoutSlash(posix.join(root, logPath));
+  const inside = root === "/" ? "/" : `${root}/`;
+  if (!path.startsWith(inside) || path === root) throw refuse("the file must lie in the directory");
+  return { path, root };
+}
+
+function withoutSlash(path: string): string {
+  return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
+}

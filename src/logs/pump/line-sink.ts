@@ -1,0 +1,128 @@
+import { Backoff, sleep } from "../../base/index.js";
+import type { LogFrame } from "../../docker/index.js";
+import { Alarm } from "../alarm.js";
+import type { BufferPool } from "./buffer-pool.js";
+import { LineBuffer } from "./line-buffer.js";
+import { LogFileGone, type LogWriter } from "./log-writer.js";
+
+/** So much may wait while as much is being written. */
+const fullBytes = 256 * 1024;
+/** Lines that come in quick succession are gathered up to so much, or for so long. */
+const gatherBytes = 64 * 1024;
+const gatherMs = 10;
+const firstRetryMs = 100;
+const longestRetryMs = 5_000;
+
+export interface LineSinkOptions {
+  readonly writer: LogWriter;
+  readonly pool: BufferPool;
+  readonly signal: AbortSignal;
+  /** A write failed and is tried again. */
+  readonly onTrouble: (error: unknown) => void;
+  readonly onWritten: () => void;
+  /** The file is not there any more; what waits is dropped. */
+  readonly onGone: () => void;
+}
+
+/**
+ * Gathers lines while earlier ones are written, and writes them in one go. What cannot be written is tried
+ * again for as long as it takes.
+ */
+export class LineSink {
+  private waiting: LineBuffer;
+  private writing: LineBuffer;
+  private draining: Promise<void> | undefined;
+  private gone: LogFileGone | undefined;
+  private takers: (() => void)[] = [];
+  private readonly alarm = new Alarm();
+
+  constructor(private readonly options: LineSinkOptions) {
+    this.waiting = new LineBuffer(options.pool);
+    this.writing = new LineBuffer(options.pool);
+  }
+
+  /** Takes lines in. Whoever adds more while {@link isFull} uses up memory. */
+  add(frame: LogFrame): void {
+    this.waiting.add(frame);
+    if (this.waiting.sizeBytes >= gatherBytes) this.alarm.ring();
+    if (this.draining || this.gone || this.waiting.sizeBytes === 0) return;
+    // What comes in the same turn goes in the same write.
+    this.draining = new Promise((resolve) => setImmediate(resolve)).then(() => this.drain());
+  }
+
+  get isFull(): boolean {
+    return this.waiting.sizeBytes >= fullBytes;
+  }
+
+  /** Resolves when more may be added. @throws LogFileGone. */
+  async room(): Promise<void> {
+    while (this.isFull && !this.gone && !this.options.signal.aborted) {
+      await new Promise<void>((resolve) => this.takers.push(resolve));
+    }
+    if (this.gone) throw this.gone;
+  }
+
+  /** Resolves when all that was added is in the file, or the signal has aborted. @throws LogFileGone. */
+  async flushed(): Promise<void> {
+    while (this.draining) {
+      this.alarm.ring();
+      await this.draining;
+    }
+    if (this.gone) throw this.gone;
+  }
+
+  /** Drops what waits and begins anew, once the writer has recovered. */
+  reset(): void {
+    this.gone = undefined;
+    this.waiting.clear();
+  }
+
+  private async drain(): Promise<void> {
+    try {
+      while (this.waiting.sizeBytes > 0 && !this.options.signal.aborted) {
+        [this.waiting, this.writing] = [this.writing, this.waiting];
+        this.admit();
+        await this.writeAll(this.writing.lines());
+        this.writing.clear();
+        if (this.waiting.sizeBytes > 0 && this.waiting.sizeBytes < gatherBytes)
+          await this.alarm.wait(gatherMs);
+      }
+    } catch (error) {
+      if (!(error instanceof LogFileGone)) throw error;
+      this.gone = error;
+      this.writing.clear();
+      this.options.onGone();
+    } finally {
+      this.draining = undefined;
+      this.admit();
+    }
+  }
+
+  private async writeAll(lines: Buffer): Promise<void> {
+    const { writer, signal, onTrouble, onWritten } = this.options;
+    const backoff = new Backoff(firstRetryMs, longestRetryMs);
+    let written = 0;
+    while (written < lines.length && !signal.aborted) {
+      try {
+        const taken = await writer.write(lines.subarray(written));
+        written += taken;
+        if (taken > 0) {
+          onWritten();
+          backoff.reset();
+          continue;
+        }
+        onTrouble(new Error("ENOSPC: not even one line could be written"));
+      } catch (error) {
+        if (error instanceof LogFileGone) throw error;
+        onTrouble(error);
+      }
+      await sleep(backoff.next(), signal).catch(() => undefined);
+    }
+  }
+
+  private admit(): void {
+    const takers = this.takers;
+    this.takers = [];
+    for (const take of takers) take();
+  }
+}

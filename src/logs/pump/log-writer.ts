@@ -1,0 +1,197 @@
+import { basename, dirname, join } from "node:path";
+import { KeyedLock, type Logger } from "../../base/index.js";
+import type { Host, LogFile } from "../../host/index.js";
+import { findAnchor, type Anchor } from "./anchor.js";
+import { wholeLineBytes } from "../lines-backward.js";
+
+/** Kubelet asks for no more, and its user reads the file. */
+const fileMode = 0o640;
+/** How long a file that somebody else removed may go unnoticed. */
+const checkEveryMs = 1_000;
+/** What kubelet puts behind the name of a file that it has rotated; it packs all but the newest. */
+const rotatedSuffix = /^\.\d{8}-\d{6}$/;
+const newline = 0x0a;
+
+/** The open file was removed, or replaced by another: what was written to it last may be lost. */
+export class LogFileGone extends Error {
+  override readonly name = "LogFileGone";
+}
+
+export interface LogWriterOptions {
+  readonly host: Pick<Host, "files" | "logFiles">;
+  readonly path: string;
+  /** Below this folder no link is followed. */
+  readonly root: string;
+  readonly log: Logger;
+}
+
+/**
+ * The log file of one container. It only ever holds whole lines: a line that could be written in part is taken
+ * back. Calls run one after the other. Errors are Node's own.
+ */
+export class LogWriter {
+  private readonly lock = new KeyedLock();
+  private file: LogFile | undefined;
+  /** The file before the last reopen, as long as the new one is empty. */
+  private previous: LogFile | undefined;
+  private maybeTorn = true;
+  private checkedAtMs = -Infinity;
+
+  constructor(private readonly options: LogWriterOptions) {}
+
+  /** Opens the file, making it when it is missing. */
+  open(): Promise<void> {
+    return this.exclusive(async () => {
+      await this.opened();
+    });
+  }
+
+  /**
+   * Writes whole lines.
+   * @returns How many bytes of them are in the file now, always up to the end of a line.
+   * @throws LogFileGone when nobody could find what is written.
+   */
+  write(lines: Buffer): Promise<number> {
+    return this.exclusive(async () => {
+      const file = await this.opened();
+      await this.checkName(file);
+      const taken = await file.append(lines);
+      const whole = taken === lines.length ? taken : lines.lastIndexOf(newline, taken - 1) + 1;
+      if (taken > whole) {
+        this.maybeTorn = true;
+        // What is whole is written, whether or not the rest can be taken back now.
+        await this.mend(file).catch(() => undefined);
+      }
+      if (whole > 0) await this.forgetPrevious();
+      return whole;
+    });
+  }
+
+  /** Goes on in the file that the path names now, making it when it is missing. */
+  reopen(): Promise<void> {
+    return this.exclusive(async () => {
+      const before = this.file;
+      if (before && this.maybeTorn) await this.mend(before).catch(() => undefined);
+      const after = await this.openFile();
+      const [{ identity }, was] = [await after.stat(), await before?.stat()];
+      if (was?.identity === identity) {
+        await after.close();
+        return;
+      }
+      await this.forgetPrevious();
+      this.previous = before;
+      this.file = after;
+      this.maybeTorn = true;
+    });
+  }
+
+  /**
+   * Takes up the file that the path names now, after {@link LogFileGone}. When there is one, what it holds
+   * counts; else the lines of the removed file count as written.
+   */
+  async recover(): Promise<void> {
+    const isReplaced = (await this.options.host.logFiles.identityOf(this.options.path)) !== undefined;
+    await this.reopen();
+    if (isReplaced) await this.exclusive(() => this.forgetPrevious());
+  }
+
+  /** The last entry that was written, in this file or in those rotated before it. */
+  anchor(): Promise<Anchor | undefined> {
+    return this.exclusive(async () => {
+      await this.opened();
+      return await findAnchor(this.filesNewestFirst());
+    });
+  }
+
+  /** Idempotent; a later call opens the file again. */
+  close(): Promise<void> {
+    return this.exclusive(async () => {
+      await this.forgetPrevious();
+      await this.file?.close();
+      this.file = undefined;
+    });
+  }
+
+  private async opened(): Promise<LogFile> {
+    this.file ??= await this.openFile();
+    if (this.maybeTorn) await this.mend(this.file);
+    return this.file;
+  }
+
+  private async openFile(): Promise<LogFile> {
+    const { host, path, root } = this.options;
+    this.maybeTorn = true;
+    this.checkedAtMs = performance.now();
+    return await host.logFiles.openAppend(path, { root, mode: fileMode });
+  }
+
+  /** Makes the file end with a whole line, in whatever state a crash or a full disk has left it. */
+  private async mend(file: LogFile): Promise<void> {
+    if (!(await this.cutTornLine(file))) {
+      const text =
+        "the log file ends in megabytes without a newline, which nobody here wrote: it is ended with one";
+      this.options.log.warn({ path: this.options.path }, text);
+      await file.append(Buffer.of(newline));
+    }
+    this.maybeTorn = false;
+  }
+
+  /** Cuts off a line that was begun and not ended. @returns False for what is too long to be one. */
+  private async cutTornLine(file: LogFile): Promise<boolean> {
+    const { sizeBytes } = await file.stat();
+    const whole = await wholeLineBytes(file);
+    if (whole === undefined) return false;
+    if (whole < sizeBytes) {
+      await file.truncate(whole);
+      this.options.log.debug({ path: this.options.path, bytes: sizeBytes - whole }, "mended a torn log line");
+    }
+    return true;
+  }
+
+  private async checkName(file: LogFile): Promise<void> {
+    const now = performance.now();
+    if (now - this.checkedAtMs < checkEveryMs) return;
+    this.checkedAtMs = now;
+    if (!(await file.stat()).linked)
+      throw new LogFileGone(`${this.options.path} was removed while it was written`);
+  }
+
+  private async *filesNewestFirst(): AsyncGenerator<LogFile> {
+    // Kubelet may have renamed them, and they would come once more.
+    const seen = new Set<string>();
+    for (const file of [this.file, this.previous]) {
+      if (!file) continue;
+      seen.add((await file.stat()).identity);
+      yield file;
+    }
+    const { host, path, root } = this.options;
+    const directory = dirname(path);
+    const name = basename(path);
+    const rotated = (await host.files.list(directory))
+      .filter((other) => other.startsWith(name) && rotatedSuffix.test(other.slice(name.length)))
+      .sort()
+      .reverse();
+    for (const other of rotated) {
+      const file = await host.logFiles.openExisting(join(directory, other), { root });
+      if (!file) continue;
+      try {
+        if (seen.has((await file.stat()).identity)) continue;
+        // The shim may have been killed within a line, and kubelet have rotated the file since.
+        await this.cutTornLine(file);
+        yield file;
+      } finally {
+        await file.close();
+      }
+    }
+  }
+
+  private async forgetPrevious(): Promise<void> {
+    const { previous } = this;
+    this.previous = undefined;
+    await previous?.close();
+  }
+
+  private exclusive<T>(work: () => Promise<T>): Promise<T> {
+    return this.lock.run("file", work);
+  }
+}

@@ -1,0 +1,87 @@
+import { realpath } from "node:fs/promises";
+import { ShimError, sleep } from "../../base/index.js";
+import { LinesForward } from "./lines-forward.js";
+import { identityOf, LogFileOnDisk, rotatedSince } from "./log-file-on-disk.js";
+
+const firstPollMs = 20;
+const longestPollMs = 250;
+
+/** A line, and where it stands. */
+export interface PlacedLine {
+  readonly line: Buffer;
+  /** Undefined once the reading has left the file that it began in. */
+  readonly startBytes: number | undefined;
+}
+
+/** A log file that is renamed now and then, with a new one in its place. */
+export class RotatingLog implements AsyncDisposable {
+  private constructor(
+    private readonly path: string,
+    private current: LogFileOnDisk,
+  ) {}
+
+  /** @throws ShimError "not-found". */
+  static async open(path: string): Promise<RotatingLog> {
+    // Docker's own file, behind a link, is rotated beside itself.
+    const real = await realpath(path).catch(() => path);
+    const file = await LogFileOnDisk.open(real);
+    if (!file) throw new ShimError("not-found", `there is no log file ${path}`);
+    return new RotatingLog(real, file);
+  }
+
+  get file(): LogFileOnDisk {
+    return this.current;
+  }
+
+  /** The lines from an offset on; with `follow`, those that come too, until the signal aborts. */
+  async *lines(
+    startBytes: number,
+    { follow, signal }: { readonly follow: boolean; readonly signal?: AbortSignal | undefined },
+  ): AsyncGenerator<PlacedLine> {
+    let reader = new LinesForward(this.current, startBytes);
+    let isFirst = true;
+    let pollMs = firstPollMs;
+    while (!signal?.aborted) {
+      // Looked at first: what is renamed after this is read to its end all the same.
+      const next = follow ? await this.newerFiles() : [];
+      for await (const placed of reader.toEnd()) {
+        pollMs = firstPollMs;
+        yield isFirst ? placed : { line: placed.line, startBytes: undefined };
+        if (signal?.aborted) return;
+      }
+      if (!follow) return;
+      const newer = await this.firstThatOpens(next);
+      if (newer) {
+        await this.current.close();
+        this.current = newer;
+        reader = new LinesForward(newer, 0);
+        isFirst = false;
+        continue;
+      }
+      await sleep(pollMs, signal).catch(() => undefined);
+      pollMs = Math.min(pollMs * 2, longestPollMs);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.current.close();
+  }
+
+  /** The files to read after the present one, oldest first; empty as long as it is still the log. */
+  private async newerFiles(): Promise<string[]> {
+    const { identity } = this.current;
+    const named = await identityOf(this.path);
+    // Between the renaming and the new file there is none, and the old one may still be written.
+    if (named === undefined || named === identity) return [];
+    return [...(await rotatedSince(this.path, identity)), this.path];
+  }
+
+  private async firstThatOpens(paths: readonly string[]): Promise<LogFileOnDisk | undefined> {
+    for (const path of paths) {
+      const file = await LogFileOnDisk.open(path);
+      if (file && file.identity !== this.current.identity) return file;
+      await file?.close();
+    }
+    return undefined;
+  }
+}

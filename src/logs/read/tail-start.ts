@@ -1,0 +1,54 @@
+import type { Entry } from "../entry.js";
+import { linesBackward, wholeLineBytes } from "../lines-backward.js";
+import { longestTextBytes } from "./joiner.js";
+import { parseLogLine } from "./log-entry-line.js";
+import type { LogFileOnDisk } from "./log-file-on-disk.js";
+
+type StreamName = Entry["stream"];
+
+/** Where the entries of each stream begin that belong to the last lines. */
+export interface TailStart {
+  /** Nothing before is needed. */
+  readonly startBytes: number;
+  /** Entries of a stream that begin before its offset belong to older lines. */
+  readonly streamStartBytes: Readonly<Record<StreamName, number>>;
+}
+
+/**
+ * Finds where the last lines begin. A line ends with its last part, and its first may stand far before, among
+ * entries of the other stream.
+ * @param options.byEntry Count entries, not lines.
+ * @param options.stream Count one stream only.
+ */
+export async function findTailStart(
+  file: LogFileOnDisk,
+  tailLines: number,
+  options: { readonly byEntry: boolean; readonly stream?: StreamName | undefined },
+): Promise<TailStart> {
+  const fileBytes = (await wholeLineBytes(file)) ?? (await file.stat()).sizeBytes;
+  // What comes later is wanted, whichever stream it is of.
+  const starts = { stdout: fileBytes, stderr: fileBytes };
+  /** Streams whose next entry towards the front belongs to a line that is not wanted. */
+  const done = new Set<StreamName>();
+  let end = fileBytes;
+  let countedAtBytes = end;
+  let count = 0;
+  const countsOne = options.byEntry || options.stream !== undefined;
+  if (tailLines <= 0) return { startBytes: end, streamStartBytes: starts };
+  for await (const line of linesBackward(file, fileBytes)) {
+    end -= line.length + 1;
+    const entry = parseLogLine(line);
+    if (!entry || (options.stream !== undefined && entry.stream !== options.stream)) continue;
+    const isLastOfLine = options.byEntry || !entry.partial || starts[entry.stream] === fileBytes;
+    if (isLastOfLine && count === tailLines) done.add(entry.stream);
+    else if (isLastOfLine) {
+      count++;
+      countedAtBytes = end;
+    }
+    if (!done.has(entry.stream)) starts[entry.stream] = end;
+    const isSure = countsOne ? done.size > 0 : done.size === 2;
+    // A stream that says nothing is not sought further back than a line can reach.
+    if (isSure || (count === tailLines && countedAtBytes - end > longestTextBytes)) break;
+  }
+  return { startBytes: Math.min(starts.stdout, starts.stderr), streamStartBytes: starts };
+}

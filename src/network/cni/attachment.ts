@@ -1,0 +1,84 @@
+import { ShimError } from "../../base/index.js";
+import type { PodIdentity } from "../network.js";
+import type { JsonObject } from "./json.js";
+import { namePattern } from "./network-config.js";
+
+/** One container's connection to one network: what the plugins learn beside the configuration. */
+export interface Attachment {
+  readonly containerId: string;
+  readonly ifName: string;
+  /** Empty when the namespace is gone. */
+  readonly netns: string;
+  /** `CNI_ARGS`. */
+  readonly args: readonly CniArg[];
+  /** Values for the capabilities that plugins may declare. */
+  readonly capabilityArgs: JsonObject;
+}
+
+export type CniArg = readonly [key: string, value: string];
+
+/** The pod's interface in its main network. */
+export const podInterface = "eth0";
+
+/** The interface of the loopback network. */
+export const loopbackInterface = "lo";
+
+/**
+ * Checks what goes into `CNI_CONTAINERID`, which also becomes part of a file's name.
+ * @throws ShimError "invalid-argument".
+ * @see CNI SPEC, section 2, "Parameters"
+ */
+export function checkContainerId(id: string): void {
+  if (id.length <= 100 && namePattern.test(id)) return;
+  throw new ShimError(
+    "invalid-argument",
+    `sandbox id ${JSON.stringify(id.slice(0, 120))} cannot be given to CNI plugins: it must be of letters, digits, ` +
+      '"_", "." and "-", start with a letter or digit, and have at most 100 characters',
+    { operation: "network" },
+  );
+}
+
+/**
+ * The arguments that Kubernetes' network plugins expect.
+ * @throws ShimError "invalid-argument" for a text that they cannot hold.
+ */
+export function podArgs(pod: PodIdentity): CniArg[] {
+  const args = kubernetesArgs(pod);
+  const wrong = args.find(([, value]) => !isArgText(value));
+  if (!wrong) return args;
+  throw new ShimError(
+    "invalid-argument",
+    `${wrong[0]} ${JSON.stringify(wrong[1].slice(0, 120))} cannot be given to CNI plugins: ` +
+      '";", "=" and control characters separate their arguments',
+    { operation: "network" },
+  );
+}
+
+/** As many of {@link podArgs} as can be given: for a pod that has to be disconnected whatever its name. */
+export function possiblePodArgs(pod: PodIdentity): CniArg[] {
+  return kubernetesArgs(pod).filter(([, value]) => isArgText(value));
+}
+
+function kubernetesArgs(pod: PodIdentity): CniArg[] {
+  return [
+    ["IgnoreUnknown", "1"],
+    ["K8S_POD_NAMESPACE", pod.namespace],
+    ["K8S_POD_NAME", pod.name],
+    ["K8S_POD_INFRA_CONTAINER_ID", pod.id],
+    ["K8S_POD_UID", pod.uid],
+  ];
+}
+
+/** True for arguments that come out of `CNI_ARGS` as they went in. */
+export function areArgs(args: readonly CniArg[]): boolean {
+  return args.every(([key, value]) => key !== "" && isArgText(key) && isArgText(value));
+}
+
+/** The value of `CNI_ARGS`. */
+export function formatArgs(args: readonly CniArg[]): string {
+  return args.map(([key, value]) => `${key}=${value}`).join(";");
+}
+
+function isArgText(text: string): boolean {
+  return !/[;=\p{Cc}]/u.test(text);
+}

@@ -1,0 +1,210 @@
+import { messageOf, ShimError, type Logger } from "../../base/index.js";
+import type { HostFiles } from "../../host/index.js";
+import type { NetworkCallOptions, PodToDetach } from "../network.js";
+import { loopbackInterface, podInterface, possiblePodArgs, type Attachment } from "./attachment.js";
+import { capabilityArgs } from "./capabilities.js";
+import { connectionOf, type Connection } from "./connection.js";
+import type { JsonObject } from "./json.js";
+import type { ListRunner } from "./list-runner.js";
+import { formatList, type NetworkList } from "./network-config.js";
+import type { PodRecords } from "./pod-records.js";
+import { addressesOf, type CniResult } from "./result.js";
+import type { CachedAttachment, ResultCache } from "./result-cache.js";
+
+/** The networks that a pod joins. */
+export interface PodNetworks {
+  readonly main: NetworkList;
+  readonly loopback: NetworkList;
+}
+
+/** What a pod's connections are made with beside the networks. */
+export type PodAttachment = Omit<Attachment, "ifName">;
+
+export interface ConnectOptions extends NetworkCallOptions {
+  /** Called when the connection failed and nothing is left of it. */
+  readonly onUndone: () => void;
+}
+
+export interface ConnectionsOptions {
+  readonly lists: ListRunner;
+  readonly cache: ResultCache;
+  readonly records: PodRecords;
+  readonly files: HostFiles;
+  readonly log: Logger;
+}
+
+/**
+ * Makes and ends the connections of pods. A pod's main one is on record before its first plugin runs and until
+ * its last one has cleaned up, so that a crash at any point leaves something to clean up by. The loopback one
+ * ends with the namespace at the latest.
+ */
+export class Connections {
+  constructor(private readonly options: ConnectionsOptions) {}
+
+  /** Connects a pod to its networks; when that fails, everything it did is undone. @throws ShimError. */
+  async connect(
+    networks: PodNetworks,
+    pod: PodAttachment,
+    { signal, onUndone }: ConnectOptions,
+  ): Promise<{ ips: string[]; result: CniResult }> {
+    const { lists, cache } = this.options;
+    if ((await this.living(pod.netns)) === "") throw noNamespace(pod.netns);
+    const main = { ...pod, ifName: podInterface };
+    // Its own capabilities are none, and cri-dockerd passes it none either.
+    const loopback = { ...pod, ifName: loopbackInterface, capabilityArgs: {} };
+    const leftOver = await cache.read({ networkName: networks.main.name, ...main });
+    if (leftOver) await this.endEntry(leftOver, pod.netns, { signal });
+    try {
+      const [loopbackResult] = await settled([
+        lists.add(networks.loopback, loopback, { signal }),
+        cache.write(record(networks.main, main, undefined)),
+      ]);
+      const result = await lists.add(networks.main, main, { signal });
+      const ips = addressesOf(result, podInterface);
+      if (ips.length === 0) throw noAddress(networks.main);
+      await settled([
+        cache.write(record(networks.main, main, result)),
+        cache.write(record(networks.loopback, loopback, loopbackResult)),
+      ]);
+      return { ips, result };
+    } catch (error) {
+      if (await this.undo(networks, main, loopback)) onUndone();
+      throw error;
+    }
+  }
+
+  /**
+   * Ends what is on record for a pod, and nothing else; where nothing is, what `network` may have.
+   * @throws ShimError; the record stays for a retry.
+   */
+  async disconnect(
+    pod: PodToDetach,
+    network: NetworkList | undefined,
+    podCidrs: readonly string[],
+    options: NetworkCallOptions,
+  ): Promise<void> {
+    const { cache, records, log } = this.options;
+    const netns = await this.living(pod.netnsPath);
+    const { mains, loopbacks, unreadable } = await records.ofPod(pod);
+    for (const connection of mains) await this.end(connection, netns, options);
+    if (mains.length === 0) {
+      log.info(
+        { pod: pod.id, network: network?.name },
+        "no CNI result is cached: only the present network can be asked",
+      );
+    }
+    if (mains.length === 0 && network) {
+      const attachment = this.guess(pod, netns, podCidrs);
+      await this.options.lists.delete(network, attachment, undefined, options);
+    }
+    for (const connection of loopbacks) await this.endLoopback(connection, netns, options);
+    for (const name of unreadable) await cache.removeFile(name);
+  }
+
+  /** Ends the connections on record of pods that are not valid. @returns The failures. */
+  async endStale(valid: ReadonlySet<string>, options: NetworkCallOptions): Promise<unknown[]> {
+    const failures: unknown[] = [];
+    for (const entry of await this.options.records.stale(valid)) {
+      // The path on record may name somebody else's namespace by now.
+      await this.endEntry(entry, "", options).catch((error: unknown) => failures.push(error));
+    }
+    return failures;
+  }
+
+  /** Ends a connection of which only the record is left. @throws ShimError. */
+  private async endEntry(entry: CachedAttachment, netns: string, options: NetworkCallOptions): Promise<void> {
+    const connection = connectionOf(entry);
+    if (connection) await this.end(connection, netns, options);
+    else await this.options.cache.remove(entry);
+  }
+
+  private async end(connection: Connection, netns: string, options: NetworkCallOptions): Promise<void> {
+    const { lists, cache } = this.options;
+    const { entry, list, result } = connection;
+    await lists.delete(list, { ...entry, netns }, result, options);
+    await cache.remove(entry);
+  }
+
+  /** The interface goes with its namespace: a failure here costs nothing and must not keep a pod. */
+  private async endLoopback(
+    { entry, list }: Connection,
+    netns: string,
+    options: NetworkCallOptions,
+  ): Promise<void> {
+    const { lists, cache, log } = this.options;
+    if (netns !== "") {
+      await lists.delete(list, { ...entry, netns }, undefined, options).catch((error: unknown) => {
+        log.warn({ pod: entry.containerId, err: messageOf(error) }, "CNI loopback failed to take lo down");
+      });
+    }
+    await cache.remove(entry);
+  }
+
+  /** @returns False when something is left, which is then still on record. */
+  private async undo(networks: PodNetworks, main: Attachment, loopback: Attachment): Promise<boolean> {
+    const { lists, cache, log } = this.options;
+    const failures = await lists.undo(networks.main, main);
+    await lists.undo(networks.loopback, loopback);
+    try {
+      await cache.remove({ networkName: networks.loopback.name, ...loopback });
+      if (failures.length === 0) await cache.remove({ networkName: networks.main.name, ...main });
+    } catch (error) {
+      failures.push(error);
+    }
+    if (failures.length === 0) return true;
+    const err = failures.map(messageOf).join("; ");
+    log.warn({ pod: main.containerId, err }, "a failed connection could not be undone: it stays on record");
+    return false;
+  }
+
+  /** How a pod was attached of which nothing is on record. */
+  private guess(pod: PodToDetach, netns: string, podCidrs: readonly string[]): Attachment {
+    const given = { annotations: {}, dns: undefined, podCidrs };
+    let capabilities: JsonObject;
+    try {
+      capabilities = capabilityArgs({ portMappings: pod.portMappings ?? [], ...given });
+    } catch (error) {
+      this.options.log.warn({ pod: pod.id, err: messageOf(error) }, "disconnecting without port mappings");
+      capabilities = capabilityArgs({ portMappings: [], ...given });
+    }
+    const args = possiblePodArgs(pod);
+    return { containerId: pod.id, ifName: podInterface, netns, args, capabilityArgs: capabilities };
+  }
+
+  /** The namespace's path, or the empty text that tells plugins that it is gone. */
+  private async living(netnsPath: string | undefined): Promise<string> {
+    if (netnsPath === undefined || netnsPath === "") return "";
+    return (await this.options.files.kindOf(netnsPath)) === undefined ? "" : netnsPath;
+  }
+}
+
+/** Like Promise.all, but nothing is under way any more when it tells a failure, which can then be undone. */
+async function settled<T extends readonly Promise<unknown>[]>(
+  work: readonly [...T],
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
+}
+
+function record(list: NetworkList, attachment: Attachment, result: CniResult | undefined): CachedAttachment {
+  return { ...attachment, networkName: list.name, config: formatList(list), result };
+}
+
+function noNamespace(netns: string): ShimError {
+  const which = netns === "" ? "" : ` ${netns}`;
+  return new ShimError(
+    "failed-precondition",
+    `its network namespace${which} is gone: the sandbox has ended`,
+    {
+      operation: "network.attach",
+    },
+  );
+}
+
+function noAddress(network: NetworkList): ShimError {
+  return new ShimError(
+    "failed-precondition",
+    `network ${network.name} gave the pod no IP address: see the ipam part of its configuration`,
+    { operation: "network.attach" },
+  );
+}

@@ -1,0 +1,141 @@
+import { messageOf, ShimError } from "../../base/index.js";
+import type { Attachment } from "./attachment.js";
+import type { JsonObject } from "./json.js";
+import type { NetworkList, PluginConfig } from "./network-config.js";
+import type { PluginRunner } from "./plugin-runner.js";
+import { attachmentRequest, gcRequest, statusRequest, type ValidAttachment, type Verb } from "./request.js";
+import { readResult, type CniResult } from "./result.js";
+import { atLeast } from "./versions.js";
+
+export interface ListCallOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Runs the plugins of a network in their order.
+ * @see CNI SPEC, section 3
+ */
+export class ListRunner {
+  constructor(private readonly plugins: PluginRunner) {}
+
+  /** Connects: each plugin gets the result of the one before. @returns The last one's. @throws ShimError. */
+  async add(list: NetworkList, attachment: Attachment, options: ListCallOptions = {}): Promise<CniResult> {
+    let result: CniResult | undefined;
+    for (const plugin of list.plugins) {
+      const request = attachmentRequest(list, plugin, attachment, result);
+      const run = runOf(list, plugin, "ADD");
+      const raw = await this.plugins.add(run, { request, attachment, signal: options.signal });
+      try {
+        result = readResult(raw, list.version);
+      } catch (error) {
+        throw new ShimError("internal", `CNI plugin ${plugin.type}: ${messageOf(error)}`, {
+          operation: "network.plugin",
+          cause: error,
+        });
+      }
+    }
+    if (result) return result;
+    throw new ShimError("failed-precondition", `network ${list.name} has no plugins`, {
+      operation: "network.plugin",
+    });
+  }
+
+  /**
+   * Disconnects, from the last plugin to the first, and stops at the first failure.
+   * @param result What ADD answered, where it is known. Plugins before 0.4.0 do not expect it.
+   * @throws ShimError.
+   */
+  async delete(
+    list: NetworkList,
+    attachment: Attachment,
+    result: JsonObject | undefined,
+    options: ListCallOptions = {},
+  ): Promise<void> {
+    for (const plugin of list.plugins.toReversed()) {
+      await this.deleteOne(list, plugin, attachment, result, options);
+    }
+  }
+
+  /**
+   * Disconnects as {@link ListRunner.delete} does, but past every failure: for an ADD that failed, after which
+   * nobody may come to try again.
+   * @returns The failures.
+   */
+  async undo(list: NetworkList, attachment: Attachment): Promise<unknown[]> {
+    const failures: unknown[] = [];
+    for (const plugin of list.plugins.toReversed()) {
+      await this.deleteOne(list, plugin, attachment, undefined, {}).catch((error: unknown) => {
+        failures.push(error);
+      });
+    }
+    return failures;
+  }
+
+  /** Asks every plugin whether the connection is as `result` says. @throws ShimError. */
+  async check(
+    list: NetworkList,
+    attachment: Attachment,
+    result: JsonObject,
+    options: ListCallOptions,
+  ): Promise<void> {
+    if (!atLeast(list.version, "0.4.0")) {
+      throw new ShimError(
+        "unsupported",
+        `network ${list.name} has cniVersion ${list.version}: CHECK came with 0.4.0`,
+        { operation: "network.check" },
+      );
+    }
+    if (list.disableCheck) return;
+    for (const plugin of list.plugins) {
+      const request = attachmentRequest(list, plugin, attachment, result);
+      await this.plugins.tell(runOf(list, plugin, "CHECK"), { request, attachment, signal: options.signal });
+    }
+  }
+
+  /** Asks every plugin whether it could take an ADD now; plugins before 1.1.0 cannot be asked. @throws ShimError. */
+  async status(list: NetworkList, options: ListCallOptions): Promise<void> {
+    if (!atLeast(list.version, "1.1.0")) return;
+    for (const plugin of list.plugins) {
+      const request = statusRequest(list, plugin);
+      await this.plugins.tell(runOf(list, plugin, "STATUS"), { request, signal: options.signal });
+    }
+  }
+
+  /**
+   * Has every plugin give back what is not in `valid`; plugins before 1.1.0 cannot be asked.
+   * @returns The failures; one does not keep the others from their work.
+   */
+  async gc(
+    list: NetworkList,
+    valid: readonly ValidAttachment[],
+    options: ListCallOptions,
+  ): Promise<unknown[]> {
+    const failures: unknown[] = [];
+    if (!atLeast(list.version, "1.1.0")) return failures;
+    for (const plugin of list.plugins) {
+      const request = gcRequest(list, plugin, valid);
+      await this.plugins
+        .tell(runOf(list, plugin, "GC"), { request, signal: options.signal })
+        .catch((error: unknown) => {
+          failures.push(error);
+        });
+    }
+    return failures;
+  }
+
+  private async deleteOne(
+    list: NetworkList,
+    plugin: PluginConfig,
+    attachment: Attachment,
+    result: JsonObject | undefined,
+    options: ListCallOptions,
+  ): Promise<void> {
+    const known = atLeast(list.version, "0.4.0") ? result : undefined;
+    const request = attachmentRequest(list, plugin, attachment, known);
+    await this.plugins.tell(runOf(list, plugin, "DEL"), { request, attachment, signal: options.signal });
+  }
+}
+
+function runOf(list: NetworkList, { type }: PluginConfig, verb: Verb) {
+  return { type, verb, networkName: list.name };
+}

@@ -1,0 +1,138 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { ShimError } from "../../base/index.js";
+import type { Host, HostCommandResult } from "../../host/index.js";
+import type { Attachment } from "./attachment.js";
+import { excerpt, isStringArray, parseObject, type JsonObject } from "./json.js";
+import {
+  failureOf,
+  name,
+  notRun,
+  PluginFailure,
+  unknownContainer,
+  type PluginRun,
+} from "./plugin-failure.js";
+import { pluginEnvironment, type Verb } from "./request.js";
+import { newestVersion } from "./versions.js";
+
+/** Results are a few kilobytes. */
+const maxOutputBytes = 4 * 1024 * 1024;
+
+/** What a verb may take at most, in milliseconds, where it must not hold up other work for as long as an ADD may. */
+const verbLimitsMs: Partial<Record<Verb, number>> = { VERSION: 10_000, STATUS: 10_000, GC: 30_000 };
+
+/** A plugin that is being replaced on disk cannot be started for a moment. */
+const busyRetries = 5;
+const busyDelayMs = 300;
+
+export interface PluginRunnerOptions {
+  readonly host: Host;
+  readonly binDirs: readonly string[];
+  /** Of one run of one plugin, in milliseconds. */
+  readonly timeoutMs: number;
+}
+
+export interface RunOptions {
+  readonly request: JsonObject;
+  readonly attachment?: Attachment;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Finds plugins and runs them, one at a time, as the specification's execution protocol says. */
+export class PluginRunner {
+  constructor(private readonly options: PluginRunnerOptions) {}
+
+  /**
+   * Finds a plugin's program in the plugin folders.
+   * @throws ShimError "failed-precondition" when none has it.
+   */
+  async find(type: string): Promise<string> {
+    const { host, binDirs } = this.options;
+    for (const directory of binDirs) {
+      const path = await host.files.realPath(`${directory}/${type}`).catch(() => undefined);
+      if (path !== undefined && (await host.files.kindOf(path)) === "file") return `${directory}/${type}`;
+    }
+    throw new ShimError(
+      "failed-precondition",
+      `CNI plugin ${type} is not in ${binDirs.join(", ")}: install it there, or name the folder that has it`,
+      { operation: "network.plugin" },
+    );
+  }
+
+  /**
+   * Asks a plugin what versions it speaks.
+   * @throws ShimError when there is no such plugin, or it gives no sensible answer.
+   */
+  async versions(type: string, signal?: AbortSignal): Promise<readonly string[]> {
+    const path = await this.find(type);
+    const run: PluginRun = { type, verb: "VERSION", networkName: "any" };
+    const result = await this.execute(path, run, { request: { cniVersion: newestVersion }, signal });
+    const versions = parseObject(result.stdout.toString())?.["supportedVersions"];
+    const failure = failureOf(run, result);
+    // A plugin from before VERSION does not know the command.
+    if (failure?.code === 4) return ["0.1.0"];
+    if (failure) throw failure;
+    if (!isStringArray(versions)) throw senseless(run, result);
+    return versions;
+  }
+
+  /** Runs ADD. @returns What the plugin printed, an object that nobody has checked. @throws ShimError. */
+  async add(run: PluginRun, options: RunOptions): Promise<JsonObject> {
+    const result = await this.succeed(run, options);
+    const body = parseObject(result.stdout.toString());
+    if (!body) throw senseless(run, result);
+    return body;
+  }
+
+  /** Runs a verb that has no result. What the plugin prints is ignored unless it is an error. @throws ShimError. */
+  async tell(run: PluginRun, options: RunOptions): Promise<void> {
+    try {
+      await this.succeed(run, options);
+    } catch (error) {
+      const gone = error instanceof PluginFailure && error.code === unknownContainer;
+      if (run.verb !== "DEL" || !gone) throw error;
+    }
+  }
+
+  private async succeed(run: PluginRun, options: RunOptions): Promise<HostCommandResult> {
+    const result = await this.execute(await this.find(run.type), run, options);
+    const failure = failureOf(run, result);
+    if (failure) throw failure;
+    return result;
+  }
+
+  private async execute(file: string, run: PluginRun, options: RunOptions): Promise<HostCommandResult> {
+    const { host, binDirs, timeoutMs } = this.options;
+    const deadlineMs = Math.min(timeoutMs, verbLimitsMs[run.verb] ?? timeoutMs);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await host.processes.run({
+          file,
+          args: [],
+          env: pluginEnvironment(run.verb, binDirs, options.attachment),
+          input: JSON.stringify(options.request),
+          deadlineMs,
+          signal: options.signal,
+          maxOutputBytes,
+        });
+      } catch (error) {
+        if (attempt > busyRetries || !isBusy(error)) throw notRun(run, error);
+        await delay(busyDelayMs);
+      }
+    }
+  }
+}
+
+function senseless(run: PluginRun, result: HostCommandResult): ShimError {
+  const printed = excerpt(result.stdout.toString("utf8", 0, 4_000));
+  return new ShimError(
+    "internal",
+    `${name(run)} ended well, but ${printed === "" ? "printed nothing" : `what it printed makes no sense: ${printed}`}. ` +
+      "See whether the program in the plugin folder is that plugin, and whole",
+    { operation: "network.plugin" },
+  );
+}
+
+/** Node's code for a program that somebody is writing. */
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ETXTBSY";
+}

@@ -1,0 +1,46 @@
+import { messageOf, type Logger } from "../../base/index.js";
+import type { HostFiles } from "../../host/index.js";
+import { parsePodCidrs } from "./capabilities.js";
+
+/**
+ * The subnets of this node's pods. Kubelet tells them when they change and not when the shim restarts, so they
+ * are kept on disk.
+ */
+export class PodCidrs {
+  private cidrs: readonly string[];
+  private readonly path: string;
+
+  /** @throws ShimError "invalid-argument" when the configured ones make no sense. */
+  constructor(
+    private readonly files: HostFiles,
+    cacheDir: string,
+    configured: string,
+    private readonly log: Logger,
+  ) {
+    this.cidrs = parsePodCidrs(configured);
+    this.path = `${cacheDir}/docker-cri-pod-cidr`;
+  }
+
+  get current(): readonly string[] {
+    return this.cidrs;
+  }
+
+  /** What was told last before a restart holds again, unless the configuration says something else. */
+  async start(): Promise<void> {
+    if (this.cidrs.length > 0 || (await this.files.kindOf(this.path)) !== "file") return;
+    try {
+      this.cidrs = parsePodCidrs((await this.files.read(this.path)).toString());
+    } catch (error) {
+      this.log.warn({ path: this.path, err: messageOf(error) }, "the pod CIDR that was kept cannot be read");
+    }
+  }
+
+  /** @throws ShimError "invalid-argument". */
+  async set(text: string): Promise<void> {
+    const cidrs = parsePodCidrs(text);
+    if (cidrs.length === 0 || cidrs.join() === this.cidrs.join()) return;
+    this.log.info({ podCidr: cidrs, before: this.cidrs }, "pod CIDR set");
+    this.cidrs = cidrs;
+    await this.files.writeAtomic(this.path, cidrs.join());
+  }
+}

@@ -1,0 +1,15 @@
+export { BridgeNetwork } from "./bridge-network.js";
+export { CniNetwork, type CniNetworkOptions } from "./cni-network.js";
+export { createNetwork, type NetworkOptions } from "./create-network.js";
+export {
+  Network,
+  type NetworkAttachment,
+  type NetworkCallOptions,
+  type NetworkStatus,
+  type PodDns,
+  type PodIdentity,
+  type PodPortMapping,
+  type PodToAttach,
+  type PodToCheck,
+  type PodToDetach,
+} from "./network.js";

@@ -1,0 +1,1 @@
+export { Runtime } from "./runtime.js";

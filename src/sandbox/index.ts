@@ -1,0 +1,2 @@
+export { Sandboxes } from "./sandboxes.js";
+export { Teardown } from "./teardown.js";

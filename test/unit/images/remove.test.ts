@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { eventually } from "../inventory/lab.js";
+import { openImages, pauseImage, spec, staying, type ImagesLab } from "./lab.js";
+
+/** An image under two tags and a digest of each of two repositories. */
+async function manyNames({ engine, images, inventory }: ImagesLab) {
+  const { manifestDigest } = engine.registry.add({ names: ["r.example/a:1", "r.example/b:2"] });
+  const id = await images.pull(spec("r.example/a:1"), undefined, staying());
+  await images.pull(spec("r.example/b:2"), undefined, staying());
+  assert.equal(inventory.images.get(id)?.repoTags.length, 2);
+  return { id, digest: `r.example/a@${manifestDigest}` };
+}
+
+const tagsOf = ({ images }: ImagesLab) => images.list(undefined).flatMap(({ repoTags }) => repoTags);
+
+describe("removing an image", () => {
+  it("by id, in full, bare or short, takes all its names", async () => {
+    for (const nameOf of [(id: string) => id, (id: string) => id.slice(7), (id: string) => id.slice(7, 19)]) {
+      await using lab = await openImages();
+      const { id } = await manyNames(lab);
+      await lab.images.remove(spec(nameOf(id)));
+      assert.deepEqual(tagsOf(lab), [pauseImage]);
+      assert.equal(lab.inventory.images.get(id), undefined);
+      await assert.rejects(lab.engine.images.inspect(id), { kind: "not-found" });
+    }
+  });
+
+  it("by a name takes that name, and the image with the last one", async () => {
+    await using lab = await openImages();
+    const { id, digest } = await manyNames(lab);
+    await lab.images.remove(spec("r.example/a:1"));
+    assert.deepEqual(lab.inventory.images.get(id)?.repoTags, ["r.example/b:2"]);
+    await lab.images.remove(spec(digest));
+    assert.ok(lab.inventory.images.get(id));
+    await lab.images.remove(spec("r.example/b:2"));
+    assert.equal(lab.inventory.images.get(id), undefined);
+  });
+
+  it("that is gone, unknown or no name at all is a success", async () => {
+    await using lab = await openImages({ images: ["busybox:1"] });
+    for (const name of ["nope:1", "UPPER", `sha256:${"0".repeat(64)}`, "ffff", "a@sha256:1"])
+      await lab.images.remove(spec(name));
+    await lab.engine.images.remove("busybox:1");
+    await lab.images.remove(spec("busybox:1"));
+    await assert.rejects(lab.images.remove(spec("")), { kind: "invalid-argument" });
+    assert.deepEqual(tagsOf(lab), [pauseImage]);
+  });
+
+  it("that came this moment, before any event told of it", async () => {
+    await using lab = await openImages();
+    lab.engine.faults.events.silence();
+    const { id } = lab.engine.load("busybox:2");
+    assert.equal(lab.inventory.images.get(id), undefined);
+    await lab.images.remove(spec("busybox:2"));
+    await assert.rejects(lab.engine.images.inspect(id), { kind: "not-found" });
+  });
+
+  it("is a success for all who ask at the same time", async () => {
+    await using lab = await openImages();
+    const { id } = await manyNames(lab);
+    await Promise.all(
+      [id, id, "r.example/a:1", "r.example/b:2", id].map((name) => lab.images.remove(spec(name))),
+    );
+    assert.deepEqual(tagsOf(lab), [pauseImage]);
+  });
+
+  it("that is in use is refused whole, though its container has exited and is somebody else's", async () => {
+    await using lab = await openImages();
+    const { id } = await manyNames(lab);
+    const { engine, images } = lab;
+    const { id: container } = await engine.containers.create({
+      name: "other",
+      config: { image: "r.example/a:1", command: ["true"] },
+      host: {},
+    });
+    const before = lab.inventory.images.get(id);
+    const refusal = { kind: "failed-precondition", message: /in use by container other \(created\); remove/ };
+    await assert.rejects(images.remove(spec(id)), refusal);
+    await engine.containers.start(container);
+    await eventually("it has exited", () => true);
+    await assert.rejects(images.remove(spec(id)), { kind: "failed-precondition" });
+    assert.deepEqual(await engine.images.inspect(id), before);
+    await images.remove(spec("r.example/a:1"));
+    await assert.rejects(images.remove(spec(id)), { kind: "failed-precondition" });
+    await engine.containers.remove(container, { force: true });
+    await images.remove(spec(id));
+    assert.deepEqual(tagsOf(lab), [pauseImage]);
+  });
+
+  it("gives the names back when a container comes in between", async () => {
+    await using lab = await openImages();
+    const { id } = await manyNames(lab);
+    const conflict = {
+      error: "conflict",
+      message: "image is being used by running container",
+      times: 1,
+    } as const;
+    lab.engine.faults.on("images.remove", { ...conflict, id: "r.example/b:2" });
+    await assert.rejects(lab.images.remove(spec(id)), {
+      kind: "failed-precondition",
+      message: /is in use: image is being used/,
+    });
+    assert.deepEqual([...(lab.inventory.images.get(id)?.repoTags ?? [])].sort(), [
+      "r.example/a:1",
+      "r.example/b:2",
+    ]);
+  });
+
+  it("says what else goes wrong, and a retry goes on", async () => {
+    await using lab = await openImages();
+    const { id } = await manyNames(lab);
+    lab.engine.faults.on("images.remove", { error: "unavailable", times: 1, id: "r.example/b:2" });
+    await assert.rejects(lab.images.remove(spec(id)), { kind: "unavailable" });
+    await lab.images.remove(spec(id));
+    assert.deepEqual(tagsOf(lab), [pauseImage]);
+  });
+
+  it("that is pinned is refused, by whatever name", async () => {
+    await using lab = await openImages();
+    const { id } = await lab.engine.images.inspect(pauseImage);
+    await lab.engine.images.tag(id, { repository: "mine/pause", tag: "1" });
+    await lab.inventory.images.refresh(id);
+    for (const name of [id, pauseImage, "mine/pause:1", id.slice(7, 19)]) {
+      await assert.rejects(lab.images.remove(spec(name)), { kind: "failed-precondition", message: /pinned/ });
+    }
+    assert.equal((await lab.engine.images.inspect(id)).repoTags.length, 2);
+  });
+});

@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Code } from "@connectrpc/connect";
+import { ShimError } from "../../../src/base/index.js";
+import { ContainerState, PodSandboxState } from "../../../src/gen/runtime/v1/api_pb.js";
+import { createMemoryDocker } from "../../../src/testing/index.js";
+import {
+  checkpointFolder,
+  eventually,
+  image,
+  openRig,
+  podConfig,
+  runContainer,
+  sandboxImage,
+  type Rig,
+} from "./rig.js";
+
+async function assertNothingHeld({ engine, network }: Rig): Promise<void> {
+  assert.deepEqual([...network.leases.keys()], []);
+  assert.deepEqual(await engine.host.files.list(checkpointFolder), []);
+}
+
+describe("pods", () => {
+  it("are shown with their address, and have their own resolv.conf", async () => {
+    await using rig = await openRig();
+    const { podSandboxId } = await rig.runtime.runPodSandbox({ config: podConfig("dns") });
+    const { status } = await rig.runtime.podSandboxStatus({ podSandboxId });
+    assert.equal(status?.network?.ip, "10.1.0.2");
+    const { resolvConfPath } = await rig.engine.containers.inspect(podSandboxId);
+    assert.ok(resolvConfPath);
+    assert.equal(
+      (await rig.engine.host.files.read(resolvConfPath)).toString(),
+      "nameserver 10.0.0.10\nsearch cluster.local\noptions ndots:5\n",
+    );
+  });
+
+  it("leave nothing behind when the network refuses them, and say what it said", async () => {
+    await using rig = await openRig();
+    rig.network.failures.attach = new ShimError("unavailable", "no address is left in the range");
+    await assert.rejects(rig.runtime.runPodSandbox({ config: podConfig("full") }), {
+      code: Code.Unavailable,
+      message: /no address is left in the range/,
+    });
+    assert.deepEqual(await rig.engine.containers.list(), []);
+    await assertNothingHeld(rig);
+  });
+
+  it("lose their containers and addresses when they are stopped, and can be stopped and removed again", async () => {
+    await using rig = await openRig();
+    const { podSandboxId } = await rig.runtime.runPodSandbox({ config: podConfig("twice") });
+    await runContainer(rig, podSandboxId, "twice");
+    await rig.runtime.stopPodSandbox({ podSandboxId });
+    const { containers } = await rig.runtime.listContainers({});
+    assert.deepEqual(
+      containers.map(({ state }) => state),
+      [ContainerState.CONTAINER_EXITED],
+    );
+    const { items } = await rig.runtime.listPodSandbox({});
+    assert.deepEqual(
+      items.map(({ state }) => state),
+      [PodSandboxState.SANDBOX_NOTREADY],
+    );
+    assert.equal(rig.network.leases.size, 0);
+    await rig.runtime.stopPodSandbox({ podSandboxId });
+    for (const _ of [1, 2]) await rig.runtime.removePodSandbox({ podSandboxId });
+    await rig.runtime.stopPodSandbox({ podSandboxId });
+    assert.deepEqual(await rig.engine.containers.list(), []);
+    await assertNothingHeld(rig);
+  });
+
+  it("are disconnected while their namespace lives", async () => {
+    await using rig = await openRig();
+    const { podSandboxId } = await rig.runtime.runPodSandbox({ config: podConfig("order") });
+    const running: boolean[] = [];
+    const detach = rig.network.detach.bind(rig.network);
+    rig.network.detach = async (pod) => {
+      running.push((await rig.engine.containers.inspect(podSandboxId)).state.running);
+      assert.match(pod.netnsPath ?? "", /^\/proc\/\d+\/ns\/net$/);
+      await detach(pod);
+    };
+    await rig.runtime.stopPodSandbox({ podSandboxId });
+    assert.deepEqual(running, [true]);
+  });
+
+  it("give their addresses back, with their containers stopped, when somebody removes their sandbox", async () => {
+    await using rig = await openRig();
+    const { podSandboxId } = await rig.runtime.runPodSandbox({ config: podConfig("behind") });
+    const containerId = await runContainer(rig, podSandboxId, "behind");
+    await rig.engine.containers.remove(podSandboxId, { force: true });
+    await eventually("the address is back", () => rig.network.leases.size === 0);
+    await eventually(
+      "the record is gone",
+      async () => (await rig.engine.host.files.list(checkpointFolder)).length === 0,
+    );
+    const { status } = await rig.runtime.containerStatus({ containerId });
+    assert.equal(status?.state, ContainerState.CONTAINER_EXITED);
+    await rig.runtime.stopPodSandbox({ podSandboxId });
+    await rig.runtime.removePodSandbox({ podSandboxId });
+    assert.deepEqual((await rig.runtime.listContainers({})).containers, []);
+  });
+
+  it("stay on record when the network does not take their address back, and are tried again", async () => {
+    await using rig = await openRig();
+    const { podSandboxId } = await rig.runtime.runPodSandbox({ config: podConfig("stuck") });
+    rig.network.failures.detach = new ShimError("internal", "the plugin hangs");
+    await assert.rejects(rig.runtime.stopPodSandbox({ podSandboxId }), /the plugin hangs/);
+    assert.equal((await rig.engine.containers.inspect(podSandboxId)).state.running, true);
+    await assert.rejects(rig.runtime.removePodSandbox({ podSandboxId }), /the plugin hangs/);
+    delete rig.network.failures.detach;
+    await rig.runtime.removePodSandbox({ podSandboxId });
+    await assertNothingHeld(rig);
+  });
+});
+
+describe("a shim that starts", () => {
+  it("gives back what pods hold whose containers are gone, and has the network spare the others", async () => {
+    const before = await openRig();
+    const ghost = await before.runtime.runPodSandbox({ config: podConfig("ghost") });
+    const living = await before.runtime.runPodSandbox({ config: podConfig("living") });
+    await before.shim.close();
+    const { engine, network } = before;
+    await engine.containers.remove(ghost.podSandboxId, { force: true });
+    await using rig = await openRig({ engine, network });
+    await eventually("only the living pod is left", () => !network.leases.has(ghost.podSandboxId));
+    await eventually("the network is cleaned", () => network.spared.length > 1);
+    assert.deepEqual(network.spared.at(-1), [living.podSandboxId]);
+    assert.deepEqual([...network.leases.keys()], [living.podSandboxId]);
+    assert.deepEqual(await engine.host.files.list(checkpointFolder), [living.podSandboxId]);
+    const { items } = await rig.runtime.listPodSandbox({});
+    assert.deepEqual(
+      items.map(({ id }) => id),
+      [living.podSandboxId],
+    );
+  });
+});
+
+describe("a pod whose pause image cannot be had", () => {
+  it("is refused with the image's name when its registry has none", async () => {
+    await using rig = await openRig({ engine: createMemoryDocker({ images: [image] }) });
+    rig.engine.registry.remove(sandboxImage);
+    await rig.engine.images.remove(sandboxImage).catch(() => undefined);
+    await assert.rejects(
+      rig.runtime.runPodSandbox({ config: podConfig("pauseless") }),
+      /the sandbox image registry\.k8s\.io\/pause:3\.10 is not on the node and could not be pulled/,
+    );
+    assert.deepEqual(await rig.engine.containers.list(), []);
+  });
+
+  it("is told so before the caller's deadline when the registry does not answer", async () => {
+    const engine = createMemoryDocker({ images: [image] });
+    engine.registry.behave("registry.k8s.io/pause", { stall: true });
+    await using rig = await openRig({ engine });
+    await assert.rejects(rig.runtime.runPodSandbox({ config: podConfig("slow") }, { timeoutMs: 1_000 }), {
+      message: /the sandbox image registry\.k8s\.io\/pause:3\.10 is not on the node.*that the caller waits/,
+    });
+    assert.deepEqual(await engine.containers.list(), []);
+  });
+});
