@@ -1,0 +1,99 @@
+import { constants, type ServerHttp2Session } from "node:http2";
+import type { Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Logger } from "../../base/index.js";
+
+/** In a GOAWAY frame: every call that the client has sent so far will be answered. */
+const allStreams = 0x7fff_ffff;
+/** How long clients get to read that frame. */
+const noticeMs = 20;
+
+interface Connection {
+  speaksHttp2: boolean;
+  /** HTTP/1.1 requests that are being answered. */
+  answering: number;
+}
+
+/** The connections of one server. Node's own `close()` waits for idle HTTP/2 sessions without end. */
+export class Connections {
+  private readonly sockets = new Map<Socket, Connection>();
+  private readonly sessions = new Set<ServerHttp2Session>();
+  private closing = false;
+  private onGone: (() => void) | undefined;
+
+  constructor(private readonly log: Logger) {}
+
+  /** Watches a connection until it closes. False for one that has closed already. */
+  add(socket: Socket): boolean {
+    socket.on("error", (error) => {
+      this.log.debug({ err: error }, "a connection failed");
+    });
+    if (socket.destroyed) return false;
+    this.sockets.set(socket, { speaksHttp2: false, answering: 0 });
+    socket.once("close", () => {
+      this.sockets.delete(socket);
+      if (this.sockets.size === 0) this.onGone?.();
+    });
+    return true;
+  }
+
+  speaksHttp2(socket: Socket): void {
+    const connection = this.sockets.get(socket);
+    if (connection) connection.speaksHttp2 = true;
+  }
+
+  addSession(session: ServerHttp2Session): void {
+    this.sessions.add(session);
+    session.once("close", () => this.sessions.delete(session));
+    if (this.closing) session.close();
+  }
+
+  /** An HTTP/1.1 request has come in. Returns what to call once it has been answered. */
+  answering(socket: Socket): () => void {
+    const connection = this.sockets.get(socket);
+    if (connection) connection.answering++;
+    return () => {
+      if (connection) connection.answering--;
+      if (this.closing) this.closeIfIdle(socket);
+    };
+  }
+
+  /**
+   * Tells clients to call elsewhere, then closes what is idle, and the rest when its last call has ended. A
+   * call that has been sent before its client was told is still taken, not reset.
+   */
+  async closeWhenIdle(): Promise<void> {
+    this.closing = true;
+    for (const socket of this.sockets.keys()) this.closeIfIdle(socket);
+    if (this.sessions.size === 0) return;
+    for (const session of this.sessions) session.goaway(constants.NGHTTP2_NO_ERROR, allStreams);
+    await delay(noticeMs);
+    for (const session of this.sessions) session.close();
+  }
+
+  /** True once no connection is left, false when some are after `withinMs`. */
+  gone(withinMs: number): Promise<boolean> {
+    if (this.sockets.size === 0) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const end = (gone: boolean) => {
+        clearTimeout(timer);
+        this.onGone = undefined;
+        resolve(gone);
+      };
+      const timer = setTimeout(end, withinMs, false);
+      this.onGone = () => {
+        end(true);
+      };
+    });
+  }
+
+  destroy(): void {
+    for (const session of this.sessions) session.destroy();
+    for (const socket of this.sockets.keys()) socket.destroy();
+  }
+
+  private closeIfIdle(socket: Socket): void {
+    const connection = this.sockets.get(socket);
+    if (connection && !connection.speaksHttp2 && connection.answering === 0) socket.destroySoon();
+  }
+}

@@ -1,0 +1,52 @@
+import http from "node:http";
+import http2 from "node:http2";
+import type { GrpcServer } from "../../rpc/serving.js";
+import type { NodeListener } from "./connect-listener.js";
+import type { Connections } from "./connections.js";
+
+/** How many calls a client may have under way on one connection. */
+const maxConcurrentStreams = 1_000;
+const streamWindowBytes = 1024 * 1024;
+const sessionWindowBytes = 8 * 1024 * 1024;
+/** A session refuses new streams while more than this is queued; one List answer alone may have 16 MiB. */
+const maxSessionMemoryMiB = 512;
+/** An HTTP/1.1 client that neither sends anything nor waits for an answer is disconnected. */
+const http1IdleMs = 30_000;
+
+/**
+ * An HTTP/2 server that listens nowhere and gets its connections by the event. gRPC takes the short way;
+ * what is not gRPC goes through Node's compatibility layer to Connect.
+ */
+export function createHttp2(
+  grpc: GrpcServer,
+  connect: NodeListener,
+  connections: Connections,
+): http2.Http2Server {
+  const compatible = http2.createServer(connect);
+  const server = http2.createServer({
+    maxSessionMemory: maxSessionMemoryMiB,
+    settings: { maxConcurrentStreams, initialWindowSize: streamWindowBytes },
+  });
+  server.on("session", (session) => {
+    session.setLocalWindowSize(sessionWindowBytes);
+    connections.addSession(session);
+  });
+  server.on("stream", (stream, headers, ...rest) => {
+    if (grpc.accepts(headers)) grpc.accept(stream, headers);
+    else compatible.emit("stream", stream, headers, ...rest);
+  });
+  return server;
+}
+
+/** An HTTP/1.1 server that listens nowhere and gets its connections by the event. */
+export function createHttp1(connect: NodeListener, connections: Connections): http.Server {
+  const server = http.createServer((request, response) => {
+    const answered = connections.answering(request.socket);
+    // Once the request is here, it is the client that waits.
+    request.once("end", () => request.socket.setTimeout(0));
+    response.once("close", answered);
+    connect(request, response);
+  });
+  server.timeout = http1IdleMs;
+  return server;
+}

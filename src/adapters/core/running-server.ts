@@ -1,0 +1,96 @@
+import type { Server as NetServer } from "node:net";
+import type { Server as TlsServer } from "node:tls";
+import { messageOf, ShimError, type Logger } from "../../base/index.js";
+import type { RpcOptions, RpcTarget } from "../../rpc/serving.js";
+
+/** What every socket adapter takes. */
+export interface ServerOptions extends RpcOptions {
+  /** Gets the server's own lines and one for each call, in place of the shim's logger. */
+  readonly log?: Logger | undefined;
+}
+
+/** A server that is listening. */
+export interface RunningServer extends AsyncDisposable {
+  /** Where clients reach it: `unix:///path` or `tcp://host:port`. */
+  readonly address: string;
+
+  /**
+   * Stops listening, ends streams with UNAVAILABLE, lets unary calls end, and cuts off those that take
+   * longer. Resolves when no connection is left. Idempotent.
+   * @param options.graceMs How long unary calls may take to end, in milliseconds; 5000 by default.
+   */
+  close(options?: { readonly graceMs?: number }): Promise<void>;
+}
+
+const defaultGraceMs = 5_000;
+
+/** A server whose {@link RunningServer.close} runs `close` once. */
+export function runningServer(address: string, close: (graceMs: number) => Promise<void>): RunningServer {
+  let closed: Promise<void> | undefined;
+  const server: RunningServer = {
+    address,
+    close: (options) => (closed ??= close(options?.graceMs ?? defaultGraceMs)),
+    [Symbol.asyncDispose]: () => server.close(),
+  };
+  return server;
+}
+
+/** The target with the logger that was asked for. */
+export function targetWithLog(target: RpcTarget, log: Logger | undefined): RpcTarget {
+  return log ? { handlerFor: (method) => target.handlerFor(method), log } : target;
+}
+
+/**
+ * Starts listening.
+ * @param where What the operator called the place, for the error.
+ * @throws ShimError "already-exists" for a place in use, "permission-denied", "invalid-argument" for what is no
+ *   place at all, else "failed-precondition".
+ */
+export function listen(server: NetServer | TlsServer, where: string, start: () => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: NodeJS.ErrnoException) => {
+      server.off("listening", onListening);
+      reject(listenError(where, error));
+    };
+    const onListening = () => {
+      server.off("error", onError);
+      resolve();
+    };
+    server.once("error", onError).once("listening", onListening);
+    try {
+      start();
+    } catch (cause) {
+      reject(new ShimError("invalid-argument", `cannot listen on ${where}: ${messageOf(cause)}`, { cause }));
+    }
+  });
+}
+
+function listenError(where: string, cause: NodeJS.ErrnoException): ShimError {
+  switch (cause.code) {
+    case "EADDRINUSE":
+      return new ShimError("already-exists", `cannot listen on ${where}: another process does`, { cause });
+    case "EACCES":
+    case "EPERM":
+      return new ShimError("permission-denied", `cannot listen on ${where}: this user may not`, { cause });
+    default:
+      return new ShimError("failed-precondition", `cannot listen on ${where}: ${messageOf(cause)}`, {
+        cause,
+      });
+  }
+}
+
+/** Takes no more connections. Resolves once every connection that was taken has closed, which others see to. */
+export function stopListening(server: NetServer | TlsServer): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => {
+      resolve();
+    });
+  });
+}
+
+/** Keeps a listening server alive through failures to accept, such as too many open files. */
+export function survive(server: NetServer | TlsServer, log: Logger): void {
+  server.on("error", (error) => {
+    log.error({ err: error }, "a connection could not be accepted");
+  });
+}

@@ -1,0 +1,32 @@
+import type { Socket } from "node:net";
+
+/** How HTTP/2 with prior knowledge begins; no HTTP/1 method starts like it. */
+const http2Start = "PRI";
+
+/** A client that has not said anything by then is not going to. */
+const silenceMs = 10_000;
+
+/**
+ * Tells HTTP/2 from HTTP/1.1 by the first bytes of a connection, and leaves them to be read again. A client
+ * that stays silent for 10 s is disconnected.
+ */
+export function sniffProtocol(socket: Socket, found: (protocol: "http2" | "http1") => void): void {
+  let head = "";
+  const timer = setTimeout(() => {
+    socket.destroy();
+  }, silenceMs);
+  const onClose = () => {
+    clearTimeout(timer);
+  };
+  const onData = (chunk: Buffer) => {
+    head += chunk.toString("latin1", 0, http2Start.length);
+    chunks.push(chunk);
+    if (head.length < http2Start.length && http2Start.startsWith(head)) return;
+    clearTimeout(timer);
+    socket.off("data", onData).off("close", onClose).pause();
+    socket.unshift(Buffer.concat(chunks));
+    found(head.startsWith(http2Start) ? "http2" : "http1");
+  };
+  const chunks: Buffer[] = [];
+  socket.on("data", onData).on("close", onClose);
+}

@@ -1,0 +1,35 @@
+import { lookup } from "node:dns/promises";
+import { BlockList } from "node:net";
+import { messageOf, ShimError } from "../../base/index.js";
+
+/** An address that a server is going to listen on. */
+export interface ListenAddress {
+  readonly address: string;
+  /** Only processes of this machine reach it. */
+  readonly loopback: boolean;
+}
+
+const loopbackRanges = new BlockList();
+loopbackRanges.addSubnet("127.0.0.0", 8, "ipv4");
+loopbackRanges.addAddress("::1", "ipv6");
+
+/**
+ * Looks a host up once. What is checked is what is listened on, whatever the name means later.
+ * @throws ShimError "invalid-argument" for a name that means nothing.
+ */
+export async function listenAddress(host: string): Promise<ListenAddress> {
+  let found;
+  try {
+    found = await lookup(host);
+  } catch (cause) {
+    throw new ShimError(
+      "invalid-argument",
+      `cannot listen on host ${JSON.stringify(host)}: ${messageOf(cause)}`,
+      {
+        cause,
+      },
+    );
+  }
+  const loopback = loopbackRanges.check(found.address, found.family === 6 ? "ipv6" : "ipv4");
+  return { address: found.address, loopback };
+}

@@ -1,0 +1,124 @@
+import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer, type Server as TlsServer, type TlsOptions } from "node:tls";
+import { formatEndpoint, messageOf, ShimError } from "../../base/index.js";
+import type { RpcTarget } from "../../rpc/serving.js";
+import {
+  listen,
+  runningServer,
+  SocketServer,
+  stopListening,
+  survive,
+  targetWithLog,
+  type RunningServer,
+  type ServerOptions,
+} from "../core/index.js";
+import { listenAddress } from "./address.js";
+
+/** A server's certificate, and whom it lets in. Each is PEM. */
+export interface ServerTls {
+  readonly cert: string | Buffer;
+  readonly key: string | Buffer;
+  /** Clients need a certificate that this authority has signed; without it anybody is let in. */
+  readonly ca?: string | Buffer | undefined;
+}
+
+/** Where and for whom TCP is served. */
+export interface TcpOptions extends ServerOptions {
+  /** 127.0.0.1 by default. */
+  readonly host?: string | undefined;
+  /** 0 takes a free port, which `address` of the server tells. */
+  readonly port: number;
+  readonly tls?: ServerTls | undefined;
+  /** Serves other machines without client certificates. Whoever reaches the port rules the node. */
+  readonly allowInsecureRemote?: boolean | undefined;
+}
+
+/** A server on TCP. */
+export interface TcpServer extends RunningServer {
+  readonly host: string;
+  readonly port: number;
+}
+
+const handshakeMs = 10_000;
+const keepAliveMs = 60_000;
+
+/**
+ * Serves gRPC, gRPC-Web and Connect JSON on one TCP port, over HTTP/2 and HTTP/1.1, with TLS or without.
+ * Requests of web pages (with an Origin) are refused.
+ * @throws ShimError "invalid-argument" for an address that other machines reach without TLS and client
+ *   certificates, unless `allowInsecureRemote` says so, and for certificates that cannot be read;
+ *   "already-exists", "permission-denied" or "failed-precondition" when the port cannot be had.
+ */
+export async function serveTcp(target: RpcTarget, options: TcpOptions): Promise<TcpServer> {
+  const { tls, port } = options;
+  const { address, loopback } = await listenAddress(options.host ?? "127.0.0.1");
+  if (!loopback && tls?.ca === undefined && options.allowInsecureRemote !== true) {
+    throw new ShimError(
+      "invalid-argument",
+      `${address} can be reached from other machines, and whoever reaches it rules this node: give tls with ca ` +
+        "(client certificates), listen on 127.0.0.1, or set allowInsecureRemote",
+    );
+  }
+  const connections = new SocketServer(targetWithLog(target, options.log), options);
+  const handshakes = new Set<Socket>();
+  const server = tls ? secureServer(tls, connections, handshakes) : plainServer(connections);
+  await listen(server, formatEndpoint({ kind: "tcp", host: address, port }), () => {
+    server.listen({ host: address, port });
+  });
+  survive(server, options.log ?? target.log);
+  const bound = server.address() as AddressInfo;
+  const running = runningServer(
+    formatEndpoint({ kind: "tcp", host: bound.address, port: bound.port }),
+    async (graceMs) => {
+      const stopped = stopListening(server);
+      await connections.close(graceMs);
+      for (const socket of handshakes) socket.destroy();
+      await stopped;
+    },
+  );
+  return { ...running, host: bound.address, port: bound.port };
+}
+
+function plainServer(connections: SocketServer): Server {
+  return createServer((socket) => {
+    keepAlive(socket);
+    connections.accept(socket);
+  });
+}
+
+function secureServer(tls: ServerTls, connections: SocketServer, handshakes: Set<Socket>): TlsServer {
+  const options: TlsOptions = {
+    cert: tls.cert,
+    key: tls.key,
+    ...(tls.ca === undefined ? undefined : { ca: tls.ca, requestCert: true, rejectUnauthorized: true }),
+    minVersion: "TLSv1.2",
+    ALPNProtocols: ["h2", "http/1.1"],
+    handshakeTimeout: handshakeMs,
+  };
+  let server: TlsServer;
+  try {
+    server = createTlsServer(options);
+  } catch (cause) {
+    throw new ShimError(
+      "invalid-argument",
+      `tls: the certificate, key or ca cannot be used: ${messageOf(cause)}`,
+      {
+        cause,
+      },
+    );
+  }
+  server.on("connection", (socket: Socket) => {
+    keepAlive(socket);
+    handshakes.add(socket);
+    socket.once("close", () => handshakes.delete(socket));
+  });
+  server.on("secureConnection", (socket) => {
+    connections.acceptSecure(socket);
+  });
+  return server;
+}
+
+/** Finds clients that have vanished: their machine answers no probes. */
+function keepAlive(socket: Socket): void {
+  socket.setKeepAlive(true, keepAliveMs).setNoDelay(true);
+}

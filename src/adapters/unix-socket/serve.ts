@@ -1,0 +1,78 @@
+import { createServer } from "node:net";
+import { formatEndpoint, parseEndpoint, ShimError } from "../../base/index.js";
+import type { RpcTarget } from "../../rpc/serving.js";
+import {
+  listen,
+  runningServer,
+  SocketServer,
+  stopListening,
+  survive,
+  targetWithLog,
+  type RunningServer,
+  type ServerOptions,
+} from "../core/index.js";
+import { groupId } from "./group.js";
+import { inheritedSocketFd } from "./inherited.js";
+import { listenOnPath } from "./socket-file.js";
+
+/** Where and for whom a Unix socket is served. One of `path` and `endpoint` is needed. */
+export interface UnixSocketOptions extends ServerOptions {
+  /** The socket file. Its folder is made when it is missing. */
+  readonly path?: string | undefined;
+  /** `unix:///absolute/path`, or `fd://` for the socket that systemd passes. */
+  readonly endpoint?: string | undefined;
+  /** The file's mode; 0660 by default. Whoever may write to the socket rules the node. */
+  readonly mode?: number | undefined;
+  /** The file's group, by name or gid; by default the process's own. */
+  readonly group?: string | number | undefined;
+}
+
+const defaultMode = 0o660;
+const systemdEndpoint = "fd://";
+
+/**
+ * Serves gRPC (h2c) on a Unix socket, and Connect JSON and gRPC-Web beside it: `curl --unix-socket` works.
+ * A socket file that nobody answers on is replaced. Closing removes the file, unless another server has
+ * taken its place, or systemd owns it.
+ * @throws ShimError "already-exists" when another process answers on the path or it is no socket;
+ *   "invalid-argument", "permission-denied" or "failed-precondition" when it cannot be made.
+ * @see sd_listen_fds(3) for `fd://`
+ */
+export async function serveUnixSocket(target: RpcTarget, options: UnixSocketOptions): Promise<RunningServer> {
+  const connections = new SocketServer(targetWithLog(target, options.log), options);
+  const server = createServer((socket) => {
+    connections.accept(socket);
+  });
+  const log = options.log ?? target.log;
+  if (options.endpoint === systemdEndpoint && options.path === undefined) {
+    const fd = inheritedSocketFd();
+    await listen(server, systemdEndpoint, () => server.listen({ fd }));
+    survive(server, log);
+    return runningServer(systemdEndpoint, async (graceMs) => {
+      await Promise.all([stopListening(server), connections.close(graceMs)]);
+    });
+  }
+  const gid = options.group === undefined ? undefined : await groupId(options.group);
+  const file = await listenOnPath(server, pathOf(options), { mode: options.mode ?? defaultMode, gid });
+  survive(server, log);
+  return runningServer(formatEndpoint({ kind: "unix", path: file.path }), async (graceMs) => {
+    const closing = connections.close(graceMs);
+    await file.remove().catch((error: unknown) => {
+      log.warn({ err: error, path: file.path }, "the socket file could not be removed");
+    });
+    await Promise.all([stopListening(server), closing]);
+  });
+}
+
+function pathOf({ path, endpoint }: UnixSocketOptions): string {
+  if ((path === undefined) === (endpoint === undefined)) {
+    throw new ShimError("invalid-argument", "serveUnixSocket needs one of path and endpoint");
+  }
+  if (path !== undefined) return path;
+  const parsed = parseEndpoint(endpoint ?? "");
+  if (parsed.kind === "unix") return parsed.path;
+  throw new ShimError(
+    "invalid-argument",
+    `endpoint ${String(endpoint)} is no Unix socket: use serveTcp for it`,
+  );
+}

@@ -1,0 +1,162 @@
+import { chmod, chown, link, lstat, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
+import { connect, type Server } from "node:net";
+import { basename, dirname, join, resolve } from "node:path";
+import { messageOf, ShimError } from "../../base/index.js";
+import { listen } from "../core/index.js";
+
+/** What the kernel takes; Node cuts a longer path off without a word. */
+const maxPathBytes = 107;
+const probeMs = 2_000;
+
+/** Who may use the socket file. */
+export interface SocketRights {
+  readonly mode: number;
+  readonly gid: number | undefined;
+}
+
+/** A socket file that a server listens on. */
+export interface SocketFile {
+  readonly path: string;
+  /** Removes the file, unless another server has taken its place. Call it before the server closes. */
+  remove(): Promise<void>;
+}
+
+/**
+ * Makes `server` listen on a path. The folder is made when it is missing; a socket that nobody answers on is
+ * replaced. The file has its mode and group from its first moment at the path.
+ *
+ * It is born in a private folder and linked to its path: no umask has to change for the whole process, nobody
+ * can connect before the rights are right, and Node, which removes the path it has bound when it closes, knows
+ * only a name that is gone by then. The path may be a successor's.
+ * @throws ShimError "already-exists" when another process answers on the path, or it is no socket;
+ *   "invalid-argument" for a path that is too long; "permission-denied"; "failed-precondition".
+ */
+export async function listenOnPath(server: Server, path: string, rights: SocketRights): Promise<SocketFile> {
+  const target = checkedPath(path);
+  const nursery = await makeNursery(target);
+  try {
+    await removeStale(target, join(nursery, "stale"));
+    const born = bornAt(nursery, target);
+    await listen(server, target, () => server.listen(born));
+    await chmod(born, rights.mode);
+    if (rights.gid !== undefined) await chown(born, -1, rights.gid);
+    const { ino, dev } = await lstat(born);
+    await linkNew(born, target);
+    return { path: target, remove: () => removeOwn(target, ino, dev) };
+  } catch (error) {
+    server.close();
+    throw socketError(target, error);
+  } finally {
+    await rm(nursery, { recursive: true, force: true });
+  }
+}
+
+function checkedPath(path: string): string {
+  const target = resolve(path);
+  const bytes = Buffer.byteLength(target);
+  if (path === "" || path.includes("\0") || bytes > maxPathBytes) {
+    throw new ShimError(
+      "invalid-argument",
+      `socket path ${JSON.stringify(path)}: the kernel takes 1 to ${maxPathBytes} bytes without a zero byte`,
+    );
+  }
+  return target;
+}
+
+async function makeNursery(target: string): Promise<string> {
+  try {
+    await mkdir(dirname(target), { recursive: true, mode: 0o755 });
+    // Not join(), which would take the dot away.
+    return await mkdtemp(`${dirname(target)}/.`);
+  } catch (error) {
+    throw socketError(target, error);
+  }
+}
+
+/** A name that tells whose socket it is in `ss -x`, or a short one where the kernel's limit is near. */
+function bornAt(nursery: string, target: string): string {
+  const telling = join(nursery, basename(target));
+  const born = Buffer.byteLength(telling) <= maxPathBytes ? telling : join(nursery, "s");
+  if (Buffer.byteLength(born) <= maxPathBytes) return born;
+  throw new ShimError(
+    "invalid-argument",
+    `socket path ${target}: its folder's name is too long for a socket`,
+  );
+}
+
+async function removeStale(target: string, aside: string): Promise<void> {
+  const found = await lstatIfThere(target);
+  if (!found) return;
+  if (!found.isSocket()) {
+    throw new ShimError(
+      "already-exists",
+      `${target} is there and is no socket: move it away, or choose another path`,
+    );
+  }
+  if (await answers(target)) throw inUse(target);
+  // Moved first, looked at then: another server may have taken the path since it was probed.
+  await rename(target, aside).catch(ignoreMissing);
+  const moved = await lstatIfThere(aside);
+  if (moved && moved.ino !== found.ino) {
+    await linkNew(aside, target);
+    throw inUse(target);
+  }
+}
+
+/** Gives a socket its name unless the name has been taken meanwhile. */
+async function linkNew(from: string, target: string): Promise<void> {
+  try {
+    await link(from, target);
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).code === "EEXIST" ? inUse(target) : error;
+  }
+}
+
+function inUse(target: string): ShimError {
+  return new ShimError(
+    "already-exists",
+    `another process answers on ${target}: stop it, or choose another path`,
+  );
+}
+
+/** Whether somebody listens on a socket file; in doubt, yes. */
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolvePromise) => {
+    const socket = connect(path);
+    const end = (answer: boolean) => {
+      socket.destroy();
+      resolvePromise(answer);
+    };
+    socket.setTimeout(probeMs, () => {
+      end(true);
+    });
+    socket.on("connect", () => {
+      end(true);
+    });
+    socket.on("error", (error: NodeJS.ErrnoException) => {
+      end(error.code !== "ECONNREFUSED" && error.code !== "ENOENT");
+    });
+  });
+}
+
+/** The inode is ours while our server is open, so another one with its number cannot be a successor's. */
+async function removeOwn(target: string, ino: number, dev: number): Promise<void> {
+  const found = await lstatIfThere(target);
+  if (found?.ino === ino && found.dev === dev) await rm(target, { force: true });
+}
+
+async function lstatIfThere(path: string) {
+  return lstat(path).catch(ignoreMissing);
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== "ENOENT") throw error;
+}
+
+function socketError(target: string, error: unknown): ShimError {
+  if (error instanceof ShimError) return error;
+  const { code } = error as NodeJS.ErrnoException;
+  const kind =
+    code === "EACCES" || code === "EPERM" || code === "EROFS" ? "permission-denied" : "failed-precondition";
+  return new ShimError(kind, `cannot make the socket ${target}: ${messageOf(error)}`, { cause: error });
+}

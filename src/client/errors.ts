@@ -1,0 +1,37 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+
+/** What Node says when there is no connection, or no longer. */
+const connectionFailures: ReadonlySet<unknown> = new Set([
+  "ENOENT",
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EPIPE",
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+]);
+
+/**
+ * The error as its caller can use it. Connect has "internal" for a missing socket file and for refused streams,
+ * and "canceled" for calls whose connection was cut; all of them are UNAVAILABLE: a later call may succeed.
+ */
+export function clarified(error: unknown, signal: AbortSignal | undefined): unknown {
+  if (!(error instanceof ConnectError) || signal?.aborted) return error;
+  const cut = error.code === Code.Canceled && error.rawMessage.startsWith("http/2 stream closed");
+  if (!cut && !isRefusedStream(error) && !connectionFailures.has(codeOf(error.cause))) return error;
+  const message = cut ? "the connection was lost before the answer" : error.rawMessage;
+  return new ConnectError(message, Code.Unavailable, error.metadata, undefined, error);
+}
+
+/**
+ * HTTP/2 promises that a refused stream has not been worked on. Only Node's own text tells.
+ * @see RFC 9113, 8.7 Request Reliability
+ */
+export function isRefusedStream(error: unknown): boolean {
+  const cause = error instanceof ConnectError ? error.cause : undefined;
+  return cause instanceof Error && cause.message.includes("NGHTTP2_REFUSED_STREAM");
+}
+
+function codeOf(cause: unknown): unknown {
+  return cause instanceof Error ? (cause as NodeJS.ErrnoException).code : undefined;
+}

@@ -1,0 +1,80 @@
+import { connect } from "node:net";
+import type { Transport } from "@connectrpc/connect";
+import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { parseEndpoint, type Endpoint } from "../base/index.js";
+
+/** How a client proves who it is and checks the server. Each is PEM. */
+export interface ClientTls {
+  /** Who has signed the server's certificate; the public authorities by default. */
+  readonly ca?: string | Buffer | undefined;
+  readonly cert?: string | Buffer | undefined;
+  readonly key?: string | Buffer | undefined;
+  /** The name in the server's certificate, where it is not the endpoint's host. */
+  readonly serverName?: string | undefined;
+}
+
+/** A transport with a connection of its own. */
+export interface OpenTransport {
+  readonly transport: Transport;
+  /** Ends calls under way with CANCELLED and closes the connection, in a moment. */
+  close(): void;
+}
+
+/** kubelet's own limit for one message. */
+const maxMessageBytes = 16 * 1024 * 1024;
+/** A connection that was silent for longer is tried with a ping before it carries a call. */
+const verifyAfterMs = 30_000;
+const pingTimeoutMs = 5_000;
+/** Node's 10 MiB would fail calls while a large request is on its way. */
+const maxSessionMemoryMiB = 256;
+
+/**
+ * gRPC to an endpoint. It connects at the first call, and again at the next call after the server has closed
+ * the connection or restarted.
+ * @throws ShimError "invalid-argument" for an endpoint of another form.
+ */
+export function openTransport(endpointText: string, tls: ClientTls | undefined): OpenTransport {
+  const endpoint = parseEndpoint(endpointText);
+  const baseUrl = baseUrlOf(endpoint, tls !== undefined);
+  const sessions = new Http2SessionManager(
+    baseUrl,
+    { pingIntervalMs: verifyAfterMs, pingTimeoutMs },
+    {
+      maxSessionMemory: maxSessionMemoryMiB,
+      ...(endpoint.kind === "unix" ? { createConnection: () => connect(endpoint.path) } : tlsOptions(tls)),
+    },
+  );
+  const transport = createGrpcTransport({
+    baseUrl,
+    sessionManager: sessions,
+    readMaxBytes: maxMessageBytes,
+    acceptCompression: [],
+  });
+  return {
+    transport,
+    close: () => {
+      // A caller may close from what a failed call runs, which is inside nghttp2's own callback: resetting the
+      // other calls from there can make Node 20's http2 write without end.
+      setImmediate(() => {
+        sessions.abort();
+      });
+    },
+  };
+}
+
+function baseUrlOf(endpoint: Endpoint, secure: boolean): string {
+  if (endpoint.kind === "unix") return "http://localhost";
+  const host = endpoint.host.includes(":") ? `[${endpoint.host}]` : endpoint.host;
+  return `${secure ? "https" : "http"}://${host}:${endpoint.port}`;
+}
+
+function tlsOptions(tls: ClientTls | undefined) {
+  return tls
+    ? {
+        ...(tls.ca === undefined ? undefined : { ca: tls.ca }),
+        ...(tls.cert === undefined ? undefined : { cert: tls.cert }),
+        ...(tls.key === undefined ? undefined : { key: tls.key }),
+        ...(tls.serverName === undefined ? undefined : { servername: tls.serverName }),
+      }
+    : {};
+}

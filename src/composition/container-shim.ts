@@ -1,0 +1,96 @@
+import type { DescMethodServerStreaming, DescMethodUnary } from "@bufbuild/protobuf";
+import type { ConnectRouter, Transport } from "@connectrpc/connect";
+import { type DependencyContainer, type InjectionToken } from "tsyringe";
+import { inProcessTransport } from "../adapters/in-process/index.js";
+import { Logger } from "../base/index.js";
+import { ShimConfig } from "../config/index.js";
+import { Containers } from "../containers/index.js";
+import { DockerService } from "../docker/index.js";
+import type { StreamHandler, UnaryHandler } from "../handlers/index.js";
+import { Images } from "../images/index.js";
+import { Inventory } from "../inventory/index.js";
+import { ContainerLogs } from "../logs/index.js";
+import { Network } from "../network/index.js";
+import { handlerTable, mountHandlers, type RpcOptions } from "../rpc/index.js";
+import { Sandboxes } from "../sandbox/index.js";
+import type { Shim } from "./shim.js";
+
+type AnyHandler = UnaryHandler<DescMethodUnary> | StreamHandler<DescMethodServerStreaming>;
+
+const defaultStartMs = 30_000;
+
+/** A shim over a tsyringe container of its own. */
+export class ContainerShim implements Shim {
+  readonly config: ShimConfig;
+  readonly log: Logger;
+  private readonly inventory: Inventory;
+  private readonly network: Network;
+  private readonly logs: ContainerLogs;
+  private closing: Promise<void> | undefined;
+
+  constructor(private readonly container: DependencyContainer) {
+    this.config = container.resolve<ShimConfig>(ShimConfig);
+    this.log = container.resolve<Logger>(Logger);
+    this.inventory = container.resolve(Inventory);
+    this.network = container.resolve<Network>(Network);
+    this.logs = container.resolve(ContainerLogs);
+  }
+
+  /** Starts what runs beside the calls. */
+  async begin(): Promise<void> {
+    this.inventory.start();
+    await this.network.start();
+    this.besides(this.container.resolve(Containers).keepLogs(), "the logs of the containers that were there");
+    this.besides(this.container.resolve(Sandboxes).keepTidy(), "what a crash has left behind");
+    this.besides(this.container.resolve(Images).keepSandboxImage(), "the sandbox image");
+  }
+
+  async start(options: { readonly deadlineMs?: number; readonly signal?: AbortSignal } = {}): Promise<void> {
+    await this.inventory.whenReady({ deadlineMs: defaultStartMs, ...options });
+  }
+
+  handlerFor(method: DescMethodUnary | DescMethodServerStreaming): AnyHandler {
+    const table: Readonly<Record<string, Readonly<Record<string, unknown>>>> = handlerTable;
+    const handler = table[method.parent.name]?.[method.localName];
+    if (!handler) throw new TypeError(`no handler is registered for ${method.toString()}`);
+    return this.container.resolve(handler as InjectionToken<AnyHandler>);
+  }
+
+  mount(router: ConnectRouter, options: RpcOptions = {}): void {
+    mountHandlers(router, { ...options, log: this.log, handlerFor: (method) => this.handlerFor(method) });
+  }
+
+  inProcessTransport(): Transport {
+    return inProcessTransport(this);
+  }
+
+  resolve<T>(token: InjectionToken<T>): T {
+    return this.container.resolve(token);
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.end();
+    return this.closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Work that goes on beside the calls; its failure is said, and ends nothing else. */
+  private besides(work: Promise<void>, what: string): void {
+    work.catch((error: unknown) => {
+      this.log.error({ err: error }, `could not look after ${what}`);
+    });
+  }
+
+  private async end(): Promise<void> {
+    this.container.resolve(Sandboxes).close();
+    this.container.resolve(Images).close();
+    await this.logs.close();
+    await this.inventory.close();
+    await this.network.close();
+    await this.container.resolve<DockerService>(DockerService).close();
+    this.container.clearInstances();
+  }
+}

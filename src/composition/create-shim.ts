@@ -1,0 +1,97 @@
+import "reflect-metadata";
+import { pino } from "pino";
+import { container as rootContainer, Lifecycle, type DependencyContainer } from "tsyringe";
+import { Logger } from "../base/index.js";
+import { Checkpoints } from "../checkpoint/index.js";
+import { parseConfig, ShimConfig } from "../config/index.js";
+import { Containers } from "../containers/index.js";
+import { DockerService } from "../docker/index.js";
+import { NodeHost } from "../drivers/node/index.js";
+import { ContainerEvents } from "../events/index.js";
+import { Host } from "../host/index.js";
+import { Images } from "../images/index.js";
+import { Inventory } from "../inventory/index.js";
+import { ContainerLogs } from "../logs/index.js";
+import { createNetwork, Network } from "../network/index.js";
+import { handlerTable } from "../rpc/index.js";
+import { Runtime } from "../runtime/index.js";
+import { Sandboxes, Teardown } from "../sandbox/index.js";
+import { ContainerShim } from "./container-shim.js";
+import { makeDrivers } from "./drivers.js";
+import type { Shim, ShimOptions } from "./shim.js";
+
+/** The classes that are made once a shim, on first use, each its own token. */
+const rooms = [
+  Inventory,
+  Runtime,
+  Checkpoints,
+  Teardown,
+  Sandboxes,
+  Containers,
+  Images,
+  ContainerLogs,
+  ContainerEvents,
+] as const;
+
+/**
+ * Makes a shim, which follows its engine from now on. It does not wait for the engine: see {@link Shim.start}.
+ * @throws ShimError "invalid-argument" naming each option that is wrong.
+ */
+export async function createShim(options: ShimOptions = {}): Promise<Shim> {
+  const { engine, host, log: givenLog, override, ...rest } = options;
+  const custom = engine !== undefined && !("kind" in engine) ? engine : undefined;
+  const config = parseConfig(
+    { ...rest, engine: custom ? { kind: "custom" } : (engine as never) },
+    "createShim",
+  );
+  const log = givenLog ?? pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: false }));
+  const driver = custom ? { docker: custom, host: new NodeHost() } : await makeDrivers(config, log);
+  const container = rootContainer.createChildContainer();
+  container.register(ShimConfig, { useValue: config });
+  container.register(Logger, { useValue: log });
+  container.register(DockerService, { useValue: driver.docker });
+  container.register(Host, { useValue: host ?? driver.host });
+  registerRooms(container);
+  registerHandlers(container);
+  override?.(container);
+  const shim = new ContainerShim(container);
+  await shim.begin();
+  return shim;
+}
+
+function registerRooms(container: DependencyContainer): void {
+  for (const room of rooms) {
+    container.register<unknown>(room, { useClass: room }, { lifecycle: Lifecycle.ContainerScoped });
+  }
+  container.register(Network, {
+    useFactory: oncePerContainer((from) =>
+      createNetwork({
+        config: from.resolve<ShimConfig>(ShimConfig),
+        host: from.resolve<Host>(Host),
+        log: from.resolve<Logger>(Logger),
+      }),
+    ),
+  });
+}
+
+function registerHandlers(container: DependencyContainer): void {
+  for (const methods of Object.values(handlerTable)) {
+    for (const handler of Object.values(methods)) {
+      register(container, handler);
+    }
+  }
+}
+
+/** Makes one instance of a class for each shim, on first use; the class is its own token. */
+function register(container: DependencyContainer, useClass: unknown): void {
+  const token = useClass as new () => unknown;
+  container.register(token, { useClass: token }, { lifecycle: Lifecycle.ContainerScoped });
+}
+
+/** A factory whose product is kept: tsyringe's own caching helper would share it between shims. */
+function oncePerContainer<T>(
+  make: (container: DependencyContainer) => T,
+): (container: DependencyContainer) => T {
+  let made: { readonly value: T } | undefined;
+  return (container) => (made ??= { value: make(container) }).value;
+}

@@ -1,0 +1,24 @@
+import { ShimError } from "../base/index.js";
+
+/** The RPCs whose part of the shim is not built yet: the one list, which the README's table is checked against. */
+export const notBuiltRpcs = [
+  "Exec",
+  "Attach",
+  "PortForward",
+  "ContainerStats",
+  "ListContainerStats",
+  "StreamContainerStats",
+  "PodSandboxStats",
+  "ListPodSandboxStats",
+  "StreamPodSandboxStats",
+  "ListMetricDescriptors",
+  "ListPodSandboxMetrics",
+  "StreamPodSandboxMetrics",
+  "CheckpointPod",
+  "RestorePod",
+] as const;
+
+/** The error that such an RPC answers. */
+export function notBuilt(rpc: (typeof notBuiltRpcs)[number]): ShimError {
+  return new ShimError("unsupported", `docker-cri does not implement ${rpc} yet`);
+}

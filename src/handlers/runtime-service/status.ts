@@ -1,0 +1,19 @@
+import { inject, injectable } from "../../base/injection.js";
+import { Runtime } from "../../runtime/index.js";
+import type { RuntimeService } from "../../gen/runtime/v1/api_pb.js";
+import { type StatusRequest } from "../../gen/runtime/v1/api_pb.js";
+import type { UnaryHandler } from "../handler.js";
+
+/**
+ * Tells whether Docker and the network can take pods, and what each runtime handler can do.
+ * It never fails for a Docker that is away: RuntimeReady is then false, with the reason.
+ * @see CRI v1 RuntimeService.Status
+ */
+@injectable()
+export class StatusHandler implements UnaryHandler<typeof RuntimeService.method.status> {
+  constructor(@inject(Runtime) private readonly runtime: Runtime) {}
+
+  handle(request: StatusRequest) {
+    return this.runtime.status({ verbose: request.verbose });
+  }
+}

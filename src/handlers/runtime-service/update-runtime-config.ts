@@ -1,0 +1,22 @@
+import { inject, injectable } from "../../base/injection.js";
+import { Runtime } from "../../runtime/index.js";
+import type { RuntimeService } from "../../gen/runtime/v1/api_pb.js";
+import { type UpdateRuntimeConfigRequest } from "../../gen/runtime/v1/api_pb.js";
+import type { UnaryHandler } from "../handler.js";
+
+/**
+ * Takes the pod CIDR that the control plane gave this node, for CNI plugins that ask for ipRanges.
+ * @throws ShimError "invalid-argument" for a text that is no subnet.
+ * @see CRI v1 RuntimeService.UpdateRuntimeConfig
+ */
+@injectable()
+export class UpdateRuntimeConfigHandler implements UnaryHandler<
+  typeof RuntimeService.method.updateRuntimeConfig
+> {
+  constructor(@inject(Runtime) private readonly runtime: Runtime) {}
+
+  async handle(request: UpdateRuntimeConfigRequest) {
+    await this.runtime.setPodCidr(request.runtimeConfig?.networkConfig?.podCidr ?? "");
+    return {};
+  }
+}

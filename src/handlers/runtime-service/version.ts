@@ -1,0 +1,20 @@
+import { inject, injectable } from "../../base/injection.js";
+import { Runtime } from "../../runtime/index.js";
+import type { RuntimeService } from "../../gen/runtime/v1/api_pb.js";
+import { type VersionRequest } from "../../gen/runtime/v1/api_pb.js";
+import type { CallContext, UnaryHandler } from "../handler.js";
+
+/**
+ * Tells the names and versions of runtime and API. It waits a while for the first contact with Docker:
+ * a kubelet that gets an error here ends.
+ * @throws ShimError "unavailable" when Docker cannot be reached.
+ * @see CRI v1 RuntimeService.Version
+ */
+@injectable()
+export class VersionHandler implements UnaryHandler<typeof RuntimeService.method.version> {
+  constructor(@inject(Runtime) private readonly runtime: Runtime) {}
+
+  async handle(_request: VersionRequest, { signal }: CallContext) {
+    return this.runtime.version(signal);
+  }
+}

@@ -1,0 +1,15 @@
+export { ShimError, type ErrorKind } from "./base/index.js";
+export { createShim, type Shim, type ShimOptions } from "./composition/index.js";
+export { parseConfig, ShimConfig, ShimConfigSchema, type ShimConfigInput } from "./config/index.js";
+export { Containers } from "./containers/index.js";
+export { DockerService } from "./docker/index.js";
+export type * from "./docker/index.js";
+export { ContainerEvents } from "./events/index.js";
+export * from "./handlers/index.js";
+export { Host } from "./host/index.js";
+export type * from "./host/index.js";
+export { Images } from "./images/index.js";
+export { Inventory } from "./inventory/index.js";
+export { Network } from "./network/index.js";
+export { Runtime } from "./runtime/index.js";
+export { Sandboxes } from "./sandbox/index.js";

@@ -1,0 +1,71 @@
+import type { Message } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
+import type { Logger } from "../base/index.js";
+import type { Endpoint } from "./endpoint.js";
+import type { Failure } from "./errors.js";
+
+/** What a call's line tells. */
+export interface LoggedCall {
+  readonly endpoint: Endpoint;
+  readonly id: number;
+  readonly parentLog: Logger;
+  readonly startedAtMs: number;
+  readonly sent: number;
+  readonly request: Message | undefined;
+}
+
+/**
+ * Writes the one line of a call that has ended: debug for a success that only read, info for one that
+ * changed something and for a caller that went away, warn for a failure, error for one that only the log explains.
+ */
+export function logCall(call: LoggedCall, failure: Failure | undefined): void {
+  const level = levelOf(call.endpoint, failure);
+  if (!call.parentLog.isLevelEnabled(level)) return;
+  const { rpc } = call.endpoint;
+  const code = failure ? Code[failure.error.code] : "OK";
+  const line = {
+    rpc,
+    code,
+    ms: Math.round((performance.now() - call.startedAtMs) * 10) / 10,
+    callId: call.id,
+    ...subjectOf(call.request),
+    ...(call.endpoint.streams ? { sent: call.sent } : undefined),
+    ...(failure ? { error: failure.error.rawMessage } : undefined),
+    ...(level === "error" ? { errorId: failure?.errorId, err: failure?.cause } : undefined),
+  };
+  call.parentLog[level](line, `${rpc} ${code}`);
+}
+
+function levelOf(endpoint: Endpoint, failure: Failure | undefined): "debug" | "info" | "warn" | "error" {
+  if (!failure) return endpoint.writes ? "info" : "debug";
+  if (failure.errorId !== undefined || failure.error.code === Code.Internal) return "error";
+  return failure.error.code === Code.Canceled ? "info" : "warn";
+}
+
+const maxIdLength = 256;
+
+/**
+ * What the request is about. The request itself is never logged: it may hold registry credentials,
+ * environment variables and commands.
+ */
+function subjectOf(request: Message | undefined): Record<string, string> {
+  const subject: Record<string, string> = {};
+  const note = (key: string, value: unknown) => {
+    if (typeof value === "string" && value !== "") subject[key] = value.slice(0, maxIdLength);
+  };
+  if (!request) return subject;
+  const { podSandboxId, containerId, image, config } = request as Message & Record<string, unknown>;
+  note("sandbox", podSandboxId);
+  note("container", containerId);
+  note("image", field(image, "image"));
+  const metadata = field(config, "metadata");
+  note("namespace", field(metadata, "namespace"));
+  note("name", field(metadata, "name"));
+  return subject;
+}
+
+function field(holder: unknown, name: string): unknown {
+  return typeof holder === "object" && holder !== null
+    ? (holder as Record<string, unknown>)[name]
+    : undefined;
+}

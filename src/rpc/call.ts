@@ -1,0 +1,180 @@
+import type { Message } from "@bufbuild/protobuf";
+import { messageOf, type Logger, type ShimError } from "../base/index.js";
+import type { CallContext } from "../handlers/index.js";
+import { logCall } from "./call-log.js";
+import type { Endpoint } from "./endpoint.js";
+import { callerGone, deadlinePassed, failureOf, saysAborted, shimErrorOf, type Failure } from "./errors.js";
+
+/** How long an aborted handler may take to say why it ended before its caller is answered without it. */
+const abandonAfterMs = 100;
+
+const nearDeadlineMs = 50;
+
+/** Node fires a longer timer at once. */
+const longestTimerMs = 0x7fff_ffff;
+
+/**
+ * One call under way: what its handler knows of it, and what ends it. The signal, the logger and the timers
+ * are made when somebody asks for them, because most calls end before anybody does.
+ */
+export class Call implements CallContext {
+  readonly startedAtMs = performance.now();
+  /** Messages sent so far, for streams. */
+  sent = 0;
+  request: Message | undefined;
+  private reason: ShimError | undefined;
+  private controller: AbortController | undefined;
+  private lines: Logger | undefined;
+  private deadlineAtMs: number | undefined;
+  private deadlineTimer: NodeJS.Timeout | undefined;
+  private abandonTimer: NodeJS.Timeout | undefined;
+  private abandoned = false;
+  private giveUp: ((reason: ShimError) => void) | undefined;
+  private unfollow: (() => void) | undefined;
+  private ended = false;
+
+  /**
+   * @param parentLog Where the call's line goes.
+   * @param onEnd Called once, when the call has succeeded or failed.
+   */
+  constructor(
+    readonly endpoint: Endpoint,
+    readonly id: number,
+    readonly parentLog: Logger,
+    private readonly onEnd: (call: Call) => void,
+  ) {}
+
+  get signal(): AbortSignal {
+    if (!this.controller) {
+      this.controller = new AbortController();
+      if (this.reason) this.controller.abort(this.reason);
+    }
+    return this.controller.signal;
+  }
+
+  get log(): Logger {
+    this.lines ??= this.parentLog.child({ rpc: this.endpoint.rpc, callId: this.id });
+    return this.lines;
+  }
+
+  readonly timeoutMs = (): number | undefined =>
+    this.deadlineAtMs === undefined ? undefined : Math.max(0, this.deadlineAtMs - performance.now());
+
+  /** Why the call was aborted; undefined while it may go on. */
+  get abortReason(): ShimError | undefined {
+    return this.reason;
+  }
+
+  throwIfAborted(): void {
+    if (this.reason) throw this.reason;
+  }
+
+  get hasEnded(): boolean {
+    return this.ended;
+  }
+
+  /** Aborts the call once `timeoutMs` have passed. */
+  expireAfter(timeoutMs: number): void {
+    this.deadlineAtMs = this.startedAtMs + timeoutMs;
+    if (timeoutMs > longestTimerMs) return;
+    this.deadlineTimer = setTimeout(() => {
+      this.abort(deadlinePassed(this.endpoint.rpc));
+    }, timeoutMs);
+  }
+
+  /** Aborts the call when Connect does; Connect keeps the deadline. */
+  follow(signal: AbortSignal, timeoutMs: number | undefined): void {
+    if (timeoutMs !== undefined) this.deadlineAtMs = this.startedAtMs + timeoutMs;
+    const onAbort = () => {
+      const reason = shimErrorOf(signal.reason, this.endpoint.rpc);
+      if (reason.kind === "cancelled") this.leave();
+      else this.abort(reason);
+    };
+    if (signal.aborted) {
+      onAbort();
+      return;
+    }
+    signal.addEventListener("abort", onAbort, { once: true });
+    this.unfollow = () => {
+      signal.removeEventListener("abort", onAbort);
+    };
+  }
+
+  /** Tells the handler to end, and answers without it when it does not. The first reason counts. */
+  abort(reason: ShimError): void {
+    if (this.reason || this.ended) return;
+    this.reason = reason;
+    this.controller?.abort(reason);
+    this.abandonTimer = setTimeout(() => {
+      this.abandoned = true;
+      this.giveUp?.(reason);
+    }, abandonAfterMs);
+  }
+
+  /**
+   * Aborts the call because its caller has gone. A caller that gives up at its deadline resets the stream,
+   * and the reset may arrive before our timer fires: that counts as the deadline.
+   */
+  leave(): void {
+    const remainingMs = this.timeoutMs();
+    const { rpc } = this.endpoint;
+    this.abort(
+      remainingMs !== undefined && remainingMs < nearDeadlineMs ? deadlinePassed(rpc) : callerGone(rpc),
+    );
+  }
+
+  /** What `work` gives; rejects with the reason of an abort that `work` does not heed. */
+  settle<T>(work: PromiseLike<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.whenAborted(reject);
+      this.watch(work).then(resolve, reject);
+    });
+  }
+
+  /** What to do when the call is aborted while nobody waits in {@link Call.settle}. */
+  whenAborted(giveUp: (reason: ShimError) => void): void {
+    this.giveUp = giveUp;
+    if (this.abandoned && this.reason) giveUp(this.reason);
+  }
+
+  /** Ends the call with a success, and logs it, unless it has ended before. */
+  succeed(): void {
+    if (this.ended) return;
+    this.end();
+    logCall(this, undefined);
+  }
+
+  /** Ends the call with what was thrown, and logs it, unless it has ended before. */
+  fail(thrown: unknown): Failure {
+    const failure = failureOf(thrown, this.reason);
+    if (this.ended) return failure;
+    this.end();
+    logCall(this, failure);
+    return failure;
+  }
+
+  private end(): void {
+    this.ended = true;
+    clearTimeout(this.deadlineTimer);
+    clearTimeout(this.abandonTimer);
+    this.unfollow?.();
+    this.onEnd(this);
+  }
+
+  private async watch<T>(work: PromiseLike<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      if (this.abandoned) this.logLate(error);
+      throw error;
+    }
+  }
+
+  private logLate(error: unknown): void {
+    if (error === this.reason || saysAborted(error)) return;
+    this.log.warn(
+      { err: error },
+      `${this.endpoint.rpc} failed after its caller had gone: ${messageOf(error)}`,
+    );
+  }
+}

@@ -1,0 +1,141 @@
+import { create, type DescMessage, type Message, type MessageInitShape } from "@bufbuild/protobuf";
+import { Call } from "./call.js";
+import { Endpoint } from "./endpoint.js";
+import { callerGone, serverClosing } from "./errors.js";
+import { allServices, methodsOf } from "./services.js";
+import { messageLimits, type MessageLimits, type RpcOptions, type RpcTarget } from "./target.js";
+
+/** A step of a call that its transport knows: reading the request, or shaping a message of the answer. */
+type Receive = () => Message | Promise<Message>;
+type Seal<T> = (message: Message) => T;
+
+/**
+ * Runs the calls of one server: makes handlers, maps what they throw, logs, and ends what is under way when
+ * the server closes. Transports bring requests and carry answers away.
+ */
+export class Calls {
+  readonly endpoints: readonly Endpoint[];
+  readonly limits: MessageLimits;
+  private readonly open = new Set<Call>();
+  private lastId = 0;
+  private closing = false;
+
+  constructor(
+    private readonly target: RpcTarget,
+    options: RpcOptions = {},
+  ) {
+    this.limits = messageLimits(options);
+    this.endpoints = methodsOf(options.services ?? allServices).map((method) => new Endpoint(method, target));
+  }
+
+  /** Registers a call that has come in. It must end in {@link unary}, {@link stream} or {@link Call.fail}. */
+  begin(endpoint: Endpoint): Call {
+    const call = new Call(endpoint, ++this.lastId, this.target.log, (ended) => this.open.delete(ended));
+    this.open.add(call);
+    return call;
+  }
+
+  /**
+   * Runs a unary call to its end.
+   * @throws ConnectError as the caller is to see it, once logged.
+   */
+  async unary<T>(call: Call, receive: Receive, seal: Seal<T>): Promise<T> {
+    try {
+      const request = await this.requestOf(call, receive);
+      const answer = call.endpoint.unaryHandler().handle(request, call);
+      const init = isPromise(answer) ? await call.settle(answer) : answer;
+      const sealed = seal(normalized(call, init));
+      call.succeed();
+      return sealed;
+    } catch (error) {
+      throw call.fail(error).error;
+    }
+  }
+
+  /**
+   * Runs a server-streaming call while its messages are taken. Leaving the loop early cancels it.
+   * @throws ConnectError as the caller is to see it, once logged.
+   */
+  async *stream<T>(call: Call, receive: Receive, seal: Seal<T>): AsyncGenerator<T, void, undefined> {
+    let messages: AsyncIterator<MessageInitShape<DescMessage>> | undefined;
+    // Not awaited: a handler that hangs would hold the answer back.
+    const leaveHandler = () => {
+      void leave(messages);
+    };
+    try {
+      const request = await this.requestOf(call, receive);
+      messages = call.endpoint.streamHandler().handle(request, call)[Symbol.asyncIterator]();
+      for (;;) {
+        call.throwIfAborted();
+        const next = await call.settle(messages.next());
+        call.throwIfAborted();
+        if (next.done) break;
+        const sealed = seal(normalized(call, next.value));
+        call.sent++;
+        call.whenAborted((reason) => {
+          // Whoever took the last message may never come back for the next one.
+          call.fail(reason);
+          leaveHandler();
+        });
+        yield sealed;
+      }
+      call.succeed();
+    } catch (error) {
+      throw call.fail(error).error;
+    } finally {
+      if (!call.hasEnded) {
+        const reason = callerGone(call.endpoint.rpc);
+        call.abort(reason);
+        call.fail(call.abortReason ?? reason);
+      }
+      leaveHandler();
+    }
+  }
+
+  /**
+   * Ends streams, and calls whose request has not arrived, with UNAVAILABLE, and refuses what still comes in;
+   * unary calls that have begun go on.
+   */
+  close(): void {
+    this.closing = true;
+    this.abort((call) => call.endpoint.streams || !call.request);
+  }
+
+  get isClosing(): boolean {
+    return this.closing;
+  }
+
+  /** Ends every call with UNAVAILABLE. */
+  abortAll(): void {
+    this.abort(() => true);
+  }
+
+  private abort(which: (call: Call) => boolean): void {
+    for (const call of this.open) if (which(call)) call.abort(serverClosing(call.endpoint.rpc));
+  }
+
+  private async requestOf(call: Call, receive: Receive): Promise<Message> {
+    if (this.closing) throw serverClosing(call.endpoint.rpc);
+    const received = receive();
+    const request = isPromise(received) ? await call.settle(received) : received;
+    call.request = request;
+    call.throwIfAborted();
+    return request;
+  }
+}
+
+function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
+  return typeof (value as { then?: unknown } | undefined)?.then === "function";
+}
+
+async function leave(messages: AsyncIterator<unknown> | undefined): Promise<void> {
+  try {
+    await messages?.return?.();
+  } catch {
+    // Its call has been answered: what a handler throws now is nobody's.
+  }
+}
+
+function normalized(call: Call, init: MessageInitShape<DescMessage>): Message {
+  return create(call.endpoint.method.output, init);
+}

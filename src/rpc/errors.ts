@@ -1,0 +1,91 @@
+import { randomBytes } from "node:crypto";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { isKind, ShimError, type ErrorKind } from "../base/index.js";
+
+/** The gRPC code of each kind of failure. Nothing else in the shim knows of codes. */
+const codes: Readonly<Record<ErrorKind, Code>> = {
+  "invalid-argument": Code.InvalidArgument,
+  "not-found": Code.NotFound,
+  "already-exists": Code.AlreadyExists,
+  conflict: Code.Aborted,
+  "failed-precondition": Code.FailedPrecondition,
+  "permission-denied": Code.PermissionDenied,
+  unauthenticated: Code.Unauthenticated,
+  "resource-exhausted": Code.ResourceExhausted,
+  unavailable: Code.Unavailable,
+  // kubelet compares how the text begins, and sees the bare text only under this code.
+  "registry-unavailable": Code.Unknown,
+  unsupported: Code.Unimplemented,
+  "deadline-exceeded": Code.DeadlineExceeded,
+  cancelled: Code.Canceled,
+  internal: Code.Internal,
+};
+
+/** gRPC puts the message into a header, and clients limit those. */
+const maxMessageLength = 4096;
+
+/** How a call failed. */
+export interface Failure {
+  /** What the caller is told. */
+  readonly error: ConnectError;
+  /** What was thrown. */
+  readonly cause: unknown;
+  /** Stands in the caller's message and in the log line of a failure that only the log explains. */
+  readonly errorId?: string;
+}
+
+/**
+ * What the caller is told of anything that was thrown. An error that is not ours becomes INTERNAL with an id
+ * instead of its text, which may hold what callers must not see.
+ * @param aborted Why the call was aborted, if it was: an error that only says so gets the reason's code.
+ */
+export function failureOf(thrown: unknown, aborted: ShimError | undefined): Failure {
+  const cause = aborted && saysAborted(thrown) ? aborted : thrown;
+  if (cause instanceof ConnectError) return { error: tidied(cause), cause };
+  if (cause instanceof ShimError && cause.kind !== "internal") {
+    return { error: new ConnectError(tidy(cause.message), codes[cause.kind]), cause };
+  }
+  const errorId = randomBytes(6).toString("hex");
+  const what = cause instanceof ShimError ? cause.message : "internal error";
+  const message = `${tidy(what)} (error id ${errorId}: the shim's log tells more)`;
+  return { error: new ConnectError(message, Code.Internal), cause, errorId };
+}
+
+/** The {@link ShimError} that an error of Connect's own stands for; another error is "cancelled". */
+export function shimErrorOf(error: unknown, operation: string): ShimError {
+  const code = error instanceof ConnectError ? error.code : Code.Canceled;
+  if (code === Code.DeadlineExceeded) return deadlinePassed(operation);
+  if (code === Code.Unavailable) return serverClosing(operation);
+  return callerGone(operation);
+}
+
+export function deadlinePassed(operation: string): ShimError {
+  return new ShimError("deadline-exceeded", `${operation}: the caller's deadline has passed`, { operation });
+}
+
+export function callerGone(operation: string): ShimError {
+  return new ShimError("cancelled", `${operation}: the caller has gone`, { operation });
+}
+
+export function serverClosing(operation: string): ShimError {
+  return new ShimError("unavailable", `${operation}: the server is closing; call again soon`, { operation });
+}
+
+/** True for errors that carry no news beside that the call was aborted. */
+export function saysAborted(error: unknown): boolean {
+  return isKind(error, "cancelled") || (error instanceof Error && error.name === "AbortError");
+}
+
+function tidied(error: ConnectError): ConnectError {
+  const message = tidy(error.rawMessage);
+  return message === error.rawMessage ? error : new ConnectError(message, error.code, error.metadata);
+}
+
+/** A text that goes through a header whole: of bounded length and without halves of characters. */
+function tidy(message: string): string {
+  const bounded =
+    message.length <= maxMessageLength
+      ? message
+      : `${message.slice(0, maxMessageLength)}… (${message.length - maxMessageLength} more characters)`;
+  return bounded.replace(/\p{Surrogate}/gu, "\ufffd");
+}

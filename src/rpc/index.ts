@@ -1,0 +1,2 @@
+export { handlerTable } from "./handler-table.js";
+export * from "./serving.js";

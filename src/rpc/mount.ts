@@ -1,0 +1,55 @@
+import type { DescMethodServerStreaming, DescMethodUnary } from "@bufbuild/protobuf";
+import type { ConnectRouter, HandlerContext, MethodImpl } from "@connectrpc/connect";
+import { Calls } from "./calls.js";
+import type { Call } from "./call.js";
+import type { Endpoint } from "./endpoint.js";
+import type { RpcOptions, RpcTarget } from "./target.js";
+
+/** Connect arms a timer for the whole timeout, and Node fires one beyond this at once. */
+const longestTimeoutMs = 0x7fff_ffff;
+
+/**
+ * Adds the services to a Connect router, for a server of one's own. Handlers are made at their first call;
+ * errors, limits and the log line of each call are the same as on the shim's own adapters.
+ */
+export function mountHandlers(router: ConnectRouter, options: RpcTarget & RpcOptions): void {
+  mountCalls(router, new Calls(options, options));
+}
+
+/** Adds the methods of `calls` to a Connect router. */
+export function mountCalls(router: ConnectRouter, calls: Calls): void {
+  const options = {
+    ...calls.limits,
+    maxTimeoutMs: longestTimeoutMs,
+    // Compressing doubles the latency over a local socket, and clients offer gzip whenever they know it.
+    acceptCompression: [],
+  };
+  for (const endpoint of calls.endpoints) {
+    router.rpc(endpoint.method, endpoint.streams ? stream(calls, endpoint) : unary(calls, endpoint), options);
+  }
+}
+
+function unary(calls: Calls, endpoint: Endpoint): MethodImpl<DescMethodUnary> {
+  return (request, context) =>
+    calls.unary(
+      begin(calls, endpoint, context),
+      () => request,
+      (message) => message,
+    );
+}
+
+function stream(calls: Calls, endpoint: Endpoint): MethodImpl<DescMethodServerStreaming> {
+  return async function* (request, context) {
+    yield* calls.stream(
+      begin(calls, endpoint, context),
+      () => request,
+      (message) => message,
+    );
+  };
+}
+
+function begin(calls: Calls, endpoint: Endpoint, context: HandlerContext): Call {
+  const call = calls.begin(endpoint);
+  call.follow(context.signal, context.timeoutMs());
+  return call;
+}

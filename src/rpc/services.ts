@@ -1,0 +1,58 @@
+import type { DescMethod, DescMethodServerStreaming, DescMethodUnary } from "@bufbuild/protobuf";
+import { ImageService, RuntimeService } from "../gen/runtime/v1/api_pb.js";
+
+/** The services of CRI v1 by their names. */
+export const services = { RuntimeService, ImageService } as const;
+
+/** A service that can be served alone. */
+export type ServiceName = keyof typeof services;
+
+/** Every service, which is what is served when nothing else is asked for. */
+export const allServices: readonly ServiceName[] = ["RuntimeService", "ImageService"];
+
+/** The methods of the services, in the contract's order. */
+export function methodsOf(names: readonly ServiceName[]): (DescMethodUnary | DescMethodServerStreaming)[] {
+  return names.flatMap((name) => services[name].methods.map(servedMethod));
+}
+
+/** CRI has no method that takes a stream; a contract that got one fails here, at start. */
+function servedMethod(method: DescMethod): DescMethodUnary | DescMethodServerStreaming {
+  if (method.methodKind === "unary") return method as DescMethodUnary;
+  if (method.methodKind === "server_streaming") return method as DescMethodServerStreaming;
+  throw new TypeError(`${method.toString()}: ${method.methodKind} methods are not served`);
+}
+
+/** Where gRPC and Connect clients call a method. */
+export function pathOf(method: DescMethod): string {
+  return `/${method.parent.typeName}/${method.name}`;
+}
+
+const writes: ReadonlySet<string> = new Set([
+  "RunPodSandbox",
+  "StopPodSandbox",
+  "RemovePodSandbox",
+  "CreateContainer",
+  "StartContainer",
+  "StopContainer",
+  "RemoveContainer",
+  "UpdateContainerResources",
+  "UpdatePodSandboxResources",
+  "UpdateRuntimeConfig",
+  "ReopenContainerLog",
+  "Exec",
+  "Attach",
+  "PortForward",
+  "CheckpointContainer",
+  "CheckpointPod",
+  "RestorePod",
+  "PullImage",
+  "RemoveImage",
+]);
+
+/**
+ * True for a method that changes something, or lets somebody in. ExecSync does not count: probes call it
+ * every few seconds.
+ */
+export function isWrite(method: DescMethod): boolean {
+  return writes.has(method.name);
+}

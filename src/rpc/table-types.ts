@@ -1,0 +1,23 @@
+import type { DescMethodServerStreaming, DescMethodUnary } from "@bufbuild/protobuf";
+import type { StreamHandler, UnaryHandler } from "../handlers/index.js";
+import type { services } from "./services.js";
+
+/** The handler that a method needs. */
+export type HandlerOf<M> = M extends DescMethodUnary
+  ? UnaryHandler<M>
+  : M extends DescMethodServerStreaming
+    ? StreamHandler<M>
+    : never;
+
+/** A class whose instances answer a method, whatever its constructor wants injected. */
+export type HandlerClass<M> = new (...dependencies: never[]) => HandlerOf<M>;
+
+type ServiceTable<Methods> = { readonly [Name in keyof Methods]: HandlerClass<Methods[Name]> };
+
+/**
+ * The class that answers each method of each service. Write the table with `satisfies HandlerTable`: a method
+ * left out, or a class that answers another one, does not compile.
+ */
+export type HandlerTable = {
+  readonly [Service in keyof typeof services]: ServiceTable<(typeof services)[Service]["method"]>;
+};

@@ -1,0 +1,42 @@
+import type { DescMethodServerStreaming, DescMethodUnary } from "@bufbuild/protobuf";
+import type { Logger } from "../base/index.js";
+import type { StreamHandler, UnaryHandler } from "../handlers/index.js";
+import type { ServiceName } from "./services.js";
+
+/** What a server needs of a shim. */
+export interface RpcTarget {
+  /**
+   * The handler of a method. A server asks at the method's first call and keeps the answer. What this throws
+   * is answered to the caller, and the next call asks again.
+   */
+  handlerFor(
+    method: DescMethodUnary | DescMethodServerStreaming,
+  ): UnaryHandler<DescMethodUnary> | StreamHandler<DescMethodServerStreaming>;
+  /** Gets a line for each call. */
+  readonly log: Logger;
+}
+
+/** What is served, and how much of it. */
+export interface RpcOptions {
+  /** Both services by default. */
+  readonly services?: readonly ServiceName[] | undefined;
+  /** A larger request is answered RESOURCE_EXHAUSTED; 16 MiB by default, which is kubelet's own limit. */
+  readonly readMaxBytes?: number | undefined;
+  /** A larger answer becomes RESOURCE_EXHAUSTED; 16 MiB by default. */
+  readonly writeMaxBytes?: number | undefined;
+}
+
+const defaultMaxBytes = 16 * 1024 * 1024;
+
+/** How large a message may be in each direction, in bytes. */
+export interface MessageLimits {
+  readonly readMaxBytes: number;
+  readonly writeMaxBytes: number;
+}
+
+export function messageLimits(options: RpcOptions): MessageLimits {
+  return {
+    readMaxBytes: options.readMaxBytes ?? defaultMaxBytes,
+    writeMaxBytes: options.writeMaxBytes ?? defaultMaxBytes,
+  };
+}

@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { encodingMemo, rememberEncoding } from "../../../src/base/index.js";
+import {
+  ContainerSchema,
+  ListContainersResponseSchema,
+  type Container,
+} from "../../../src/gen/runtime/v1/api_pb.js";
+import { inChunks, type ChunkOptions } from "../../../src/handlers/chunks.js";
+
+function container(index: number, textBytes: number): Container {
+  return create(ContainerSchema, { id: String(index), annotations: { text: "x".repeat(textBytes) } });
+}
+
+async function chunksOf(items: readonly Container[], options?: ChunkOptions): Promise<Container[][]> {
+  const chunks: Container[][] = [];
+  for await (const chunk of inChunks(ContainerSchema, items, options)) chunks.push(chunk);
+  return chunks;
+}
+
+const bytesOf = (containers: Container[]) =>
+  toBinary(ListContainersResponseSchema, create(ListContainersResponseSchema, { containers })).length;
+
+describe("inChunks", () => {
+  it("bounds what a chunk takes in bytes, and keeps every item in its place", async () => {
+    const items = Array.from({ length: 400 }, (_, index) => container(index, (index * 7919) % 20_000));
+    const chunks = await chunksOf(items);
+    assert.deepEqual(chunks.flat(), items);
+    assert.ok(chunks.length > 1);
+    for (const chunk of chunks) assert.ok(bytesOf(chunk) <= 1024 * 1024, `${bytesOf(chunk)} bytes`);
+    for (const [index, chunk] of chunks.slice(0, -1).entries())
+      assert.ok(bytesOf([...chunk, chunks[index + 1]![0]!]) > 1024 * 1024 - 20_000, "a chunk is half empty");
+  });
+
+  it("sends an item alone that is longer than a chunk may be", async () => {
+    const items = [container(0, 10), container(1, 5_000), container(2, 10)];
+    const chunks = await chunksOf(items, { limitBytes: 1_000 });
+    assert.deepEqual(
+      chunks.map((chunk) => chunk.map(({ id }) => id)),
+      [["0"], ["1"], ["2"]],
+    );
+  });
+
+  it("makes no chunk of an empty list", async () => {
+    assert.deepEqual(await chunksOf([]), []);
+  });
+
+  it("leaves the encoding of a remembered message for the answer", async () => {
+    const message = rememberEncoding(ContainerSchema, container(0, 100));
+    await chunksOf([message]);
+    assert.deepEqual(encodingMemo(ContainerSchema).get(message), toBinary(ContainerSchema, message));
+  });
+
+  it("stops when the caller has gone", async () => {
+    const over = new AbortController();
+    const items = Array.from({ length: 10 }, (_, index) => container(index, 900));
+    const chunks = inChunks(ContainerSchema, items, { signal: over.signal, limitBytes: 1_000 });
+    assert.equal((await chunks.next()).done, false);
+    over.abort(new Error("gone"));
+    await assert.rejects(chunks.next(), /gone/);
+  });
+});
