@@ -1,0 +1,97 @@
+import { isKind, messageOf } from "../../base/index.js";
+import type { DockerInfo, DockerService } from "../../docker/index.js";
+import { fail, ok, patienceMs, warn, type Check } from "./finding.js";
+
+const call = { deadlineMs: patienceMs };
+
+/** Whether Docker answers at all. Where it does not, {@link dockerChecks} have nobody to ask. */
+export const dockerAnswers: Check = {
+  about: "Docker",
+  look: async ({ config, docker }) => {
+    const where =
+      config.engine.kind === "docker" ? config.engine.endpoint : `the ${config.engine.kind} engine`;
+    try {
+      await docker.system.ping(call);
+    } catch (error) {
+      const advice = isKind(error, "permission-denied")
+        ? "run as root"
+        : "start Docker (systemctl start docker), or name its socket with --docker-endpoint";
+      return fail(messageOf(error), advice);
+    }
+    const { engineVersion = "of unknown version" } = await docker.system.version(call);
+    return ok(`${engineVersion} answers on ${where}`);
+  },
+};
+
+/** What Docker says of itself. */
+export const dockerChecks: readonly Check[] = [
+  {
+    about: "API version",
+    look: async ({ docker }) => {
+      const [major, minor] = await docker.system.apiVersion(call);
+      return ok(`${major}.${minor} is used`);
+    },
+  },
+  {
+    about: "cgroup driver",
+    look: async ({ docker, host }) => {
+      const systemd = (await host.files.kindOf("/run/systemd/system")) === "directory";
+      return judgeCgroupDriver(await infoOf(docker), systemd);
+    },
+  },
+  {
+    about: "sandbox image",
+    look: async ({ config: { sandboxImage }, docker }) => {
+      try {
+        await docker.images.inspect(sandboxImage, call);
+        return ok(`${sandboxImage} is there`);
+      } catch (error) {
+        if (!isKind(error, "not-found")) throw error;
+        return warn(
+          `${sandboxImage} is not there: it is pulled at start`,
+          "without a registry, docker load it, or name another with --pod-infra-container-image",
+        );
+      }
+    },
+  },
+  {
+    about: "container logs",
+    look: async ({ config: { logs }, docker }) => {
+      if (logs.mode === "docker-json" && logs.dockerDriver !== "json-file")
+        return fail(
+          `logs.mode docker-json links Docker's JSON files, and logs.dockerDriver ${logs.dockerDriver} writes none`,
+          "set logs.dockerDriver to json-file, or logs.mode to cri",
+        );
+      return judgeLogDriver(await infoOf(docker), logs.dockerDriver);
+    },
+  },
+];
+
+function infoOf(docker: DockerService): Promise<DockerInfo> {
+  return docker.system.info(call);
+}
+
+function judgeCgroupDriver({ cgroupDriver }: DockerInfo, systemd: boolean) {
+  if (cgroupDriver === undefined || cgroupDriver === "none")
+    return fail(
+      "Docker names no cgroup driver: it runs rootless, or without cgroups",
+      "run Docker as root: the kubelet's limits need cgroups",
+    );
+  if (cgroupDriver === "cgroupfs" && systemd)
+    return warn(
+      "cgroupfs, on a node that systemd manages: two managers of one cgroup tree",
+      'set "exec-opts": ["native.cgroupdriver=systemd"] in /etc/docker/daemon.json before the first pod, and ' +
+        "cgroupDriver: systemd for a kubelet that does not ask the runtime",
+    );
+  return ok(cgroupDriver);
+}
+
+function judgeLogDriver({ logDriver }: DockerInfo, own: string) {
+  if (logDriver === undefined || ["json-file", "local", "journald"].includes(logDriver))
+    return ok(`containers get Docker's ${own} driver`);
+  return warn(
+    `containers get Docker's ${own} driver; those that another shim has made may have Docker's default, ${logDriver}, ` +
+      "which cannot be read back",
+    "remake such pods to see their logs",
+  );
+}

@@ -1,0 +1,59 @@
+import { messageOf } from "../../base/index.js";
+import type { ServeConfig } from "../../config/index.js";
+import type { DockerService } from "../../docker/index.js";
+import type { Host } from "../../host/index.js";
+import type { NetworkStatus } from "../../network/index.js";
+
+/** What a check has found. */
+export interface Finding {
+  readonly level: "ok" | "warn" | "fail";
+  /** What was looked at, in a word or two. */
+  readonly about: string;
+  readonly found: string;
+  /** What to do, where something is to be done. */
+  readonly advice?: string | undefined;
+}
+
+/** What is examined. */
+export interface Patient {
+  readonly config: ServeConfig;
+  readonly docker: DockerService;
+  readonly host: Host;
+  readonly network: () => Promise<NetworkStatus>;
+  readonly node: NodeFacts;
+}
+
+/** What the ports do not tell of the node. */
+export interface NodeFacts {
+  readonly uid: number;
+  /** Whether somebody listens on a Unix socket. */
+  answers(path: string): Promise<boolean>;
+  /** Whether this user may make a file at the path. */
+  mayWrite(path: string): Promise<boolean>;
+}
+
+/** Looks at one thing. What it throws becomes a failure. */
+export interface Check {
+  readonly about: string;
+  readonly look: (patient: Patient) => Promise<Omit<Finding, "about">>;
+}
+
+export const ok = (found: string) => ({ level: "ok" as const, found });
+export const warn = (found: string, advice: string) => ({ level: "warn" as const, found, advice });
+export const fail = (found: string, advice: string) => ({ level: "fail" as const, found, advice });
+
+/** No check waits longer for an answer. */
+export const patienceMs = 10_000;
+
+/** The findings of all checks, in their order. */
+export async function examine(checks: readonly Check[], patient: Patient): Promise<Finding[]> {
+  return Promise.all(
+    checks.map(async ({ about, look }) => {
+      try {
+        return { about, ...(await look(patient)) };
+      } catch (error) {
+        return { about, level: "fail" as const, found: messageOf(error) };
+      }
+    }),
+  );
+}

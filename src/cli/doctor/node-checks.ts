@@ -1,0 +1,110 @@
+import { parseEndpoint } from "../../base/index.js";
+import { fail, ok, warn, type Check, type NodeFacts } from "./finding.js";
+
+/** Where other shims for Docker listen. */
+const rivals = ["/run/cri-dockerd.sock", "/var/run/dockershim.sock"];
+
+/** CAP_SYS_RESOURCE's place in a capability mask. @see capabilities(7) */
+const sysResource = 24n;
+
+/** What the node itself must be like. */
+export const nodeChecks: readonly Check[] = [
+  {
+    about: "user",
+    look: ({ node }) =>
+      Promise.resolve(
+        node.uid === 0
+          ? ok("root")
+          : fail(
+              `uid ${node.uid}: network namespaces, cgroups and container logs are root's`,
+              "run docker-cri as root",
+            ),
+      ),
+  },
+  {
+    about: "cgroups",
+    look: async ({ host }) => {
+      const version = await host.kernel.cgroupVersion();
+      return version === 2
+        ? ok("version 2")
+        : warn("version 1, which newer kubelets refuse", "boot with cgroup v2, or set failCgroupV1: false");
+    },
+  },
+  {
+    about: "oom_score_adj",
+    look: async ({ config, host }) => {
+      if (config.restrictOomScoreAdj) return ok("never set below docker-cri's own");
+      const status = (await host.files.read("/proc/self/status")).toString();
+      const mask = /^CapBnd:\s*([0-9a-f]{1,16})$/m.exec(status)?.[1];
+      if (mask === undefined || (BigInt(`0x${mask}`) >> sysResource) & 1n) return ok("may be lowered");
+      const own = await host.processes.ownOomScoreAdj();
+      return warn(
+        `no CAP_SYS_RESOURCE here: pods that ask for less than ${own}, among them every sandbox, do not start`,
+        "serve with --restrict-oom-score-adj",
+      );
+    },
+  },
+  {
+    about: "pods' network",
+    look: async ({ config: { network }, network: look }) => {
+      if (network.plugin === "none") return ok("Docker's default bridge");
+      const { ready, networkName = "", message = "no CNI configuration" } = await look();
+      return ready
+        ? ok(`CNI, network ${networkName}`)
+        : warn(
+            message,
+            `pods wait until a configuration is in ${network.cniConfDir} and its plugins in ${network.cniBinDirs.join(" or ")}; ` +
+              "a network add-on of the cluster installs both; --network-plugin none does without",
+          );
+    },
+  },
+  {
+    about: "state",
+    look: async ({ config: { rootDirectory }, node }) =>
+      (await node.mayWrite(`${rootDirectory}/sandbox/x`))
+        ? ok(`${rootDirectory} can be written`)
+        : fail(`${rootDirectory} cannot be written`, "run as root, or name another with --root-directory"),
+  },
+  {
+    about: "socket",
+    look: async ({ config: { listen }, node }) => {
+      const endpoints = [
+        listen.endpoint,
+        ...(listen.imageEndpoint === undefined ? [] : [listen.imageEndpoint]),
+      ];
+      for (const endpoint of endpoints) {
+        const problem = await socketProblem(endpoint, node);
+        if (problem) return problem;
+      }
+      return ok(`${endpoints.join(" and ")} can be served`);
+    },
+  },
+  {
+    about: "other shims",
+    look: async ({ config: { listen }, node }) => {
+      for (const path of rivals) {
+        if (listen.endpoint.endsWith(path) || !(await node.answers(path))) continue;
+        return warn(
+          `another shim answers on ${path}`,
+          "stop it before docker-cri serves: two shims on one Docker undo each other's work",
+        );
+      }
+      return ok("none");
+    },
+  },
+];
+
+async function socketProblem(endpoint: string, node: NodeFacts) {
+  const parsed = endpoint === "fd://" ? undefined : parseEndpoint(endpoint);
+  if (parsed?.kind !== "unix") return undefined;
+  if (await node.answers(parsed.path))
+    return warn(
+      `a process answers on ${parsed.path} already`,
+      "that is right if it is docker-cri; stop any other, or choose a path with --container-runtime-endpoint",
+    );
+  if (await node.mayWrite(parsed.path)) return undefined;
+  return fail(
+    `no right to make ${parsed.path}`,
+    "run as root, or choose a path with --container-runtime-endpoint",
+  );
+}

@@ -1,0 +1,19 @@
+import { CommanderError } from "commander";
+import { isKind, messageOf } from "../base/index.js";
+import { say, type Io } from "./io.js";
+
+/** What the process ends with. */
+export const exitCodes = {
+  ok: 0,
+  /** Something did not work: Docker, a socket, a check of doctor's. */
+  failure: 1,
+  /** The command line or the configuration is wrong; trying again changes nothing. */
+  usage: 2,
+} as const;
+
+/** Says in one line what went wrong, where nobody has said it yet, and returns the exit code that it means. */
+export function reportFailure(error: unknown, io: Io): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  say(io.stderr, `docker-cri: ${messageOf(error).replace(/\s*\n\s*/g, " ")}`);
+  return isKind(error, "invalid-argument") ? exitCodes.usage : exitCodes.failure;
+}

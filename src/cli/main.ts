@@ -1,0 +1,14 @@
+#!/usr/bin/env node
+import { processEnvironment } from "../config/index.js";
+import { exitCodes } from "./exit.js";
+import { run } from "./run.js";
+
+// Whoever reads the output may stop reading, as `head` does: that is no failure.
+process.stdout.on("error", () => process.exit(exitCodes.ok));
+process.stderr.on("error", () => undefined);
+
+process.exitCode = await run(process.argv.slice(2), {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  environment: processEnvironment(),
+});

@@ -1,0 +1,35 @@
+import { execFile } from "node:child_process";
+import { messageOf, type Logger } from "../base/index.js";
+import type { Environment } from "../config/index.js";
+
+/** How long systemd-notify may take; systemd itself waits for a start far longer. */
+const notifyMs = 5_000;
+
+/**
+ * Tells systemd how the service is doing, where it wants to hear of it. Node has no Unix datagram sockets:
+ * systemd's own tool sends the message, in this process's name. A failure is logged and changes nothing else.
+ * @param states Such as `READY=1`.
+ * @see sd_notify(3), systemd-notify(1)
+ */
+export async function notifySystemd(
+  states: readonly string[],
+  environment: Environment,
+  log: Logger,
+): Promise<void> {
+  const { NOTIFY_SOCKET, PATH } = environment;
+  if (!NOTIFY_SOCKET) return;
+  const failure = await run([...states], { NOTIFY_SOCKET, PATH });
+  if (failure !== undefined)
+    log.warn(
+      { states, failure },
+      "systemd could not be told the service's state: put systemd-notify into PATH, or use Type=exec in the unit",
+    );
+}
+
+function run(states: string[], env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    execFile("systemd-notify", states, { env, timeout: notifyMs, killSignal: "SIGKILL" }, (error) => {
+      resolve(error ? messageOf(error) : undefined);
+    });
+  });
+}

@@ -1,0 +1,89 @@
+import { once } from "node:events";
+import { isKind, sleep, type Logger } from "../base/index.js";
+import { createShim, type Shim } from "../composition/index.js";
+import type { Environment, ServeConfig } from "../config/index.js";
+import { exitCodes } from "./exit.js";
+import { listen } from "./listen.js";
+import { notifySystemd } from "./notify.js";
+import { awaitEndSignal } from "./signals.js";
+import { version } from "./version.js";
+
+/** How long Docker may be silent before another line says so, and how soon it is asked again after a refusal. */
+const silenceMs = 30_000;
+const retryMs = 5_000;
+
+/**
+ * Serves CRI until a signal ends it. The sockets are there before Docker has answered: calls that need Docker
+ * get UNAVAILABLE until then, and a kubelet that starts first finds somebody to ask.
+ * @param notes What the operator should be told about the flags.
+ * @returns The exit code.
+ * @throws ShimError when the configuration is wrong or a socket cannot be made.
+ */
+export async function serve(
+  { listen: where, ...config }: ServeConfig,
+  notes: readonly string[],
+  environment: Environment,
+): Promise<number> {
+  await using shim = await createShim(config);
+  const { log } = shim;
+  using end = awaitEndSignal((signal) => {
+    log.fatal({ signal }, "second signal: ending at once");
+  });
+  for (const note of notes) log.warn(note);
+  reportStrayRejections(log);
+  const servers = await listen(shim, where);
+  try {
+    const endpoints = servers.map((server) => server.address);
+    log.info({ version: version(), endpoints, engine: config.engine }, "serving CRI");
+    await notifySystemd(["READY=1", `STATUS=serving CRI on ${endpoints.join(", ")}`], environment, log);
+    using _ = followDocker(shim);
+    await aborted(end.signal);
+    log.info({ signal: end.signal.reason as string }, "closing");
+    await notifySystemd(["STOPPING=1"], environment, log);
+  } finally {
+    await Promise.all(servers.map((server) => server.close()));
+  }
+  return exitCodes.ok;
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, "abort");
+}
+
+/** Says when Docker has answered, and from time to time that it has not. */
+function followDocker(shim: Shim): Disposable {
+  const over = new AbortController();
+  void sayWhenReady(shim, over.signal);
+  return {
+    [Symbol.dispose]: () => {
+      over.abort();
+    },
+  };
+}
+
+async function sayWhenReady(shim: Shim, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const failure = await shim.start({ deadlineMs: silenceMs, signal }).then(() => undefined, asError);
+    if (signal.aborted) return;
+    if (!failure) {
+      shim.log.info("Docker's state is read: all calls are answered");
+      return;
+    }
+    shim.log.warn(
+      { reason: failure.message },
+      "Docker has not answered yet, and calls get UNAVAILABLE: is it running? `docker-cri doctor` tells more",
+    );
+    if (!isKind(failure, "deadline-exceeded")) await sleep(retryMs, signal).catch(() => undefined);
+  }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+/** A promise that nobody looked at is a bug, and no reason to leave the node without a runtime. */
+function reportStrayRejections(log: Logger): void {
+  process.on("unhandledRejection", (error) => {
+    log.error({ err: error }, "an error was lost: please report this as a bug");
+  });
+}

@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { execute, stagePackage, succeed, type Stage } from "./support/stage.js";
+
+interface Manifest {
+  readonly version: string;
+  readonly exports: Readonly<Record<string, unknown>>;
+}
+
+describe("the package", () => {
+  let stage: Stage;
+  let manifest: Manifest;
+  before(async () => {
+    stage = await stagePackage();
+    manifest = JSON.parse(await readFile(join(stage.source, "package.json"), "utf8")) as Manifest;
+  });
+  after(() => stage[Symbol.asyncDispose]());
+
+  it("passes publint", async () => {
+    const { code, out, err } = await execute(stage.source, "npx", "publint", "--strict");
+    assert.equal(code, 0, out + err);
+  });
+
+  it("has types that resolve as its code does", async () => {
+    const { code, out, err } = await execute(
+      stage.source,
+      "npx",
+      "attw",
+      "--pack",
+      ".",
+      "--profile",
+      "esm-only",
+    );
+    assert.equal(code, 0, out + err);
+  });
+
+  it("holds what a user needs, and nothing else", async () => {
+    const installed = join(stage.project, "node_modules", "docker-cri");
+    assert.deepEqual((await readdir(installed)).sort(), [
+      "CHANGELOG.md",
+      "LICENSE",
+      "README.md",
+      "dist",
+      "package.json",
+      "packaging",
+      "proto",
+    ]);
+  });
+
+  it("can be imported by every one of its names", async () => {
+    const names = Object.keys(manifest.exports).filter((name) => !name.endsWith(".json"));
+    const modules = names.map((name) => `docker-cri${name.slice(1)}`);
+    const script = `for (const name of ${JSON.stringify(modules)}) console.log(name, Object.keys(await import(name)).length);`;
+    const { out } = await succeed(stage.project, "node", "--input-type=module", "-e", script);
+    const counts = new Map(
+      out
+        .trim()
+        .split("\n")
+        .map((line) => line.split(" ") as [string, string]),
+    );
+    assert.deepEqual([...counts.keys()], modules);
+    for (const [name, count] of counts) assert.ok(Number(count) > 0, `${name} exports nothing`);
+  });
+
+  it("can be used from TypeScript as the README shows, with its own types checked", async () => {
+    const readme = await readFile(join(stage.source, "README.md"), "utf8");
+    const programs = [...readme.matchAll(/```ts\n([^]*?)```/g)].map(([, program = ""]) => program);
+    assert.ok(programs.length >= 3);
+    const held = [
+      'import { createShim, type Shim } from "docker-cri";',
+      'import { inProcessTransport } from "docker-cri/in-process";',
+      'import { ContainerState, createClients } from "docker-cri/client";',
+      'import { serveTcp } from "docker-cri/tcp";',
+      'await using shim: Shim = await createShim({ engine: { kind: "memory" } });',
+      "await using server = await serveTcp(shim, { port: 0 });",
+      "using clients = createClients(inProcessTransport(shim));",
+      "const { containers } = await clients.runtime.listContainers({});",
+      "const running = containers.filter(({ state }) => state === ContainerState.CONTAINER_RUNNING);",
+      "console.log(running.length, server.port);",
+    ].join("\n");
+    const files = [...programs, held].map((program, i) => [`use-${i}.ts`, program] as const);
+    for (const [name, program] of files) await writeFile(join(stage.project, name), program);
+    const options = ["--noEmit", "--strict", "--target", "es2022", "--lib", "es2023,esnext.disposable,dom"];
+    const modules = ["--module", "nodenext", "--types", "node"];
+    await succeed(stage.project, "npx", "tsc", ...options, ...modules, ...files.map(([name]) => name));
+  });
+
+  it("has a program that tells its version", async () => {
+    const bin = join(stage.project, "node_modules", "docker-cri", "dist", "cli", "main.js");
+    const { out } = await succeed(stage.project, bin, "--version");
+    assert.equal(out, `docker-cri ${manifest.version}\n`);
+  });
+
+  it("has a program that shows a pod's whole life in under five seconds, and leaves nothing behind", async () => {
+    const bin = join(stage.project, "node_modules", "docker-cri", "dist", "cli", "main.js");
+    const began = performance.now();
+    const { out, err } = await succeed(stage.project, bin, "demo");
+    const seconds = (performance.now() - began) / 1000;
+    assert.equal(err, "");
+    const calls = [...out.matchAll(/^ +\d+ {2}(\w+)/gm)].map(([, call]) => call);
+    assert.deepEqual(calls, [
+      "Version",
+      "Status",
+      "PullImage",
+      "RunPodSandbox",
+      "PodSandboxStatus",
+      "CreateContainer",
+      "StartContainer",
+      "ExecSync",
+      "ListContainers",
+      "StopContainer",
+      "ContainerStatus",
+      "RemoveContainer",
+      "StopPodSandbox",
+      "RemovePodSandbox",
+      "ListPodSandbox",
+    ]);
+    assert.match(out, /stdout F tick 3\n/);
+    assert.match(out, /exit code 7, and on stdout: a command in the same container/);
+    assert.match(out, /CONTAINER_EXITED, exit code 0, reason Completed/);
+    assert.match(out, /0 pods are left/);
+    const [, socketFolder = ""] = /unix:\/\/(\/\S+)\/cri\.sock/.exec(out) ?? [];
+    await assert.rejects(readdir(socketFolder), { code: "ENOENT" });
+    assert.ok(seconds < 5, `it took ${seconds.toFixed(1)} s`);
+  });
+});

@@ -1,0 +1,182 @@
+import assert from "node:assert/strict";
+import { chmod, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { after, before, beforeEach, describe, it } from "node:test";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { createClients } from "../../src/client/index.js";
+import { startServe } from "./support/serving.js";
+
+describe("docker-cri serve", () => {
+  let folder: string;
+  let socket: string;
+  let flags: string[];
+  let count = 0;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "docker-cri-serve-"));
+  });
+  beforeEach(() => {
+    socket = join(folder, `${count++}.sock`);
+    flags = ["--engine", "memory", "--container-runtime-endpoint", `unix://${socket}`];
+  });
+  after(() => rm(folder, { recursive: true, force: true }));
+
+  it("answers on its socket, and closes cleanly on SIGTERM with a client still connected", async () => {
+    await using serving = startServe(flags);
+    await serving.said("serving CRI");
+    assert.equal((await stat(socket)).mode & 0o777, 0o660);
+    using clients = createClients({ endpoint: `unix://${socket}` });
+    assert.equal((await clients.runtime.version({})).runtimeApiVersion, "v1");
+    const began = Date.now();
+    serving.signal("SIGTERM");
+    assert.equal(await serving.ended, 0, serving.text());
+    assert.ok(Date.now() - began < 5_000);
+    await assert.rejects(stat(socket), { code: "ENOENT" });
+  });
+
+  it("is there before Docker is, and says so", async () => {
+    const endpoint = `unix://${join(folder, "no-docker.sock")}`;
+    await using serving = startServe([
+      ...["--container-runtime-endpoint", `unix://${socket}`, "--docker-endpoint", endpoint],
+      ...["--root-directory", join(folder, "root"), "--network-plugin", "none"],
+    ]);
+    await serving.said("serving CRI");
+    using clients = createClients({ endpoint: `unix://${socket}` });
+    const { status } = await clients.runtime.status({});
+    const ready = status?.conditions.find(({ type }) => type === "RuntimeReady");
+    assert.equal(ready?.status, false);
+    await assert.rejects(clients.runtime.listContainers({}), (error) => {
+      assert.equal(ConnectError.from(error).code, Code.Unavailable);
+      assert.match(ConnectError.from(error).message, /no-docker\.sock/);
+      return true;
+    });
+    serving.signal("SIGINT");
+    assert.equal(await serving.ended, 0, serving.text());
+  });
+
+  it("ends at once on a second signal", async () => {
+    await using serving = startServe(flags);
+    await serving.said("serving CRI");
+    using clients = createClients({ endpoint: `unix://${socket}` });
+    const { runtime } = clients;
+    const metadata = { name: "busy", namespace: "default", uid: "1", attempt: 0 };
+    const image = { image: "busybox:1.36" };
+    await clients.images.pullImage({ image });
+    const { podSandboxId } = await runtime.runPodSandbox({ config: { metadata, linux: {} } });
+    const config = { metadata: { name: "busy", attempt: 0 }, image, command: ["sleep", "600"] };
+    const { containerId } = await runtime.createContainer({
+      podSandboxId,
+      config,
+      sandboxConfig: { metadata },
+    });
+    await runtime.startContainer({ containerId });
+    const underWay = runtime.execSync({ containerId, cmd: ["sleep", "600"] }).catch(() => undefined);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    serving.signal("SIGTERM");
+    await serving.said("closing");
+    const began = Date.now();
+    serving.signal("SIGTERM");
+    assert.equal(await serving.ended, 1, serving.text());
+    assert.ok(Date.now() - began < 2_000);
+    await underWay;
+  });
+
+  it("leaves the socket to whoever has it, and says in one line why it ends", async () => {
+    await using first = startServe(flags);
+    await first.said("serving CRI");
+    await using second = startServe([...flags, "--log-level", "fatal"]);
+    assert.equal(await second.ended, 1);
+    assert.match(
+      second.text(),
+      /^docker-cri: another process answers on \S+: stop it, or choose another path\n$/,
+    );
+    using clients = createClients({ endpoint: `unix://${socket}` });
+    assert.equal((await clients.runtime.version({})).runtimeApiVersion, "v1");
+  });
+
+  it("refuses to be reached from other machines without certificates", async () => {
+    await using serving = startServe([
+      "--engine",
+      "memory",
+      "--container-runtime-endpoint",
+      "tcp://0.0.0.0:0",
+    ]);
+    assert.equal(await serving.ended, 2);
+    assert.match(serving.text(), /docker-cri: .*client certificates/);
+  });
+
+  it("takes a configuration file, and says of each flag without effect why", async () => {
+    const file = join(folder, "config.yaml");
+    await writeFile(
+      file,
+      `engine: { kind: memory }\nlisten: { endpoint: "unix://${socket}", socketMode: "0600" }\n`,
+    );
+    await using serving = startServe(["--config", file, "--ipv6-dual-stack", "--hairpin-mode=hairpin-veth"]);
+    await serving.said("serving CRI");
+    assert.equal((await stat(socket)).mode & 0o777, 0o600);
+    const warned = serving.lines.filter(({ level }) => level === 40).map(({ msg }) => String(msg));
+    assert.equal(warned.length, 2, serving.text());
+    assert.match(warned.join("\n"), /--hairpin-mode: has no effect/);
+    assert.match(warned.join("\n"), /--ipv6-dual-stack: has no effect/);
+  });
+
+  it("serves images alone on a second socket", async () => {
+    const images = `unix://${socket}.images`;
+    await using serving = startServe([...flags, "--image-endpoint", images]);
+    await serving.said("serving CRI");
+    using clients = createClients({ endpoint: images });
+    assert.ok(Array.isArray((await clients.images.listImages({})).images));
+    await assert.rejects(clients.runtime.version({}), { code: Code.Unimplemented });
+    using kubelet = createClients({ endpoint: `unix://${socket}`, imageEndpoint: images });
+    await kubelet.runtime.version({});
+    await kubelet.images.listImages({});
+  });
+
+  it("takes a socket from systemd, and leaves its file to it", async () => {
+    const listener = await listening(`${socket}.born`);
+    const fd = (listener as unknown as { _handle: { fd: number } })._handle.fd;
+    await using serving = startServe(["--engine", "memory", "--container-runtime-endpoint", "fd://"], {
+      socketFd: fd,
+    });
+    // The child has the socket; this process lets go of it, and must not take the file along.
+    await rename(`${socket}.born`, socket);
+    listener.close();
+    await serving.said("serving CRI");
+    using clients = createClients({ endpoint: `unix://${socket}` });
+    assert.equal((await clients.runtime.version({})).runtimeApiVersion, "v1");
+    serving.signal("SIGTERM");
+    assert.equal(await serving.ended, 0, serving.text());
+    await stat(socket);
+  });
+
+  it("says what fd:// needs where systemd gave no socket", async () => {
+    await using serving = startServe(["--engine", "memory", "--container-runtime-endpoint", "fd://"]);
+    assert.equal(await serving.ended, 1);
+    assert.match(serving.text(), /docker-cri: fd:\/\/ needs a socket from systemd/);
+  });
+
+  it("tells systemd when it listens and when it ends", async () => {
+    const tools = await mkdtemp(join(folder, "bin-"));
+    await writeFile(join(tools, "systemd-notify"), `#!/bin/sh\necho "$@" >> ${tools}/told\n`);
+    await chmod(join(tools, "systemd-notify"), 0o755);
+    const env = { NOTIFY_SOCKET: "/run/systemd/notify", PATH: [tools, process.env["PATH"]].join(delimiter) };
+    await using serving = startServe(flags, { env });
+    await serving.said("serving CRI");
+    serving.signal("SIGTERM");
+    assert.equal(await serving.ended, 0, serving.text());
+    const told = (await readFile(join(tools, "told"), "utf8")).trim().split("\n");
+    assert.deepEqual(told, [`READY=1 STATUS=serving CRI on unix://${socket}`, "STOPPING=1"]);
+  });
+});
+
+/** A socket that listens, as systemd makes one. */
+function listening(path: string): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().on("error", reject);
+    server.listen(path, () => {
+      resolve(server);
+    });
+  });
+}
