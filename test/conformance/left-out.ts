@@ -1,0 +1,25 @@
+/** A spec of critest that is not run, and why. */
+export interface LeftOut {
+  /** Part of the spec's full name. */
+  readonly name: string;
+  readonly why: string;
+}
+
+export const leftOut: readonly LeftOut[] = [
+  {
+    name: "runtime should support streaming interfaces",
+    why: "Exec, Attach and PortForward are not built yet",
+  },
+  { name: "runtime should support portforward in host network", why: "PortForward is not built yet" },
+  { name: "runtime should support listing container stats", why: "ContainerStats is not built yet" },
+  { name: "runtime should support listing stats", why: "ListContainerStats is not built yet" },
+  {
+    name: "public image with digest should be pulled and removed",
+    why: "the digest is a constant of a published image, which no registry of the tests can serve",
+  },
+];
+
+/** Why a spec is left out; undefined for one that is run. */
+export function whyLeftOut(spec: string): string | undefined {
+  return leftOut.find(({ name }) => spec.includes(name))?.why;
+}

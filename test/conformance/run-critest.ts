@@ -1,0 +1,107 @@
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { serveUnixSocket } from "../../src/adapters/unix-socket/index.js";
+import { createShim } from "../../src/index.js";
+import { critest, imageSet, run, type EngineName, type Lab } from "../docker/lab/index.js";
+import { leftOut } from "./left-out.js";
+
+/** One spec's outcome, out of ginkgo's JSON report. */
+export interface Spec {
+  readonly name: string;
+  readonly state: string;
+  /** Of a failure or a skip. */
+  readonly message: string;
+}
+
+interface ReportedSpec {
+  ContainerHierarchyTexts: string[] | null;
+  LeafNodeText: string;
+  LeafNodeType: string;
+  State: string;
+  Failure?: { Message: string };
+}
+
+const registryHosts = ["registry.k8s.io", "k8s.gcr.io", "gcr.io"];
+
+/** Runs critest against a shim over a Docker Engine of its own, with CNI plugins and a registry of the test images. */
+export async function runCritest(
+  lab: Lab,
+  options: { readonly engine: EngineName; readonly containerdStore: boolean },
+): Promise<Spec[]> {
+  const [program, { images }] = await Promise.all([critest(), imageSet("critest")]);
+  const dockerd = await lab.dockerd({
+    engine: options.engine,
+    liftNegativeOomScore: true,
+    insecureRegistries: registryHosts,
+    ...(options.containerdStore ? { containerdStore: true } : {}),
+  });
+  const registry = await lab.registry({ hosts: registryHosts });
+  for (const image of images) await registry.push(image);
+  const confDir = await writeCniConfig(dockerd.folder, lab);
+  await using shim = await createShim({
+    engine: { kind: "docker", endpoint: dockerd.endpoint },
+    restrictOomScoreAdj: true,
+    rootDirectory: join(dockerd.folder, "shim"),
+    logLevel: "error",
+    network: {
+      plugin: "cni",
+      cniConfDir: confDir,
+      cniBinDirs: ["/usr/lib/cni"],
+      cniCacheDir: join(dockerd.folder, "cni-cache"),
+    },
+  });
+  await shim.start();
+  const path = join(dockerd.folder, "cri.sock");
+  await using _server = await serveUnixSocket(shim, { path });
+  const report = join(dockerd.folder, "critest.json");
+  await run(
+    program,
+    [
+      `-runtime-endpoint=unix://${path}`,
+      `-image-endpoint=unix://${path}`,
+      `-ginkgo.json-report=${report}`,
+      "-ginkgo.no-color",
+      ...leftOut.map(({ name }) => `-ginkgo.skip=${name}`),
+    ],
+    { allowFailure: true, timeoutMs: 900_000, logPath: join(dockerd.folder, "critest.log") },
+  );
+  return specsOf(await readFile(report, "utf8"));
+}
+
+/** A bridge with its plugins, as a node has them; its link goes when the lab closes. */
+async function writeCniConfig(folder: string, lab: Lab): Promise<string> {
+  const bridge = "dctestcni0";
+  const confDir = join(folder, "cni");
+  await mkdir(confDir, { recursive: true });
+  const ipam = {
+    type: "host-local",
+    ranges: [[{ subnet: "10.213.0.0/16" }]],
+    routes: [{ dst: "0.0.0.0/0" }],
+    dataDir: join(folder, "ipam"),
+  };
+  const plugins = [
+    { type: "bridge", bridge, isGateway: true, ipMasq: true, hairpinMode: true, ipam },
+    { type: "portmap", capabilities: { portMappings: true } },
+    { type: "bandwidth", capabilities: { bandwidth: true } },
+  ];
+  await writeFile(
+    join(confDir, "10-test.conflist"),
+    JSON.stringify({ cniVersion: "1.0.0", name: "critest", plugins }),
+  );
+  lab.defer(`the bridge ${bridge}`, async () => {
+    await run("ip", ["link", "delete", bridge], { allowFailure: true });
+  });
+  return confDir;
+}
+
+function specsOf(report: string): Spec[] {
+  const suites = JSON.parse(report) as { SpecReports: ReportedSpec[] }[];
+  return suites
+    .flatMap(({ SpecReports }) => SpecReports)
+    .filter(({ LeafNodeType }) => LeafNodeType === "It")
+    .map(({ ContainerHierarchyTexts, LeafNodeText, State, Failure }) => ({
+      name: [...(ContainerHierarchyTexts ?? []), LeafNodeText].join(" "),
+      state: State,
+      message: Failure?.Message ?? "",
+    }));
+}

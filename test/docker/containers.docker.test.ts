@@ -1,0 +1,167 @@
+import assert from "node:assert/strict";
+import { mkdir, readdir, readFile } from "node:fs/promises";
+import { after, before, describe, it } from "node:test";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import {
+  ContainerState,
+  MountPropagation,
+  type ContainerConfig,
+  type ContainerConfigSchema,
+} from "../../src/client/index.js";
+import { openLab, run, type Dockerd, type EngineName } from "./lab/index.js";
+import { openNode, podConfig, runContainer, runPod, type NodeInView } from "./proxy/node-in-view.js";
+
+const forever = ["sh", "-c", "trap exit TERM; sleep 86400 & wait"];
+
+const lab = openLab();
+after(async () => {
+  await lab.close();
+});
+
+/** How many processes of this machine were started with such a word. */
+async function processesWith(word: string): Promise<number> {
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+  const lines = await Promise.all(
+    pids.map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")),
+  );
+  return lines.filter((line) => line.split("\0").includes(word)).length;
+}
+
+/** Waits until something holds, for 10 s. */
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  const end = Date.now() + 10_000;
+  while (!(await holds())) {
+    assert.ok(Date.now() < end, `not within 10 s: ${holds.toString()}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** A container's configuration as a caller writes it. */
+type Config = Exclude<MessageInitShape<typeof ContainerConfigSchema>, ContainerConfig>;
+
+for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[]) {
+  describe(`containers on Docker ${engine}`, { timeout: 240_000 }, () => {
+    let dockerd: Dockerd;
+    let node: NodeInView;
+    let pod: { readonly id: string; readonly name: string };
+    const word = `864${engine.replace(".", "")}`;
+
+    before(async () => {
+      dockerd = await lab.dockerd({ name: "containers", engine, iptables: false });
+      node = await openNode(dockerd);
+      pod = { id: await runPod(node, "rooms"), name: "rooms" };
+    });
+    after(async () => {
+      await node.cri.runtime.removePodSandbox({ podSandboxId: pod.id });
+      await node[Symbol.asyncDispose]();
+      await dockerd.stop();
+    });
+
+    async function create(name: string, command: string[], more: Config = {}): Promise<string> {
+      const config = { metadata: { name }, image: { image: "busybox:1.36" }, command, linux: {}, ...more };
+      const request = { podSandboxId: pod.id, sandboxConfig: podConfig(pod.name), config };
+      return (await node.cri.runtime.createContainer(request)).containerId;
+    }
+
+    async function statusOf(containerId: string) {
+      const { status } = await node.cri.runtime.containerStatus({ containerId });
+      assert.ok(status);
+      return status;
+    }
+
+    it("shows a command that cannot be run as exited, with its name", async () => {
+      const containerId = await create("bad", ["/no/such/program"]);
+      await assert.rejects(node.cri.runtime.startContainer({ containerId }), /\/no\/such\/program/);
+      const { state, reason, message, exitCode } = await statusOf(containerId);
+      assert.deepEqual([state, reason], [ContainerState.CONTAINER_EXITED, "ContainerCannotRun"]);
+      assert.match(message, /\/no\/such\/program/);
+      assert.notEqual(exitCode, 0);
+      const { containers } = await node.cri.runtime.listContainers({ filter: { id: containerId } });
+      assert.equal(containers[0]?.state, ContainerState.CONTAINER_EXITED);
+    });
+
+    it("gives OOMKilled as the reason", async () => {
+      const containerId = await create("oom", ["sh", "-c", "tail /dev/zero"], {
+        linux: { resources: { memoryLimitInBytes: 32n << 20n } },
+      });
+      await node.cri.runtime.startContainer({ containerId });
+      await until(async () => (await statusOf(containerId)).state === ContainerState.CONTAINER_EXITED);
+      assert.equal((await statusOf(containerId)).reason, "OOMKilled");
+    });
+
+    it("kills a command and its children when ExecSync's time is up", async () => {
+      const containerId = await runContainer(node, pod, "timeout", forever);
+      const cmd = ["sh", "-c", `sleep ${word} & sleep ${word}`];
+      await assert.rejects(
+        node.cri.runtime.execSync({ containerId, cmd, timeout: 1n }),
+        /timed out after 1 s/,
+      );
+      await until(async () => (await processesWith(word)) === 0);
+      assert.equal((await statusOf(containerId)).state, ContainerState.CONTAINER_RUNNING);
+    });
+
+    it("runs 200 commands at once, tells their codes, and leaves nothing", async () => {
+      const containerId = await runContainer(node, pod, "many", forever);
+      const results = await Promise.all(
+        Array.from({ length: 200 }, (_, index) =>
+          node.cri.runtime.execSync({ containerId, cmd: ["sh", "-c", `echo ${index}; exit ${index % 3}`] }),
+        ),
+      );
+      for (const [index, { stdout, exitCode }] of results.entries()) {
+        assert.deepEqual([Buffer.from(stdout).toString(), exitCode], [`${index}\n`, index % 3]);
+      }
+      const { stdout } = await dockerd.docker(["inspect", "-f", "{{.ExecIDs}}", containerId]);
+      assert.match(stdout, /^(\[\]|<no value>)\s*$/);
+      for (const program of ["/no/such/program", "no-such-program", "/etc"]) {
+        const { exitCode } = await node.cri.runtime.execSync({ containerId, cmd: [program] });
+        // Which of the two is the engine's choice: some say 126 of a file that is not there.
+        assert.ok(exitCode === 126 || exitCode === 127, `${program}: ${exitCode}`);
+      }
+    });
+
+    it("kills a process that ignores SIGTERM after the grace period", async () => {
+      const containerId = await runContainer(node, pod, "deaf", ["sh", "-c", "trap '' TERM; sleep 86400"]);
+      const began = Date.now();
+      await node.cri.runtime.stopContainer({ containerId, timeout: 1n });
+      assert.ok(Date.now() - began >= 950 && Date.now() - began < 15_000);
+      assert.equal((await statusOf(containerId)).exitCode, 137);
+    });
+
+    it("changes limits while it runs, and shows them at once", async () => {
+      const containerId = await runContainer(node, pod, "limits", forever);
+      await node.cri.runtime.updateContainerResources({
+        containerId,
+        linux: { memoryLimitInBytes: 96n << 20n, cpuPeriod: 100_000n, cpuQuota: 30_000n },
+      });
+      const limits = (await statusOf(containerId)).resources?.linux;
+      assert.deepEqual([limits?.memoryLimitInBytes, limits?.cpuQuota], [96n << 20n, 30_000n]);
+    });
+
+    it("shows mounts with their propagation", async () => {
+      const hostPath = `${dockerd.folder}/mounted`;
+      await mkdir(hostPath, { recursive: true });
+      await run("mount", ["-t", "tmpfs", "tmpfs", hostPath]);
+      await run("mount", ["--make-shared", hostPath]);
+      const mounts = [
+        { hostPath, containerPath: "/plain", readonly: true },
+        { hostPath, containerPath: "/slave", propagation: MountPropagation.PROPAGATION_HOST_TO_CONTAINER },
+      ];
+      const containerId = await create("mounts", forever, { mounts });
+      try {
+        await node.cri.runtime.startContainer({ containerId });
+      } finally {
+        await run("umount", ["-l", hostPath]);
+      }
+      const shown = (await statusOf(containerId)).mounts.map((mount) => [
+        mount.containerPath,
+        mount.hostPath,
+        mount.readonly,
+        mount.propagation,
+      ]);
+      assert.deepEqual(shown.sort(), [
+        ["/plain", hostPath, true, MountPropagation.PROPAGATION_PRIVATE],
+        ["/slave", hostPath, false, MountPropagation.PROPAGATION_HOST_TO_CONTAINER],
+      ]);
+    });
+  });
+}

@@ -1,0 +1,279 @@
+import assert from "node:assert/strict";
+import { mkdir, statfs } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { deadlineMs, kib, Node, World, type Auth } from "./images-world.js";
+import { loadBasicImages, run, type Dockerd, type DockerdOptions } from "./lab/index.js";
+import { RegistryProxy } from "./registry-proxy.js";
+
+const engines: readonly { readonly name: string; readonly options: DockerdOptions }[] = [
+  { name: "Docker 20.10", options: { engine: "20.10" } },
+  { name: "Docker 26.1", options: { engine: "26.1" } },
+  { name: "Docker 26.1 with containerd's store", options: { engine: "26.1", containerdStore: true } },
+];
+
+let world: World;
+before(async () => {
+  world = await World.open();
+  const small = ["plain", "locked", "token", "spoilt", "gone", "shared", "gc-old", "gc-new"];
+  for (const name of small) await world.publish(name, 64 * kib);
+  for (const name of ["stalls", "trickles", "dies", "left"]) await world.publish(name, 3_000 * kib);
+  await world.publish("base", 500 * kib);
+  for (const name of ["upon-1", "upon-2"]) await world.publish(name, 30 * kib, "base");
+  for (let at = 0; at < 10; at++) await world.publish(`many-${at}`, 16 * kib);
+});
+after(() => world.lab.close());
+
+for (const { name, options } of engines) {
+  describe(name, () => {
+    let node: Node;
+    let dockerd: Dockerd;
+    const at = (image: string, address = world.plain.address) => `${address}/lab/${image}:1`;
+    const login: Auth = { username: "joe", password: "right" };
+
+    before(async () => {
+      const extraConfig = { "max-download-attempts": 1, debug: true };
+      dockerd = await world.lab.dockerd({ ...options, images: false, extraConfig });
+      await loadBasicImages(dockerd);
+      node = await Node.start(world, dockerd);
+    });
+    after(async () => {
+      await node.shim.close();
+      await dockerd.stop();
+    });
+
+    it("pulls by tag and by digest, and knows the image by every name", async () => {
+      const id = await node.pull(at("plain"));
+      const digest = world.digests.get("plain") ?? "";
+      const byDigest = `${world.plain.address}/lab/plain@${digest}`;
+      assert.equal(await node.pull(byDigest), id);
+      for (const each of [
+        id,
+        id.slice(7),
+        id.slice(7, 20),
+        at("plain"),
+        byDigest,
+        at("plain") + `@${digest}`,
+      ]) {
+        assert.equal((await node.status(each))?.id, id, each);
+      }
+      const image = await node.status(id);
+      assert.deepEqual(image?.repoTags, [at("plain")]);
+      assert.ok(image.repoDigests.includes(byDigest));
+      assert.equal(image.uid?.value, 1002n);
+      assert.ok(image.size >= 64n * 1024n, `${image.size} bytes`);
+      assert.equal(image.pinned, false);
+      const { images } = await node.images.listImages({});
+      assert.equal(images.filter((each) => each.id === id).length, 1);
+      assert.deepEqual(
+        images.filter(({ pinned }) => pinned).flatMap(({ repoTags }) => repoTags),
+        ["registry.k8s.io/pause:3.10"],
+      );
+      assert.doesNotMatch(
+        JSON.stringify(images.flatMap((each) => [...each.repoTags, ...each.repoDigests])),
+        /<none>/,
+      );
+      const { info } = await node.images.imageStatus({ image: { image: id }, verbose: true });
+      const { imageSpec } = JSON.parse(info["info"] ?? "{}") as {
+        imageSpec: { config: unknown; history: unknown[] };
+      };
+      assert.deepEqual((imageSpec.config as { Cmd: unknown }).Cmd, ["/content-plain"]);
+      assert.equal(imageSpec.history.length, 1);
+      await node.remove(id);
+      await node.remove(id);
+      assert.equal(await node.status(byDigest), undefined);
+    });
+
+    it("logs in with each kind of credentials, and says when they are wrong", async () => {
+      const locked = at("locked", world.locked.address);
+      const token = at("token", world.token.address);
+      const auth = Buffer.from("joe:right").toString("base64");
+      for (const given of [login, { auth }, { ...login, serverAddress: `http://${world.locked.address}` }]) {
+        await node.remove(await node.pull(locked, given));
+      }
+      const { identityToken } = world.token;
+      const registryToken = world.token.tokenFor("lab/token");
+      for (const given of [login, { identityToken }, { registryToken }]) {
+        await node.remove(await node.pull(token, given));
+      }
+      const wrong = { username: "joe", password: "hunter2" };
+      for (const [image, given] of [
+        [locked, wrong],
+        [locked, undefined],
+        [locked, { ...login, serverAddress: "elsewhere.example" }],
+        [token, wrong],
+        [token, undefined],
+        [token, { identityToken: "hunter2" }],
+      ] as const) {
+        const { code, text } = await node.refusal(image, given);
+        assert.equal(code, Code.Unauthenticated, text);
+        assert.match(text, /^could not pull .*check the pull secret/s);
+        assert.doesNotMatch(text, /hunter2/);
+      }
+      assert.doesNotMatch(JSON.stringify(node.lines), /hunter2|"right"/);
+    });
+
+    it("tells what is wrong with image, manifest, layer and registry", async () => {
+      await using proxy = await RegistryProxy.start(world.plain.url);
+      const missing = await node.refusal(`${world.plain.address}/lab/plain:none`);
+      assert.equal(missing.code, Code.NotFound, missing.text);
+      assert.match(missing.text, /could not pull .*lab\/plain:none: /);
+      const unknown = await node.refusal(`${world.plain.address}/lab/plain@sha256:${"0".repeat(64)}`);
+      assert.equal(unknown.code, Code.NotFound, unknown.text);
+      const noName = await node.refusal(`${world.plain.address}/lab/UPPER:1`);
+      assert.equal(noName.code, Code.InvalidArgument, noName.text);
+      proxy.mischief = [{ path: world.layerPath("spoilt"), spoil: true }];
+      const spoilt = await node.refusal(at("spoilt", proxy.address));
+      assert.equal(spoilt.code, Code.InvalidArgument, spoilt.text);
+      assert.match(spoilt.text, /verification failed|unexpected commit digest|invalid checksum/);
+      proxy.mischief = [{ path: /\/manifests\//, status: 503 }];
+      const down = await node.refusal(at("spoilt", proxy.address));
+      assert.equal(down.code, Code.Unknown, down.text);
+      assert.match(down.text, /^RegistryUnavailable: 127\.0\.0\.1:\d+ did not give /);
+      const nobody = await node.refusal("127.0.0.1:1/lab/plain:1");
+      assert.equal(nobody.code, Code.Unknown, nobody.text);
+      assert.match(nobody.text, /^RegistryUnavailable: 127\.0\.0\.1:1 did not give .*connection refused/s);
+    });
+
+    it("ends a pull that stalls, not one that trickles", async () => {
+      await using proxy = await RegistryProxy.start(world.plain.url);
+      proxy.mischief = [
+        { path: world.layerPath("stalls"), stallAfterBytes: 1_500 * kib },
+        { path: world.layerPath("trickles"), trickleBytes: 400 * kib, everyMs: 700 },
+      ];
+      const trickling = node.pull(at("trickles", proxy.address));
+      const began = performance.now();
+      const { code, text, ms } = await node.refusal(at("stalls", proxy.address));
+      assert.equal(code, Code.DeadlineExceeded, text);
+      assert.match(text, /made no progress for 3000 ms.*check the registry/);
+      assert.ok(ms >= deadlineMs && ms < deadlineMs * 3, `${ms} ms`);
+      assert.match(await trickling, /^sha256:/);
+      assert.ok(performance.now() - began > deadlineMs, "it took longer than the deadline");
+    });
+
+    it("tells of a registry that is killed in the middle of a pull", async () => {
+      await using proxy = await RegistryProxy.start(world.plain.url);
+      proxy.mischief = [{ path: world.layerPath("dies"), dieAfterBytes: 1_000 * kib }];
+      // Docker 20.10 waits five seconds before it tries once more.
+      const patient = await Node.start(world, dockerd, 15_000);
+      const { code, text } = await patient.refusal(at("dies", proxy.address));
+      await patient.shim.close();
+      assert.equal(code, Code.Unknown, text);
+      assert.match(text, /^RegistryUnavailable: /);
+    });
+
+    it("makes one pull for twenty callers, and ten at once of ten references", async () => {
+      await using proxy = await RegistryProxy.start(world.plain.url);
+      proxy.mischief = [{ path: world.layerPath("shared"), trickleBytes: 16 * kib, everyMs: 100 }];
+      const shared = at("shared", proxy.address);
+      const ids = await Promise.all(Array.from({ length: 20 }, () => node.pull(shared)));
+      assert.equal(new Set(ids).size, 1);
+      const manifests = proxy.asked.filter((line) => line.startsWith("GET") && line.includes("/manifests/"));
+      assert.ok(manifests.length <= 2, manifests.join());
+      const log = (
+        await run("grep", ["-c", "POST /.*/images/create.*lab%2Fshared", dockerd.logPath], {
+          allowFailure: true,
+        })
+      ).stdout;
+      assert.equal(Number(log), 1, "one pull in dockerd's log");
+      const many = await Promise.all(
+        Array.from({ length: 10 }, (_, index) => node.pull(at(`many-${index}`))),
+      );
+      assert.equal(new Set(many).size, 10);
+    });
+
+    it("goes on pulling for those who stay when a caller goes", async () => {
+      await using proxy = await RegistryProxy.start(world.plain.url);
+      proxy.mischief = [{ path: world.layerPath("left"), trickleBytes: 600 * kib, everyMs: 300 }];
+      const left = at("left", proxy.address);
+      const leaver = new AbortController();
+      const leaving = node.pull(left, undefined, leaver.signal);
+      const staying = node.pull(left);
+      setTimeout(() => {
+        leaver.abort();
+      }, 300);
+      await assert.rejects(leaving, (error) => ConnectError.from(error).code === Code.Canceled);
+      assert.match(await staying, /^sha256:/);
+    });
+
+    it("removes an image whole or not at all", async () => {
+      const id = await node.pull(at("gone"));
+      await dockerd.docker(["tag", at("gone"), "second/name:2"]);
+      await node.pull(at("gone"));
+      assert.deepEqual([...((await node.status(id))?.repoTags ?? [])].sort(), [at("gone"), "second/name:2"]);
+      await dockerd.docker(["create", "--name", "user", "second/name:2"]);
+      await assert.rejects(node.remove(id), (error) => {
+        const { code, rawMessage } = ConnectError.from(error);
+        assert.match(rawMessage, /in use by container user \(created\); remove the containers first/);
+        return code === Code.FailedPrecondition;
+      });
+      assert.equal((await node.status(id))?.repoTags.length, 2);
+      await node.remove("second/name:2");
+      assert.deepEqual((await node.status(id))?.repoTags, [at("gone")]);
+      await dockerd.docker(["tag", at("gone"), "second/name:2"]);
+      await dockerd.docker(["rm", "user"]);
+      await node.pull(at("gone"));
+      await Promise.all([id, id, id.slice(7), at("gone"), id].map((each) => node.remove(each)));
+      assert.equal(await node.status(id), undefined);
+      const left = (await dockerd.docker(["images", "--quiet", "--no-trunc"])).stdout;
+      assert.ok(!left.includes(id));
+      await assert.rejects(node.remove("registry.k8s.io/pause:3.10"), { code: Code.FailedPrecondition });
+    });
+
+    const unknownLayers = options.containerdStore === true && "containerd's store tells no layer's size";
+    it("counts a layer that images share once", { skip: unknownLayers }, async () => {
+      const before = await node.usedBytes();
+      await Promise.all([node.pull(at("upon-1")), node.pull(at("upon-2"))]);
+      assert.equal((await node.usedBytes()) - before, BigInt((500 + 30 + 30) * kib));
+    });
+
+    it("frees in a round of garbage collection what it says", async () => {
+      await node.pull(at("gc-old"));
+      await node.pull(at("gc-new"));
+      const { imageFilesystems, containerFilesystems } = await node.images.imageFsInfo({});
+      for (const each of [...imageFilesystems, ...containerFilesystems]) {
+        assert.ok(each.timestamp > BigInt(Date.now() - 60_000) * 1_000_000n);
+        const mountpoint = each.fsId?.mountpoint ?? "";
+        assert.equal((await statfs(mountpoint)).type, (await statfs(dockerd.dataRoot)).type);
+        assert.ok((each.inodesUsed?.value ?? 0n) > 0n);
+        assert.ok((each.usedBytes?.value ?? 0n) > 0n);
+      }
+      assert.equal(containerFilesystems.length, 1);
+      const before = await node.usedBytes();
+      const { images } = await node.images.listImages({});
+      const unused = images.find(({ repoTags, pinned }) => !pinned && repoTags.includes(at("gc-old")));
+      assert.ok(unused);
+      await node.remove(unused.id);
+      const freed = before - (await node.usedBytes());
+      assert.equal(freed, unused.size);
+    });
+  });
+}
+
+describe("a full disk", () => {
+  it("is told with what to do, and the pull works once there is space", async () => {
+    const { lab, folder } = world;
+    const disk = join(folder, "disk");
+    const root = join(folder, "small");
+    await mkdir(root);
+    await run("truncate", ["-s", "24M", disk]);
+    await run("mkfs.ext4", ["-q", disk]);
+    await run("mount", ["-o", "loop", disk, root]);
+    lab.defer("the small disk", async () => {
+      await run("umount", ["--lazy", root], { allowFailure: true });
+    });
+    const extraConfig = { "data-root": root, "max-download-attempts": 1 };
+    const dockerd = await lab.dockerd({ name: "full", images: false, extraConfig });
+    const node = await Node.start(world, dockerd);
+    await world.publish("large", 20_000 * kib);
+    const { code, text } = await node.refusal(`${world.plain.address}/lab/large:1`);
+    assert.equal(code, Code.ResourceExhausted, text);
+    assert.match(text, /no space left on device.*free space where Docker keeps its data/s);
+    assert.match(await node.pull(`${world.plain.address}/lab/plain:1`), /^sha256:/);
+    const { imageFilesystems } = await node.images.imageFsInfo({});
+    assert.equal(imageFilesystems[0]?.fsId?.mountpoint, root);
+    await node.shim.close();
+    await dockerd.stop();
+  });
+});

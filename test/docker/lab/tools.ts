@@ -1,0 +1,113 @@
+import { createHash } from "node:crypto";
+import { chmod, cp, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { run } from "./command.js";
+import { withLock } from "./lock.js";
+import { installGo } from "./packages.js";
+import { cachePath, goModuleFolder } from "./paths.js";
+import { timed } from "./say.js";
+
+/** cri-dockerd, the shim that this project is measured against. */
+const criDockerd = {
+  module: "github.com/Mirantis/cri-dockerd@v0.4.3",
+  sum: "h1:C67s3We+J8DUVZeAw3jYeDgSQi7kRvLg0XeiLCj+8MY=",
+} as const;
+
+/** Small programs of the test images: standard library only, one file, built static. */
+export type ImageProgram = "pause" | "nnp" | "webserver";
+
+const fetched: Readonly<Record<string, readonly string[]>> = {
+  crictl: ["build", "sigs.k8s.io/cri-tools/cmd/crictl"],
+  critest: ["test", "-c", "sigs.k8s.io/cri-tools/cmd/critest"],
+};
+
+/** crictl as the pinned module has it. Answers its path. @throws CommandError when Go cannot build it. */
+export async function crictl(): Promise<string> {
+  return await moduleProgram("crictl");
+}
+
+/** critest as the pinned module has it. Answers its path. @throws CommandError when Go cannot build it. */
+export async function critest(): Promise<string> {
+  return await moduleProgram("critest");
+}
+
+/**
+ * A program of the tests' Go module, test/go/cmd/NAME, or one that the module pins. It is kept in the
+ * cache until the module's sums or the program's own source change.
+ * @throws CommandError when Go cannot build it.
+ */
+export async function moduleProgram(name: string): Promise<string> {
+  await installGo();
+  const pinned = fetched[name];
+  const sources = [join(goModuleFolder, "go.sum"), join(goModuleFolder, "go.mod")];
+  if (pinned === undefined) {
+    const folder = join(goModuleFolder, "cmd", name);
+    sources.push(...(await readdir(folder)).sort().map((file) => join(folder, file)));
+  }
+  return await cached(name, await fingerprint(sources), async (output) => {
+    const [verb = "build", ...rest] = pinned ?? ["build", `./cmd/${name}`];
+    await go([verb, "-trimpath", "-o", output, ...rest], goModuleFolder);
+  });
+}
+
+/** A program for an image. Answers its path. @throws CommandError when Go cannot build it. */
+export async function imageProgram(name: ImageProgram): Promise<string> {
+  await installGo();
+  const source = join(goModuleFolder, "cmd", name, "main.go");
+  return await cached(name, await fingerprint([source]), async (output) => {
+    // Outside the module: any Go will do for these, also one that is too old for crictl.
+    await go(["build", "-trimpath", "-ldflags=-s -w", "-o", output, source], goModuleFolder, {
+      GO111MODULE: "off",
+    });
+  });
+}
+
+/** cri-dockerd v0.4.3. Answers its path. @throws Error when the module's sum differs; CommandError of Go. */
+export async function criDockerdProgram(): Promise<string> {
+  await installGo();
+  const key = createHash("sha256").update(criDockerd.sum).digest("hex").slice(0, 12);
+  return await cached("cri-dockerd", key, async (output) => {
+    const folder = await cachePath("tools");
+    const { stdout } = await run("go", ["mod", "download", "-json", criDockerd.module], { cwd: folder });
+    const { Dir: source, Sum: sum } = JSON.parse(stdout) as { readonly Dir: string; readonly Sum: string };
+    if (sum !== criDockerd.sum)
+      throw new Error(`${criDockerd.module} has the sum ${sum}, not ${criDockerd.sum}`);
+    const copy = join(folder, `cri-dockerd-source-${process.pid}`);
+    try {
+      await cp(source, copy, { recursive: true });
+      await run("chmod", ["-R", "u+w", copy]);
+      await go(["build", "-trimpath", "-o", output, "."], copy);
+    } finally {
+      await rm(copy, { recursive: true, force: true });
+    }
+  });
+}
+
+async function cached(name: string, key: string, build: (output: string) => Promise<void>): Promise<string> {
+  const path = join(await cachePath("tools"), `${name}-${key}`);
+  const isThere = async (): Promise<boolean> => (await stat(path).catch(() => undefined)) !== undefined;
+  if (await isThere()) return path;
+  return await withLock(`tool-${name}`, async () => {
+    if (await isThere()) return path;
+    await timed(`building ${name}`, async () => {
+      await build(`${path}.new`);
+    });
+    await chmod(`${path}.new`, 0o755);
+    await rename(`${path}.new`, path);
+    return path;
+  });
+}
+
+async function fingerprint(files: readonly string[]): Promise<string> {
+  const hash = createHash("sha256");
+  for (const file of files) hash.update(await readFile(file));
+  return hash.digest("hex").slice(0, 12);
+}
+
+async function go(
+  args: readonly string[],
+  cwd: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  await run("go", args, { cwd, env: { CGO_ENABLED: "0", ...env }, timeoutMs: 1_500_000 });
+}

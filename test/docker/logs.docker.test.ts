@@ -1,0 +1,358 @@
+import assert from "node:assert/strict";
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { createHash } from "node:crypto";
+import { mkdir, readFile, rename } from "node:fs/promises";
+import { closeSync, createReadStream, fstatSync, openSync, readdirSync, readSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import { pino } from "pino";
+import { createDockerodeService } from "../../src/drivers/dockerode/index.js";
+import { readContainerLog } from "../../src/logs/index.js";
+import { BufferPool } from "../../src/logs/pump/index.js";
+import { LineBuffer } from "../../src/logs/pump/line-buffer.js";
+import { moduleProgram, openLab, run, type Dockerd, type EngineName } from "./lab/index.js";
+import { CountingContainer, Numbers } from "./logs-counting.js";
+
+const lab = openLab();
+after(() => lab.close());
+
+/** The log of one container, kept by a process that is killed again and again. */
+class KilledPump {
+  readonly root: string;
+  readonly path: string;
+  said = "";
+  private child: ChildProcess | undefined;
+  private rotations = 0;
+
+  constructor(
+    private readonly dockerd: Dockerd,
+    private readonly id: string,
+  ) {
+    this.root = join(dockerd.folder, "pods/ns_pod_uid");
+    this.path = join(this.root, "app/0.log");
+  }
+
+  start(): void {
+    const program = join(import.meta.dirname, "logs-pump.ts");
+    const args = ["--import", "tsx", program, this.dockerd.endpoint, this.id, this.path, this.root];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+    this.said = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text: string) => (this.said += text));
+    }
+    this.child = child;
+  }
+
+  async kill(): Promise<void> {
+    const { child } = this;
+    this.child = undefined;
+    if (!child || child.exitCode !== null) return;
+    child.kill("SIGKILL");
+    await once(child, "exit");
+  }
+
+  async says(word: string, ms = 60_000): Promise<void> {
+    const deadline = performance.now() + ms;
+    while (!this.said.includes(word)) {
+      if (performance.now() > deadline) throw new Error(`the pump did not say "${word}" but: ${this.said}`);
+      await pause(10);
+    }
+  }
+
+  /** Renames the file as kubelet does; a pump that lives is told. */
+  async rotate(): Promise<void> {
+    const name = `${this.path}.20240101-${String(this.rotations++).padStart(6, "0")}`;
+    await rename(this.path, name);
+    if (!this.child) return;
+    this.said = "";
+    this.child.kill("SIGUSR2");
+    await this.says("reopened");
+  }
+
+  /** All files of the log, oldest first. */
+  files(): string[] {
+    const folder = join(this.root, "app");
+    const names = readdirSync(folder).sort();
+    const [current, ...rotated] = names;
+    return [...rotated, current ?? ""].map((name) => join(folder, name));
+  }
+
+  sizeBytes(): number {
+    return statSync(this.path, { throwIfNoEntry: false })?.size ?? 0;
+  }
+
+  /** The number of one of the last lines. */
+  newestNumber(): number {
+    const file = openSync(this.path, "r");
+    try {
+      const { size } = fstatSync(file);
+      const end = Buffer.alloc(Math.min(size, 256 * 1024));
+      readSync(file, end, 0, end.length, size - end.length);
+      return Number([...end.toString("latin1").matchAll(/ [PF] (\d+):/g)].at(-1)?.[1] ?? 0);
+    } finally {
+      closeSync(file);
+    }
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** The same for each run, so that what fails fails again. */
+function randomNumbers(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
+    return state / 0x80000000;
+  };
+}
+
+interface Comparison {
+  readonly entries: number;
+  /** Entries of Docker's log that are not in the files, or not in this place. */
+  readonly missing: string[];
+  /** Entries of the files that are not in Docker's log. */
+  readonly extra: string[];
+}
+
+/** Compares the files, one after the other, with all that Docker tells when it is asked once more. */
+async function compareWithDocker(
+  dockerd: Dockerd,
+  id: string,
+  files: readonly string[],
+): Promise<Comparison> {
+  const log = pino({ level: "silent" });
+  const docker = createDockerodeService({ endpoint: dockerd.endpoint, requestTimeoutMs: 60_000, log });
+  const result = { entries: 0, missing: [] as string[], extra: [] as string[] };
+  const ours = rawLines(files);
+  const buffer = new LineBuffer(new BufferPool());
+  let mine = await ours.next();
+  for await (const frame of docker.containers.logs(id)) {
+    buffer.add(frame);
+    const theirs = buffer.lines().toString("latin1").slice(0, -1);
+    buffer.clear();
+    result.entries++;
+    while (!mine.done && mine.value !== theirs && result.extra.length < 20) {
+      result.extra.push(mine.value.slice(0, 90));
+      mine = await ours.next();
+    }
+    if (mine.done) {
+      result.missing.push(theirs.slice(0, 90));
+      if (result.missing.length >= 20) break;
+    } else mine = await ours.next();
+  }
+  if (!mine.done) result.extra.push(mine.value.slice(0, 90));
+  await docker.close();
+  return result;
+}
+
+async function* rawLines(files: readonly string[]): AsyncGenerator<string, undefined> {
+  for (const file of files) {
+    let rest = "";
+    for await (const chunk of createReadStream(file, { encoding: "latin1", highWaterMark: 1024 * 1024 })) {
+      const lines = (rest + String(chunk)).split("\n");
+      rest = lines.pop() ?? "";
+      yield* lines;
+    }
+    if (rest !== "") yield `torn: ${rest}`;
+  }
+  return undefined;
+}
+
+async function numbersIn(files: readonly string[]): Promise<Numbers> {
+  const numbers = new Numbers();
+  const parts: Record<"stdout" | "stderr", Buffer[]> = { stdout: [], stderr: [] };
+  for (const file of files) {
+    for await (const entry of readContainerLog(file, { parts: true })) {
+      // A line may begin in one file and end in the next.
+      parts[entry.stream].push(entry.text);
+      if (entry.partial) continue;
+      numbers.add(entry.stream, Buffer.concat(parts[entry.stream]), false);
+      parts[entry.stream] = [];
+    }
+  }
+  for (const stream of ["stdout", "stderr"] as const) {
+    if (parts[stream].length > 0) numbers.add(stream, Buffer.concat(parts[stream]), true);
+  }
+  return numbers;
+}
+
+interface Case {
+  readonly engine: EngineName;
+  readonly lines: number;
+  readonly kills: number;
+  /** By round: what happens to dockerd. */
+  readonly dockerd: Readonly<Record<number, "kill" | "kill both" | "restart">>;
+}
+
+const cases: readonly Case[] = [
+  {
+    engine: "20.10",
+    lines: 1_000_000,
+    kills: 22,
+    dockerd: { 5: "kill", 9: "restart", 13: "kill both", 18: "kill" },
+  },
+  { engine: "26.1", lines: 200_000, kills: 8, dockerd: { 2: "kill", 4: "restart", 6: "kill both" } },
+];
+
+for (const { engine, lines, kills, dockerd: fate } of cases) {
+  describe(`logs of ${lines} lines on Docker ${engine}`, () => {
+    it(`are complete after ${kills} crashes, whatever crashes`, async () => {
+      const dockerd = await lab.dockerd({ engine, name: "logs", liveRestore: true });
+      const container = await CountingContainer.start(lab, dockerd, { lines });
+      const pump = new KilledPump(dockerd, container.id);
+      const random = randomNumbers(7);
+      const perRound = Math.floor((container.bursts - 1) / kills);
+      for (let round = 1; round <= kills; round++) {
+        pump.start();
+        // Now and then it dies before it has come to anything.
+        if (random() < 0.9) await pump.says("ready");
+        for (let n = 0; n < perRound; n++) {
+          await container.say(1);
+          await pause(random() * 60);
+        }
+        await pause(random() * 300);
+        if (round % 6 === 1 && pump.said.includes("ready")) await pump.rotate();
+        const what = fate[round];
+        if (what === "kill" || what === "kill both") {
+          await Promise.all([dockerd.kill(), what === "kill both" ? pump.kill() : undefined]);
+          await dockerd.start();
+        }
+        if (what === "restart") await dockerd.restart({ keepContainers: true });
+        if (what) await pause(random() * 500);
+        await pump.kill();
+        if (round % 6 === 4) await pump.rotate();
+      }
+      await container.say(container.burstsLeft);
+      pump.start();
+      await pump.says("complete", 120_000);
+      assert.ok(pump.files().length >= 2, "the log was rotated meanwhile");
+      const { missing, extra } = await compareWithDocker(dockerd, container.id, pump.files());
+      assert.deepEqual({ missing, extra }, { missing: [], extra: [] });
+      const { count, backwards, strange, ended } = await numbersIn(pump.files());
+      assert.deepEqual({ backwards, strange, ended }, { backwards: 0, strange: [], ended: true });
+      // What dockerd had in hand when it was killed, it has lost itself.
+      const lost = lines - count;
+      if (lost > 0) console.log(`Docker ${engine} has lost ${lost} of ${lines} lines when it was killed`);
+      assert.ok(lost <= 1000);
+    });
+  });
+}
+
+/** What each stream has said, as kubelet's own code reads it out of the file. */
+class KubeletReader {
+  readonly stdout: string;
+  readonly stderr: string;
+  private readonly child: ChildProcess;
+  private errors = "";
+
+  constructor(program: string, folder: string, path: string, ...more: string[]) {
+    this.stdout = join(folder, "kubelet-stdout");
+    this.stderr = join(folder, "kubelet-stderr");
+    const args = ["-path", path, "-stdout", this.stdout, "-stderr", this.stderr, ...more];
+    this.child = spawn(program, args, { stdio: ["pipe", "ignore", "pipe"] });
+    this.child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.errors += text));
+  }
+
+  /** Says that the container has ended, and waits for what is left. */
+  async end(): Promise<void> {
+    const exit = once(this.child, "exit");
+    this.child.stdin?.end();
+    assert.deepEqual(await exit, [0, null], this.errors);
+  }
+}
+
+async function saidToDocker(dockerd: Dockerd, id: string, stream: "stdout" | "stderr"): Promise<string> {
+  const log = pino({ level: "silent" });
+  const docker = createDockerodeService({ endpoint: dockerd.endpoint, requestTimeoutMs: 60_000, log });
+  const hash = createHash("sha256");
+  let bytes = 0;
+  for await (const frame of docker.containers.logs(id)) {
+    if (frame.stream !== stream) continue;
+    hash.update(frame.data);
+    bytes += frame.data.length;
+  }
+  await docker.close();
+  return `${bytes} bytes, ${hash.digest("hex")}`;
+}
+
+async function contentOf(file: string): Promise<string> {
+  const hash = createHash("sha256");
+  let bytes = 0;
+  for await (const chunk of createReadStream(file)) {
+    hash.update(chunk as Buffer);
+    bytes += (chunk as Buffer).length;
+  }
+  return `${bytes} bytes, ${hash.digest("hex")}`;
+}
+
+describe("kubelet's own reader of logs", () => {
+  it("shows just what the container said, followed, rotated and from the whole file", async () => {
+    const dockerd = await lab.dockerd({ name: "logs" });
+    const program = await moduleProgram("logreader");
+    const container = await CountingContainer.start(lab, dockerd, { lines: 60_000 });
+    const pump = new KilledPump(dockerd, container.id);
+    pump.start();
+    await pump.says("ready");
+    await container.say(1);
+    while (pump.sizeBytes() < 100_000) await pause(10);
+    const following = new KubeletReader(program, await folderFor("followed"), pump.path, "-follow");
+    for (let n = 0; container.burstsLeft > 0; n++) {
+      await container.say(1);
+      await pause(100);
+      // Kubelet's reader looks for a new file once a second at most.
+      if (n % 5 === 3) await pump.rotate();
+    }
+    await pump.says("complete", 60_000);
+    await pause(1_500);
+    await following.end();
+    for (const stream of ["stdout", "stderr"] as const) {
+      const wanted = await saidToDocker(dockerd, container.id, stream);
+      assert.equal(await contentOf(following[stream]), wanted, stream);
+    }
+    await run("sh", ["-c", `cat ${pump.files().join(" ")} > ${pump.path}.whole`]);
+    const whole = new KubeletReader(program, await folderFor("whole"), `${pump.path}.whole`);
+    await whole.end();
+    const last = new KubeletReader(program, await folderFor("last"), `${pump.path}.whole`, "-tail", "1");
+    await last.end();
+    for (const stream of ["stdout", "stderr"] as const) {
+      assert.equal(await contentOf(whole[stream]), await saidToDocker(dockerd, container.id, stream), stream);
+    }
+    assert.equal(await readFile(last.stdout, "utf8"), "the end has no newline");
+
+    async function folderFor(name: string): Promise<string> {
+      const folder = join(dockerd.folder, name);
+      await mkdir(folder, { recursive: true });
+      return folder;
+    }
+  });
+});
+
+describe("a log that Docker rotates underneath", () => {
+  for (const engine of ["20.10", "26.1"] as const) {
+    it(`is whole on Docker ${engine}`, async () => {
+      const dockerd = await lab.dockerd({ engine, name: "logs" });
+      const lines = 100_000;
+      const container = await CountingContainer.start(lab, dockerd, { lines, maxSize: "2m", maxFile: 3 });
+      const pump = new KilledPump(dockerd, container.id);
+      pump.start();
+      await pump.says("ready");
+      await container.say(1);
+      while (pump.sizeBytes() === 0) await pause(10);
+      while (container.burstsLeft > 0) {
+        await container.say(1);
+        // A writer that waits for its reader: what Docker has rotated away twice is lost to everybody.
+        while (pump.newestNumber() < container.saidLines - 1_000) await pause(5);
+      }
+      await pump.says("complete", 60_000);
+      assert.doesNotMatch(pump.said, /no longer holds/);
+      const { count, backwards, strange, ended } = await numbersIn(pump.files());
+      assert.deepEqual(
+        { count, backwards, strange, ended },
+        { count: lines, backwards: 0, strange: [], ended: true },
+      );
+    });
+  }
+});

@@ -1,0 +1,207 @@
+import assert from "node:assert/strict";
+import { chmod, mkdir, readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createClients, type Clients } from "../../src/client/index.js";
+import {
+  accepts,
+  installPackages,
+  run,
+  waitUntil,
+  type Dockerd,
+  type Lab,
+  type Service,
+} from "./lab/index.js";
+
+const program = join(import.meta.dirname, "..", "..", "src", "cli", "main.ts");
+
+/** What a node's pods leave on it: nothing of it may outlive them. */
+export interface Traces {
+  readonly containers: readonly string[];
+  readonly addresses: readonly string[];
+  readonly results: readonly string[];
+  readonly checkpoints: readonly string[];
+  readonly links: readonly string[];
+  readonly rules: readonly string[];
+}
+
+/** A node with a Docker Engine and a CNI network of the real plugins, and where shims keep what they know of it. */
+export interface PodNode {
+  readonly dockerd: Dockerd;
+  readonly root: string;
+  readonly cniConf: string;
+  readonly cniCache: string;
+  /** Plugins that this node adds or replaces, ahead of the real ones. */
+  readonly ownPlugins: string;
+  /** Writes the network's configuration. */
+  configure(options: NetworkOptions): Promise<void>;
+  traces(): Promise<Traces>;
+}
+
+export interface NetworkOptions {
+  /**
+   * The bridge plugin of Debian 12 forgets a pod's masquerading when its namespace is gone before DEL: tests in
+   * which that happens go without.
+   */
+  readonly ipMasq: boolean;
+}
+
+export const realPlugins = "/usr/lib/cni";
+
+/** @param subnet The third number of 10.219.X.0/24, so that suites do not meet. */
+export async function openPodNode(
+  lab: Lab,
+  dockerd: Dockerd,
+  name: string,
+  subnet: number,
+): Promise<PodNode> {
+  await installPackages("network");
+  const { folder } = dockerd;
+  const bridge = `dct${name}0`;
+  const cniConf = join(folder, "cni");
+  const ownPlugins = join(folder, "plugins");
+  const root = join(folder, "shim");
+  const cniCache = join(folder, "cni-cache");
+  const dataDir = join(folder, "ipam");
+  await Promise.all([mkdir(cniConf, { recursive: true }), mkdir(ownPlugins, { recursive: true })]);
+  const ipam = {
+    type: "host-local",
+    dataDir,
+    ranges: [[{ subnet: `10.219.${subnet}.0/24` }], [{ subnet: `fd00:219:${subnet}::/64` }]],
+  };
+  const configure = async ({ ipMasq }: NetworkOptions) => {
+    const plugins = [
+      { type: "bridge", bridge, isGateway: true, ipMasq, hairpinMode: true, ipam },
+      { type: "portmap", capabilities: { portMappings: true }, snat: true },
+      { type: "bandwidth", capabilities: { bandwidth: true } },
+    ];
+    const list = { cniVersion: "1.0.0", name, plugins };
+    await writeFile(join(cniConf, "10-pods.conflist"), JSON.stringify(list));
+  };
+  await configure({ ipMasq: true });
+  lab.defer(`the bridge ${bridge}`, async () => {
+    await run("ip", ["link", "delete", bridge], { allowFailure: true });
+  });
+  const traces = async (): Promise<Traces> => ({
+    containers: lines((await dockerd.docker(["ps", "-aq"])).stdout),
+    addresses: (await filesIn(join(dataDir, name))).filter((file) => /^[0-9a-f]+[.:]/.test(file)),
+    results: await filesIn(join(cniCache, "results")),
+    checkpoints: await filesIn(join(root, "sandbox")),
+    links: lines((await run("ip", ["-o", "link", "show", "master", bridge], { allowFailure: true })).stdout),
+    rules: await rulesOf(name, subnet),
+  });
+  return { dockerd, root, cniConf, cniCache, ownPlugins, configure, traces };
+}
+
+/** The firewall's rules that speak of this network or its pods. */
+async function rulesOf(name: string, subnet: number): Promise<string[]> {
+  const saved = await Promise.all(
+    ["iptables-save", "ip6tables-save"].map((tool) => run(tool, ["-t", "nat"])),
+  );
+  const own = new RegExp(`name: "${name}"|10\\.219\\.${subnet}\\.|fd00:219:${subnet}:`);
+  return saved.flatMap(({ stdout }) => lines(stdout)).filter((line) => own.test(line));
+}
+
+async function filesIn(folder: string): Promise<string[]> {
+  return await readdir(folder).catch((error: unknown) => {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
+    throw error;
+  });
+}
+
+function lines(text: string): string[] {
+  return text.split("\n").filter((line) => line !== "");
+}
+
+/** Fails with what is left when a node does not come to rest as it was. */
+export async function assertSameTraces(node: PodNode, clean: Traces, withinMs = 10_000): Promise<void> {
+  await waitUntil(async () => JSON.stringify(await node.traces()) === JSON.stringify(clean), withinMs, 200);
+  assert.deepEqual(await node.traces(), clean);
+}
+
+export interface ServedShim {
+  readonly service: Service;
+  readonly cri: Clients;
+  readonly endpoint: string;
+}
+
+/** Serves CRI for a node in a process of its own, as a node does. */
+export async function serveShim(lab: Lab, node: PodNode): Promise<ServedShim> {
+  const socketIn = (folder: string) => join(folder, "cri.sock");
+  const service = await lab.service({
+    name: "docker-cri",
+    command: process.execPath,
+    args: (folder) => [
+      "--import",
+      "tsx",
+      program,
+      "serve",
+      `--container-runtime-endpoint=unix://${socketIn(folder)}`,
+      `--docker-endpoint=${node.dockerd.endpoint}`,
+      `--root-directory=${node.root}`,
+      `--cni-conf-dir=${node.cniConf}`,
+      `--cni-bin-dir=${node.ownPlugins},${realPlugins}`,
+      `--cni-cache-dir=${node.cniCache}`,
+      "--network-plugin=cni",
+      "--restrict-oom-score-adj",
+    ],
+    ready: (folder) => accepts(socketIn(folder)),
+    readyTimeoutMs: 60_000,
+  });
+  const endpoint = `unix://${socketIn(service.folder)}`;
+  const cri = createClients({ endpoint });
+  lab.defer("a CRI client", () => {
+    cri[Symbol.dispose]();
+  });
+  await untilReady(cri);
+  return { service, cri, endpoint };
+}
+
+/** Waits until Docker's state is read and the network is there. */
+export async function untilReady({ runtime }: Clients): Promise<void> {
+  const ready = await waitUntil(
+    async () => {
+      const { status } = await runtime.status({}).catch(() => ({ status: undefined }));
+      return (
+        status !== undefined && status.conditions.length > 0 && status.conditions.every((each) => each.status)
+      );
+    },
+    30_000,
+    50,
+  );
+  assert.ok(ready, "the shim is not ready after 30 s");
+}
+
+/** A plugin of our own ahead of the real one: a line of shell. */
+export async function writePlugin(node: PodNode, name: string, script: string): Promise<void> {
+  const path = join(node.ownPlugins, name);
+  await writeFile(path, `#!/bin/sh\n${script}\n`);
+  await chmod(path, 0o755);
+}
+
+export interface PodWish {
+  readonly hostPort?: number;
+  readonly hostIp?: string;
+  readonly hostNetwork?: boolean;
+}
+
+export function podConfig(name: string, { hostPort, hostIp = "", hostNetwork = false }: PodWish = {}) {
+  return {
+    metadata: { name, namespace: "pods", uid: `uid-${name}`, attempt: 0 },
+    ...(hostNetwork ? {} : { hostname: name }),
+    portMappings: hostPort === undefined ? [] : [{ hostPort, hostIp, containerPort: 80 }],
+    linux: { securityContext: { namespaceOptions: { network: hostNetwork ? 2 : 0, pid: 1 } } },
+  };
+}
+
+/** Does `work` for each item, so many at a time. */
+export async function eachAtOnce<T>(
+  items: readonly T[],
+  atOnce: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const left = [...items];
+  const worker = async () => {
+    for (let item = left.shift(); item !== undefined; item = left.shift()) await work(item);
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+}

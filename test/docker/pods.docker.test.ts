@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { after, before, describe, it } from "node:test";
+import { PodSandboxState } from "../../src/client/index.js";
+import { openLab } from "./lab/index.js";
+import {
+  assertSameTraces,
+  eachAtOnce,
+  openPodNode,
+  podConfig,
+  serveShim,
+  untilReady,
+  writePlugin,
+  type PodNode,
+  type ServedShim,
+} from "./pods-node.js";
+
+const podCount = 100;
+const podsAtOnce = 8;
+const killDelaysMs = [5, 30, 80, 150, 250, 400, 600, 900];
+
+const lab = openLab();
+after(async () => {
+  await lab.close();
+});
+
+describe("pods on a real engine with real CNI plugins", { timeout: 900_000 }, () => {
+  let node: PodNode;
+  let shim: ServedShim;
+  before(async () => {
+    const dockerd = await lab.dockerd({ name: "pods", engine: "20.10" });
+    node = await openPodNode(lab, dockerd, "pods", 61);
+    shim = await serveShim(lab, node);
+  });
+
+  const run = async (name: string, wish = {}) =>
+    (await shim.cri.runtime.runPodSandbox({ config: podConfig(name, wish) })).podSandboxId;
+
+  const end = async (podSandboxId: string) => {
+    await shim.cri.runtime.stopPodSandbox({ podSandboxId });
+    await shim.cri.runtime.removePodSandbox({ podSandboxId });
+  };
+
+  const status = async (podSandboxId: string) => {
+    const { status } = await shim.cri.runtime.podSandboxStatus({ podSandboxId });
+    assert.ok(status);
+    return status;
+  };
+
+  it("leaves no trace of a hundred pods that are made and removed eight at a time", async () => {
+    const clean = await node.traces();
+    const names = Array.from({ length: podCount }, (_, index) => `many-${index}`);
+    const addresses = new Set<string>();
+    await eachAtOnce(names, podsAtOnce, async (name) => {
+      const id = await run(name, { hostPort: 20_000 + Number(name.slice(5)) });
+      addresses.add((await status(id)).network?.ip ?? "");
+      await end(id);
+    });
+    assert.ok(!addresses.has(""), "a pod had no address");
+    await assertSameTraces(node, clean);
+  });
+
+  it("tells both families' addresses of a pod, and keeps a host network pod off the network", async () => {
+    const clean = await node.traces();
+    const both = await run("both");
+    const { network } = await status(both);
+    assert.match(network?.ip ?? "", /^10\.219\.61\./);
+    assert.match(network?.additionalIps[0]?.ip ?? "", /^fd00:219:61:/);
+    const held = (await node.traces()).addresses;
+    const onHost = await run("host", { hostNetwork: true });
+    assert.deepEqual((await node.traces()).addresses, held);
+    assert.equal((await status(onHost)).state, PodSandboxState.SANDBOX_READY);
+    assert.equal((await status(onHost)).network?.ip ?? "", "");
+    for (const id of [both, onHost]) await end(id);
+    await assertSameTraces(node, clean);
+  });
+
+  it("gives two pods one host port on different addresses, and refuses it to a third with nothing left", async () => {
+    const clean = await node.traces();
+    const first = await run("first", { hostPort: 21_080, hostIp: "127.0.0.1" });
+    const second = await run("second", { hostPort: 21_080, hostIp: "10.219.61.1" });
+    const { containers } = await node.traces();
+    await assert.rejects(run("third", { hostPort: 21_080, hostIp: "127.0.0.1" }), /21080/);
+    assert.deepEqual((await node.traces()).containers, containers);
+    for (const id of [first, second]) await end(id);
+    await assertSameTraces(node, clean);
+  });
+
+  it("undoes everything when the last plugin fails, and says what it said", async () => {
+    const clean = await node.traces();
+    await writePlugin(
+      node,
+      "bandwidth",
+      'if [ "$CNI_COMMAND" = ADD ]; then echo \'{"cniVersion":"1.0.0","code":11,"msg":"no bandwidth today"}\'; exit 1; fi\n' +
+        "exec /usr/lib/cni/bandwidth",
+    );
+    try {
+      await assert.rejects(run("refused", { hostPort: 22_080 }), /no bandwidth today/);
+      await assertSameTraces(node, clean);
+    } finally {
+      await rm(join(node.ownPlugins, "bandwidth"));
+    }
+    await end(await run("refused", { hostPort: 22_080 }));
+    await assertSameTraces(node, clean);
+  });
+
+  it("gives a pod's address back when somebody removes its container", async () => {
+    await node.configure({ ipMasq: false });
+    await restart();
+    const clean = await node.traces();
+    const id = await run("behind", { hostPort: 23_080 });
+    await node.dockerd.docker(["rm", "-f", id]);
+    await assertSameTraces(node, clean);
+    await end(id);
+    await node.configure({ ipMasq: true });
+    await restart();
+  });
+
+  it("leaves nothing that a retry does not clear up, however a kill -9 strikes a pod's making", async () => {
+    const clean = await node.traces();
+    for (const delayMs of killDelaysMs) {
+      const cut = run("killed", { hostPort: 24_080 }).catch(() => undefined);
+      await strike(delayMs, cut);
+      const id = await retry(() => run("killed", { hostPort: 24_080 }));
+      for (const { id } of (await shim.cri.runtime.listPodSandbox({})).items) await end(id);
+      await end(id);
+      await assertSameTraces(node, clean);
+    }
+  });
+
+  it("leaves nothing that a retry does not clear up, however a kill -9 strikes a pod's end", async () => {
+    const clean = await node.traces();
+    for (const delayMs of killDelaysMs) {
+      const podSandboxId = await run("ending", { hostPort: 25_080 });
+      const cut = shim.cri.runtime.stopPodSandbox({ podSandboxId }).catch(() => undefined);
+      await strike(delayMs, cut);
+      await end(podSandboxId);
+      await assertSameTraces(node, clean);
+    }
+  });
+
+  /** Kills the shim in the middle of a call, and starts it again. */
+  async function strike(delayMs: number, call: Promise<unknown>): Promise<void> {
+    await pause(delayMs);
+    await shim.service.kill();
+    await call;
+    await restart();
+  }
+
+  async function restart(): Promise<void> {
+    await shim.service.kill();
+    await shim.service.start();
+    await untilReady(shim.cri);
+  }
+});
+
+/** As a kubelet does: until it succeeds, for half a minute. */
+async function retry<T>(work: () => Promise<T>): Promise<T> {
+  const end = Date.now() + 30_000;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await pause(200);
+    }
+  }
+}
