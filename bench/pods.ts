@@ -1,0 +1,210 @@
+import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import { pino } from "pino";
+import { parseConfig, type ShimConfig } from "../src/config/index.js";
+import { createDockerodeService } from "../src/drivers/dockerode/index.js";
+import { NodeHost } from "../src/drivers/node/index.js";
+import { NamespaceMode, PodSandboxConfigSchema } from "../src/gen/runtime/v1/api_pb.js";
+import { createShim } from "../src/index.js";
+import { Inventory } from "../src/inventory/index.js";
+import { createNetwork } from "../src/network/index.js";
+import { sandboxSpec } from "../src/translate/index.js";
+import {
+  accepts,
+  cribench,
+  withLab,
+  type Dockerd,
+  type EngineName,
+  type Lab,
+} from "../test/docker/lab/index.js";
+import { openPodNode, realPlugins, type PodNode } from "../test/docker/pods-node.js";
+import { median } from "./numbers.js";
+import { alone, type MeasuredShim } from "./shims.js";
+
+const podRpcs = ["RunPodSandbox", "StopPodSandbox"];
+const containerRpcs = ["CreateContainer", "StartContainer", "StopContainer", "RemoveContainer"];
+
+/** One RPC: the middle of the rounds' medians, in milliseconds. */
+export interface PodFigure {
+  readonly network: "cni" | "none";
+  readonly rpc: string;
+  readonly oursMs: number;
+  readonly theirsMs: number;
+  /** The calls to Docker and the plugins that the work needs, and nothing else; pods only. */
+  readonly bareMs?: number;
+}
+
+export interface PodBenchOptions {
+  readonly engine: EngineName;
+  /** The built command line. */
+  readonly program: string;
+  readonly rounds: number;
+  /** Pods, and containers, of each turn. */
+  readonly calls: number;
+}
+
+type Turn = ReadonlyMap<string, number>;
+
+/** Measures how long pods and containers take to make and end: docker-cri, cri-dockerd and the bare calls in turn. */
+export async function measurePods(options: PodBenchOptions): Promise<PodFigure[]> {
+  return await withLab(async (lab) => {
+    const { engine } = options;
+    const dockerd = await lab.dockerd({ name: "podbench", engine, liftNegativeOomScore: true });
+    const node = await openPodNode(lab, dockerd, "podbench", 63);
+    const figures: PodFigure[] = [];
+    for (const network of ["cni", "none"] as const) {
+      figures.push(...(await measureNetwork(lab, node, network, options)));
+    }
+    return figures;
+  });
+}
+
+async function measureNetwork(
+  lab: Lab,
+  node: PodNode,
+  network: PodFigure["network"],
+  { program, rounds, calls }: PodBenchOptions,
+): Promise<PodFigure[]> {
+  const ours = await startOurs(lab, node, network, program);
+  const theirs = await startTheirs(lab, node, network);
+  const shims = [theirs, ours];
+  const turns: { theirs: Turn; ours: Turn; bare: Turn }[] = [];
+  // The first round warms all of them up.
+  for (let round = 0; round <= rounds; round++) {
+    const turn = {
+      theirs: await alone(theirs, shims, () => takeTurn(theirs, calls)),
+      ours: await alone(ours, shims, () => takeTurn(ours, calls)),
+      bare: await bareTurn(node, network, calls, shims),
+    };
+    if (round > 0) turns.push(turn);
+  }
+  for (const { service } of shims) await service.shutDown();
+  return [...podRpcs, ...containerRpcs].map((rpc) => {
+    const middle = (who: "theirs" | "ours" | "bare") =>
+      median(turns.map((turn) => turn[who].get(rpc) ?? NaN));
+    const both = { network, rpc, oursMs: middle("ours"), theirsMs: middle("theirs") };
+    return podRpcs.includes(rpc) ? { ...both, bareMs: middle("bare") } : both;
+  });
+}
+
+/** @throws Error when a call failed: a figure of failures is none. */
+async function takeTurn({ name, endpoint }: MeasuredShim, calls: number): Promise<Turn> {
+  const results = await cribench(endpoint, [
+    { rpc: "MakePods", calls, containersPerPod: 0 },
+    { rpc: "RemovePods" },
+    { rpc: "ContainerCycle", calls },
+  ]);
+  for (const { rpc, errors, firstError } of results)
+    if (errors > 0) throw new Error(`${name}: ${errors} ${rpc} failed: ${firstError ?? ""}`);
+  return new Map(results.map(({ rpc, p50Ms }) => [rpc, p50Ms]));
+}
+
+/** The same pods by nothing but the calls that they need: create, start, the process id, ADD; DEL, stop. */
+async function bareTurn(
+  { dockerd, root, cniConf, cniCache }: PodNode,
+  plugin: PodFigure["network"],
+  calls: number,
+  shims: readonly MeasuredShim[],
+): Promise<Turn> {
+  const engine = { kind: "docker", endpoint: dockerd.endpoint } as const;
+  const input = {
+    engine,
+    rootDirectory: `${root}-bare`,
+    network: { plugin, cniConfDir: cniConf, cniBinDirs: [realPlugins], cniCacheDir: `${cniCache}-bare` },
+  };
+  const config = parseConfig(input, "bench");
+  const log = pino({ level: "silent" });
+  const environment = await environmentOf(dockerd, config.network);
+  const docker = createDockerodeService({ endpoint: dockerd.endpoint, requestTimeoutMs: 120_000, log });
+  const network = createNetwork({ config, host: new NodeHost(), log });
+  await network.start();
+  const times = { run: [] as number[], stop: [] as number[] };
+  const onePod = async (index: number) => {
+    const name = `bare-${process.pid}-${index}`;
+    const pod = { name, namespace: "bench", uid: name };
+    const message = create(PodSandboxConfigSchema, {
+      metadata: pod,
+      hostname: name,
+      linux: { securityContext: { namespaceOptions: { pid: NamespaceMode.CONTAINER } } },
+    });
+    const spec = sandboxSpec(message, "", config.sandboxImage, environment);
+    const began = performance.now();
+    const { id } = await docker.containers.create(spec);
+    await docker.containers.start(id);
+    const { state } = await docker.containers.inspect(id);
+    const netnsPath = `/proc/${state.pid ?? 0}/ns/net`;
+    await network.attach({ id, ...pod, netnsPath, annotations: {}, portMappings: [] }, {});
+    const made = performance.now();
+    await network.detach({ id, ...pod, netnsPath }, {});
+    await docker.containers.stop(id, { graceSeconds: 10 });
+    const stopped = performance.now();
+    await docker.containers.remove(id, { force: true });
+    times.run.push(made - began);
+    times.stop.push(stopped - made);
+  };
+  try {
+    await alone(undefined, shims, async () => {
+      for (let index = 0; index < calls; index++) await onePod(index);
+    });
+  } finally {
+    await network.close();
+    await docker.close();
+  }
+  return new Map([
+    ["RunPodSandbox", median(times.run)],
+    ["StopPodSandbox", median(times.stop)],
+  ]);
+}
+
+async function environmentOf(dockerd: Dockerd, network: ShimConfig["network"]) {
+  await using shim = await createShim({
+    engine: { kind: "docker", endpoint: dockerd.endpoint },
+    network,
+    rootDirectory: join(dockerd.folder, "environment"),
+    logLevel: "silent",
+  });
+  await shim.start();
+  return shim.resolve(Inventory).environment();
+}
+
+async function startOurs(
+  lab: Lab,
+  { dockerd, root, cniConf, cniCache }: PodNode,
+  network: PodFigure["network"],
+  program: string,
+): Promise<MeasuredShim> {
+  const socketIn = (folder: string) => join(folder, "cri.sock");
+  const service = await lab.service({
+    name: "docker-cri",
+    command: process.execPath,
+    args: (folder) => [
+      program,
+      "serve",
+      `--container-runtime-endpoint=unix://${socketIn(folder)}`,
+      `--docker-endpoint=${dockerd.endpoint}`,
+      `--root-directory=${root}-ours-${network}`,
+      `--network-plugin=${network}`,
+      `--cni-conf-dir=${cniConf}`,
+      `--cni-bin-dir=${realPlugins}`,
+      `--cni-cache-dir=${cniCache}-ours`,
+      "--restrict-oom-score-adj",
+    ],
+    ready: (folder) => accepts(socketIn(folder)),
+  });
+  return { name: "docker-cri", service, endpoint: `unix://${socketIn(service.folder)}` };
+}
+
+async function startTheirs(
+  lab: Lab,
+  { dockerd, cniConf, cniCache }: PodNode,
+  network: PodFigure["network"],
+): Promise<MeasuredShim> {
+  const { service, endpoint } = await lab.criDockerd({
+    dockerEndpoint: dockerd.endpoint,
+    networkPlugin: network === "cni" ? "cni" : "",
+    cniConfFolder: cniConf,
+    cniBinFolder: realPlugins,
+    cniCacheFolder: `${cniCache}-theirs`,
+  });
+  return { name: "cri-dockerd", service, endpoint };
+}
