@@ -75,7 +75,8 @@ async function writeCniConfig(folder: string, lab: Lab): Promise<string> {
   await mkdir(confDir, { recursive: true });
   const ipam = {
     type: "host-local",
-    ranges: [[{ subnet: "10.213.0.0/16" }]],
+    // Not among the lab's bridges (10.213.0.0/16): the node would look for the pods on dockerd's own.
+    ranges: [[{ subnet: "10.220.0.0/16" }]],
     routes: [{ dst: "0.0.0.0/0" }],
     dataDir: join(folder, "ipam"),
   };
