@@ -13,7 +13,7 @@ export { accepts, startCriDockerd, type CriDockerd, type CriDockerdOptions } fro
 export { Dockerd, startDockerd, type DockerdOptions } from "./dockerd.js";
 export { type EngineName } from "./engines.js";
 export { openLab, withLab, type Lab } from "./lab.js";
-export { installGo, installPackages, type PackageSet } from "./packages.js";
+export { installPackages, type PackageSet } from "./packages.js";
 export { cachePath, labFolder, labPath } from "./paths.js";
 export {
   endProcess,

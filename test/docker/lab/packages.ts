@@ -31,7 +31,7 @@ export type PackageSet = keyof typeof packageSets;
 
 /**
  * Installs what the given parts need, skipping what is there. Services that a package would start stay
- * off. Go is installed only where no `go` is found.
+ * off.
  * @throws CommandError when this is no Debian or Ubuntu, this process is not root, or apt-get fails.
  */
 export async function installPackages(...sets: readonly PackageSet[]): Promise<void> {
@@ -42,7 +42,7 @@ export async function installPackages(...sets: readonly PackageSet[]): Promise<v
   await installMissing([...new Set(wanted)]);
 }
 
-/** Installs Go unless there is one. @throws CommandError as `installPackages` does. */
+/** Installs Debian's Go unless there is one, of whatever version. @throws CommandError as `installPackages` does. */
 export async function installGo(): Promise<void> {
   if (!(await isOnPath("go"))) await installMissing(["golang-go"]);
 }

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { chmod, cp, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "./command.js";
+import { go } from "./go.js";
 import { withLock } from "./lock.js";
-import { installGo } from "./packages.js";
 import { cachePath, goModuleFolder } from "./paths.js";
 import { timed } from "./say.js";
 
@@ -37,7 +37,6 @@ export async function critest(): Promise<string> {
  * @throws CommandError when Go cannot build it.
  */
 export async function moduleProgram(name: string): Promise<string> {
-  await installGo();
   const pinned = fetched[name];
   const sources = [join(goModuleFolder, "go.sum"), join(goModuleFolder, "go.mod")];
   if (pinned === undefined) {
@@ -52,10 +51,9 @@ export async function moduleProgram(name: string): Promise<string> {
 
 /** A program for an image. Answers its path. @throws CommandError when Go cannot build it. */
 export async function imageProgram(name: ImageProgram): Promise<string> {
-  await installGo();
   const source = join(goModuleFolder, "cmd", name, "main.go");
   return await cached(name, await fingerprint([source]), async (output) => {
-    // Outside the module: any Go will do for these, also one that is too old for crictl.
+    // Outside the module: these need nothing of what it pins.
     await go(["build", "-trimpath", "-ldflags=-s -w", "-o", output, source], goModuleFolder, {
       GO111MODULE: "off",
     });
@@ -64,11 +62,10 @@ export async function imageProgram(name: ImageProgram): Promise<string> {
 
 /** cri-dockerd v0.4.3. Answers its path. @throws Error when the module's sum differs; CommandError of Go. */
 export async function criDockerdProgram(): Promise<string> {
-  await installGo();
   const key = createHash("sha256").update(criDockerd.sum).digest("hex").slice(0, 12);
   return await cached("cri-dockerd", key, async (output) => {
     const folder = await cachePath("tools");
-    const { stdout } = await run("go", ["mod", "download", "-json", criDockerd.module], { cwd: folder });
+    const stdout = await go(["mod", "download", "-json", criDockerd.module], folder);
     const { Dir: source, Sum: sum } = JSON.parse(stdout) as { readonly Dir: string; readonly Sum: string };
     if (sum !== criDockerd.sum)
       throw new Error(`${criDockerd.module} has the sum ${sum}, not ${criDockerd.sum}`);
@@ -102,12 +99,4 @@ async function fingerprint(files: readonly string[]): Promise<string> {
   const hash = createHash("sha256");
   for (const file of files) hash.update(await readFile(file));
   return hash.digest("hex").slice(0, 12);
-}
-
-async function go(
-  args: readonly string[],
-  cwd: string,
-  env: Readonly<Record<string, string>> = {},
-): Promise<void> {
-  await run("go", args, { cwd, env: { CGO_ENABLED: "0", ...env }, timeoutMs: 1_500_000 });
 }
