@@ -5,7 +5,7 @@ import { join } from "node:path";
 
 const root = join(import.meta.dirname, "..", "..", "..");
 
-/** What `npm run build` and `npm pack` need of the tree. */
+/** What `npm pack`, which builds, needs of the tree. */
 const sources = [
   "package.json",
   "tsconfig.json",
@@ -22,6 +22,8 @@ const sources = [
 export interface Stage extends AsyncDisposable {
   /** The package's sources, built. */
   readonly source: string;
+  /** What a registry would be given. */
+  readonly tarball: string;
   /** A folder where the packed package is installed, as a user's project would have it. */
   readonly project: string;
 }
@@ -41,15 +43,21 @@ export async function stagePackage(): Promise<Stage> {
   await mkdir(source);
   for (const name of sources) await cp(join(root, name), join(source, name), { recursive: true });
   await symlink(join(root, "node_modules"), join(folder, "node_modules"));
-  await succeed(source, "npm", "run", "--silent", "build");
+  // Packing builds, as publishing does: nobody has to think of it.
   await succeed(source, "npm", "pack", "--silent", "--pack-destination", folder);
   const installed = join(project, "node_modules", "docker-cri");
   await mkdir(installed, { recursive: true });
   // Without one, Node would look further up for the package that the project's files belong to.
   await writeFile(join(project, "package.json"), '{"private":true,"type":"module"}\n');
   const { version } = JSON.parse(await readFile(join(source, "package.json"), "utf8")) as { version: string };
-  await succeed(folder, "tar", "-xzf", `docker-cri-${version}.tgz`, "--strip-components=1", "-C", installed);
-  return { source, project, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
+  const tarball = join(folder, `docker-cri-${version}.tgz`);
+  await succeed(folder, "tar", "-xzf", tarball, "--strip-components=1", "-C", installed);
+  return {
+    source,
+    tarball,
+    project,
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+  };
 }
 
 /** Runs a program to its end. */
