@@ -1,2 +1,3 @@
 export type { RunningServer } from "../core/index.js";
-export { serveTcp, type ServerTls, type TcpOptions, type TcpServer } from "./serve.js";
+export { serveTcp, type TcpOptions, type TcpServer } from "./serve.js";
+export type { ServerTls } from "./tls.js";

@@ -1,6 +1,6 @@
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer, type TlsOptions } from "node:tls";
-import { formatEndpoint, messageOf, ShimError } from "../../base/index.js";
+import { formatEndpoint, ShimError } from "../../base/index.js";
 import type { RpcTarget } from "../../rpc/serving.js";
 import {
   listen,
@@ -13,14 +13,7 @@ import {
   type ServerOptions,
 } from "../core/index.js";
 import { listenAddress } from "./address.js";
-
-/** A server's certificate, and whom it lets in. Each is PEM. */
-export interface ServerTls {
-  readonly cert: string | Buffer;
-  readonly key: string | Buffer;
-  /** Clients need a certificate that this authority has signed; without it anybody is let in. */
-  readonly ca?: string | Buffer | undefined;
-}
+import { checkTls, type ServerTls } from "./tls.js";
 
 /** Where and for whom TCP is served. */
 export interface TcpOptions extends ServerOptions {
@@ -51,14 +44,7 @@ const keepAliveMs = 60_000;
  */
 export async function serveTcp(target: RpcTarget, options: TcpOptions): Promise<TcpServer> {
   const { tls, port } = options;
-  const { address, loopback } = await listenAddress(options.host ?? "127.0.0.1");
-  if (!loopback && tls?.ca === undefined && options.allowInsecureRemote !== true) {
-    throw new ShimError(
-      "invalid-argument",
-      `${address} can be reached from other machines, and whoever reaches it rules this node: give tls with ca ` +
-        "(client certificates), listen on 127.0.0.1, or set allowInsecureRemote",
-    );
-  }
+  const address = await checkTcp(options);
   const connections = new SocketServer(targetWithLog(target, options.log), options);
   const handshakes = new Set<Socket>();
   const server = tls ? secureServer(tls, connections, handshakes) : plainServer(connections);
@@ -79,6 +65,28 @@ export async function serveTcp(target: RpcTarget, options: TcpOptions): Promise<
   return { ...running, host: bound.address, port: bound.port };
 }
 
+/**
+ * Finds what keeps {@link serveTcp} from serving, but for the port itself, before anything is begun.
+ * @returns The address to listen on.
+ * @throws ShimError "invalid-argument" as serveTcp does.
+ */
+export async function checkTcp({
+  host,
+  tls,
+  allowInsecureRemote,
+}: Omit<TcpOptions, "port">): Promise<string> {
+  const { address, loopback } = await listenAddress(host ?? "127.0.0.1");
+  if (!loopback && tls?.ca === undefined && allowInsecureRemote !== true) {
+    throw new ShimError(
+      "invalid-argument",
+      `${address} can be reached from other machines, and whoever reaches it rules this node: give tls with ca ` +
+        "(client certificates), listen on 127.0.0.1, or set allowInsecureRemote",
+    );
+  }
+  if (tls) checkTls(tls);
+  return address;
+}
+
 function plainServer(connections: SocketServer): Server {
   return createServer((socket) => {
     keepAlive(socket);
@@ -95,18 +103,7 @@ function secureServer(tls: ServerTls, connections: SocketServer, handshakes: Set
     ALPNProtocols: ["h2", "http/1.1"],
     handshakeTimeout: handshakeMs,
   };
-  let server: TlsServer;
-  try {
-    server = createTlsServer(options);
-  } catch (cause) {
-    throw new ShimError(
-      "invalid-argument",
-      `tls: the certificate, key or ca cannot be used: ${messageOf(cause)}`,
-      {
-        cause,
-      },
-    );
-  }
+  const server = createTlsServer(options);
   server.on("connection", (socket: Socket) => {
     keepAlive(socket);
     handshakes.add(socket);

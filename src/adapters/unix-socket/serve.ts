@@ -1,4 +1,4 @@
-import { createServer } from "node:net";
+import { createServer, type Server } from "node:net";
 import { formatEndpoint, parseEndpoint, ShimError } from "../../base/index.js";
 import type { RpcTarget } from "../../rpc/serving.js";
 import {
@@ -13,7 +13,7 @@ import {
 } from "../core/index.js";
 import { groupId } from "./group.js";
 import { inheritedSocketFd } from "./inherited.js";
-import { listenOnPath } from "./socket-file.js";
+import { checkPath, listenOnPath } from "./socket-file.js";
 
 /** Where and for whom a Unix socket is served. One of `path` and `endpoint` is needed. */
 export interface UnixSocketOptions extends ServerOptions {
@@ -44,9 +44,8 @@ export async function serveUnixSocket(target: RpcTarget, options: UnixSocketOpti
     connections.accept(socket);
   });
   const log = options.log ?? target.log;
-  if (options.endpoint === systemdEndpoint && options.path === undefined) {
-    const fd = inheritedSocketFd();
-    await listen(server, systemdEndpoint, () => server.listen({ fd }));
+  if (isSystemds(options)) {
+    await listenOnInherited(server);
     survive(server, log);
     return runningServer(systemdEndpoint, async (graceMs) => {
       await Promise.all([stopListening(server), connections.close(graceMs)]);
@@ -62,6 +61,36 @@ export async function serveUnixSocket(target: RpcTarget, options: UnixSocketOpti
     });
     await Promise.all([stopListening(server), closing]);
   });
+}
+
+/**
+ * Finds what keeps {@link serveUnixSocket} from serving, but for rights, before anything is begun.
+ * @throws ShimError as serveUnixSocket does.
+ */
+export async function checkUnixSocket(options: UnixSocketOptions): Promise<void> {
+  if (isSystemds(options)) {
+    inheritedSocketFd();
+    return;
+  }
+  if (options.group !== undefined) await groupId(options.group);
+  await checkPath(pathOf(options));
+}
+
+function isSystemds({ path, endpoint }: UnixSocketOptions): boolean {
+  return endpoint === systemdEndpoint && path === undefined;
+}
+
+async function listenOnInherited(server: Server): Promise<void> {
+  const fd = inheritedSocketFd();
+  await listen(server, systemdEndpoint, () => server.listen({ fd }));
+  const bound = server.address();
+  if (typeof bound !== "object" || bound === null) return;
+  server.close();
+  throw new ShimError(
+    "invalid-argument",
+    `systemd passed a TCP socket (${bound.address}:${bound.port}), and fd:// is for Unix sockets, which have rights: ` +
+      "write a path behind ListenStream=, or serve tcp://host:port without systemd's socket",
+  );
 }
 
 function pathOf({ path, endpoint }: UnixSocketOptions): string {

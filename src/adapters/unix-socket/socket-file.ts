@@ -51,6 +51,19 @@ export async function listenOnPath(server: Server, path: string, rights: SocketR
   }
 }
 
+/**
+ * Finds what keeps {@link listenOnPath} from listening, but for rights, before anything is begun.
+ * @throws ShimError "already-exists" and "invalid-argument" as listenOnPath does.
+ */
+export async function checkPath(path: string): Promise<void> {
+  const target = checkedPath(path);
+  try {
+    await staleAt(target);
+  } catch (error) {
+    throw socketError(target, error);
+  }
+}
+
 function checkedPath(path: string): string {
   const target = resolve(path);
   const bytes = Buffer.byteLength(target);
@@ -84,16 +97,22 @@ function bornAt(nursery: string, target: string): string {
   );
 }
 
-async function removeStale(target: string, aside: string): Promise<void> {
+/** The socket at the path that nobody answers on, if there is one. */
+async function staleAt(target: string) {
   const found = await lstatIfThere(target);
-  if (!found) return;
-  if (!found.isSocket()) {
+  if (found && !found.isSocket()) {
     throw new ShimError(
       "already-exists",
       `${target} is there and is no socket: move it away, or choose another path`,
     );
   }
-  if (await answers(target)) throw inUse(target);
+  if (found && (await answers(target))) throw inUse(target);
+  return found;
+}
+
+async function removeStale(target: string, aside: string): Promise<void> {
+  const found = await staleAt(target);
+  if (!found) return;
   // Moved first, looked at then: another server may have taken the path since it was probed.
   await rename(target, aside).catch(ignoreMissing);
   const moved = await lstatIfThere(aside);

@@ -21,9 +21,13 @@ const script = `
   const { serveUnixSocket } = await import(${source("adapters/unix-socket/index.ts")});
   const { pino } = await import("pino");
   const target = { log: pino({ level: "silent" }), handlerFor: () => ({ handle: () => ({ version: "activated" }) }) };
-  const server = await serveUnixSocket(target, { endpoint: "fd://" });
-  console.log(server.address);
-  process.once("SIGTERM", () => void server.close());
+  try {
+    const server = await serveUnixSocket(target, { endpoint: "fd://" });
+    console.log(server.address);
+    process.once("SIGTERM", () => void server.close());
+  } catch (error) {
+    console.log(error.kind, error.message);
+  }
 `;
 
 const target: RpcTarget = {
@@ -60,6 +64,22 @@ describe("serveUnixSocket with fd://", () => {
       child.kill("SIGKILL");
       systemd.close();
       await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  it("refuses a TCP socket, which anybody could reach", async () => {
+    const systemd = createServer();
+    systemd.listen(0, "127.0.0.1");
+    await once(systemd, "listening");
+    const child = startWith(systemd);
+    try {
+      const [printed] = (await once(child.stdout!, "data")) as [Buffer];
+      assert.match(printed.toString(), /^invalid-argument systemd passed a TCP socket \(127\.0\.0\.1:\d+\)/);
+      const [code] = (await once(child, "close")) as [number];
+      assert.equal(code, 0);
+    } finally {
+      child.kill("SIGKILL");
+      systemd.close();
     }
   });
 

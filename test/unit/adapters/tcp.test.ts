@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { pino } from "pino";
 import { serveTcp } from "../../../src/adapters/tcp/index.js";
 import { isKind } from "../../../src/base/index.js";
+import { Authority } from "../../wire/support/certificates.js";
 import type { RpcTarget } from "../../../src/rpc/serving.js";
 
 const target: RpcTarget = {
@@ -26,7 +27,7 @@ describe("serveTcp", () => {
   });
 
   it("refuses to let other machines in without client certificates, unless it is told to", async () => {
-    const tls = { cert: "", key: "" };
+    const tls = new Authority("ours").issue("server");
     for (const options of [{ host: "0.0.0.0" }, { host: "::" }, { host: "0.0.0.0", tls }]) {
       await assert.rejects(serveTcp(target, { port: 0, ...options }), (error) => {
         assert.ok(isKind(error, "invalid-argument"), String(error));
@@ -38,7 +39,7 @@ describe("serveTcp", () => {
     assert.equal(server.host, "0.0.0.0");
   });
 
-  it("refuses a port in use, an unknown host and certificates that are none", async () => {
+  it("refuses a port in use, an unknown host and ports that are none", async () => {
     await using server = await serveTcp(target, { port: 0 });
     for (const port of [-1, 65_536, 1.5]) {
       await assert.rejects(serveTcp(target, { port }), (error) => isKind(error, "invalid-argument"));
@@ -47,10 +48,27 @@ describe("serveTcp", () => {
     await assert.rejects(serveTcp(target, { host: "no-such-host.invalid", port: 0 }), (error) =>
       isKind(error, "invalid-argument"),
     );
-    await assert.rejects(serveTcp(target, { port: 0, tls: { cert: "no", key: "no" } }), (error) => {
-      assert.ok(isKind(error, "invalid-argument"), String(error));
-      assert.match(error.message, /^tls: /);
-      return true;
-    });
+  });
+
+  it("refuses certificates with which it would let nobody in, or strangers", async () => {
+    const authority = new Authority("ours");
+    const own = authority.issue("server");
+    const empty = Buffer.alloc(0);
+    for (const [tls, problem] of [
+      [{ ...own, cert: "no" }, /^tls: there is no PEM certificate in cert/],
+      [{ ...own, cert: own.cert.replace("MI", "__") }, /^tls: cert cannot be read: /],
+      [{ ...own, key: empty }, /^tls: key cannot be read: /],
+      [{ ...own, key: authority.issue("client").key }, /^tls: key is not the key of the certificate/],
+      [{ ...own, ca: empty }, /^tls: there is no PEM certificate in ca/],
+      [{ ...own, ca: "" }, /^tls: there is no PEM certificate in ca/],
+      [{ ...own, ca: own.key }, /^tls: there is no PEM certificate in ca/],
+      [{ ...own, ca: authority.cert + own.cert.replace("MI", "__") }, /^tls: ca cannot be read: /],
+    ] as const) {
+      await assert.rejects(serveTcp(target, { port: 0, tls }), (error) => {
+        assert.ok(isKind(error, "invalid-argument"), String(error));
+        assert.match(error.message, problem);
+        return true;
+      });
+    }
   });
 });
