@@ -85,9 +85,9 @@ function doctorCommand(io: Io, exit: (code: number) => void): Command {
     .addOption(configOption())
     .option("--json", "print the findings as JSON");
   return command.action(async ({ json }: { json?: true }) => {
-    const { config } = await loadServeConfig(givenFlags(command), io.environment);
+    const { config, notes } = await loadServeConfig(givenFlags(command), io.environment);
     const { doctor } = await import("./doctor/index.js");
-    exit(await doctor(config, { json: json ?? false }, io));
+    exit(await doctor(config, { json: json ?? false, notes }, io));
   });
 }
 

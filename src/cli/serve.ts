@@ -3,7 +3,7 @@ import { isKind, sleep, type Logger } from "../base/index.js";
 import { createShim, type Shim } from "../composition/index.js";
 import type { Environment, ServeConfig } from "../config/index.js";
 import { exitCodes } from "./exit.js";
-import { listen } from "./listen.js";
+import { checkListen, endpointsOf, listen } from "./listen.js";
 import { notifySystemd } from "./notify.js";
 import { awaitEndSignal } from "./signals.js";
 import { version } from "./version.js";
@@ -24,6 +24,8 @@ export async function serve(
   notes: readonly string[],
   environment: Environment,
 ): Promise<number> {
+  // Before anything follows Docker: two shims on one Docker undo each other's work, if only for a moment.
+  for (const endpoint of endpointsOf(where)) await checkListen(endpoint, where);
   await using shim = await createShim(config);
   const { log } = shim;
   using end = awaitEndSignal((signal) => {

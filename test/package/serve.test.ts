@@ -83,10 +83,10 @@ describe("docker-cri serve", () => {
     await underWay;
   });
 
-  it("leaves the socket to whoever has it, and says in one line why it ends", async () => {
+  it("leaves the socket to whoever has it, and says in one line why it ends, before it follows Docker", async () => {
     await using first = startServe(flags);
     await first.said("serving CRI");
-    await using second = startServe([...flags, "--log-level", "fatal"]);
+    await using second = startServe([...flags, "--log-level", "trace"]);
     assert.equal(await second.ended, 1);
     assert.match(
       second.text(),

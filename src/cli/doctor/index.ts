@@ -12,9 +12,14 @@ import { isHealthy, jsonReport, textReport } from "./report.js";
 
 /**
  * Checks whether this node can run docker-cri with the configuration, and prints what it finds.
+ * @param options.notes What there is to say about the flags themselves.
  * @returns The exit code: 1 when a check failed.
  */
-export async function doctor(config: ServeConfig, { json }: { json: boolean }, io: Io): Promise<number> {
+export async function doctor(
+  config: ServeConfig,
+  { json, notes }: { json: boolean; notes: readonly string[] },
+  io: Io,
+): Promise<number> {
   const log = pino({ level: "silent" });
   const { docker, host } = await makeDrivers(config, log);
   const network = async () => {
@@ -24,7 +29,11 @@ export async function doctor(config: ServeConfig, { json }: { json: boolean }, i
     await room.close();
     return status;
   };
-  const findings = await diagnose({ config, docker, host, network, node: thisNode });
+  const found = await diagnose({ config, docker, host, network, node: thisNode });
+  const findings = [
+    ...found,
+    ...notes.map((note) => ({ level: "warn" as const, about: "flag", found: note })),
+  ];
   await docker.close();
   say(io.stdout, json ? jsonReport(findings) : textReport(findings));
   return isHealthy(findings) ? exitCodes.ok : exitCodes.failure;

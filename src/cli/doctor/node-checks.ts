@@ -1,5 +1,6 @@
 import { parseEndpoint } from "../../base/index.js";
-import { fail, ok, warn, type Check, type NodeFacts } from "./finding.js";
+import { endpointsOf } from "../listen.js";
+import { fail, ok, warn, type Check, type Patient } from "./finding.js";
 
 /** Where other shims for Docker listen. */
 const rivals = ["/run/cri-dockerd.sock", "/var/run/dockershim.sock"];
@@ -67,17 +68,24 @@ export const nodeChecks: readonly Check[] = [
   },
   {
     about: "socket",
-    look: async ({ config: { listen }, node }) => {
-      const endpoints = [
-        listen.endpoint,
-        ...(listen.imageEndpoint === undefined ? [] : [listen.imageEndpoint]),
-      ];
+    look: async (patient) => {
+      const endpoints = endpointsOf(patient.config.listen);
       for (const endpoint of endpoints) {
-        const problem = await socketProblem(endpoint, node);
+        const problem = await socketProblem(endpoint, patient);
         if (problem) return problem;
       }
       return ok(`${endpoints.join(" and ")} can be served`);
     },
+  },
+  {
+    about: "socat",
+    look: async ({ node }) =>
+      (await node.finds("socat"))
+        ? ok("in PATH")
+        : warn(
+            "not in PATH: kubectl port-forward is done with it, once docker-cri offers that",
+            "install the package socat",
+          ),
   },
   {
     about: "other shims",
@@ -94,15 +102,17 @@ export const nodeChecks: readonly Check[] = [
   },
 ];
 
-async function socketProblem(endpoint: string, node: NodeFacts) {
-  const parsed = endpoint === "fd://" ? undefined : parseEndpoint(endpoint);
-  if (parsed?.kind !== "unix") return undefined;
-  if (await node.answers(parsed.path))
+async function socketProblem(endpoint: string, { config: { listen }, node }: Patient) {
+  // systemd passes its socket to the service alone.
+  if (endpoint === "fd://") return undefined;
+  const parsed = parseEndpoint(endpoint);
+  if (parsed.kind === "unix" && (await node.answers(parsed.path)))
     return warn(
       `a process answers on ${parsed.path} already`,
       "that is right if it is docker-cri; stop any other, or choose a path with --container-runtime-endpoint",
     );
-  if (await node.mayWrite(parsed.path)) return undefined;
+  await node.checkListen(endpoint, listen);
+  if (parsed.kind !== "unix" || (await node.mayWrite(parsed.path))) return undefined;
   return fail(
     `no right to make ${parsed.path}`,
     "run as root, or choose a path with --container-runtime-endpoint",

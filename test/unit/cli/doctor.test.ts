@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, it } from "node:test";
+import { ShimError } from "../../../src/base/index.js";
+import { thisNode } from "../../../src/cli/doctor/node-facts.js";
 import { diagnose } from "../../../src/cli/doctor/index.js";
 import type { Finding, NodeFacts, Patient } from "../../../src/cli/doctor/finding.js";
 import { isHealthy, jsonReport, textReport } from "../../../src/cli/doctor/report.js";
@@ -12,6 +17,8 @@ const healthyNode: NodeFacts = {
   uid: 0,
   answers: () => Promise.resolve(false),
   mayWrite: () => Promise.resolve(true),
+  finds: () => Promise.resolve(true),
+  checkListen: () => Promise.resolve(),
 };
 
 interface Illness {
@@ -60,7 +67,7 @@ describe("doctor", () => {
       all.filter(({ level }) => level !== "ok"),
       [],
     );
-    assert.equal(all.length, 12);
+    assert.equal(all.length, 13);
     assert.match(textReport(all), /This node is ready\.$/);
   });
 
@@ -124,6 +131,14 @@ describe("doctor", () => {
       /answers on/,
       /if it is docker-cri/,
     ],
+    [
+      "socket",
+      "fail",
+      { node: { checkListen: () => Promise.reject(new ShimError("invalid-argument", "no such group")) } },
+      /no such group/,
+      undefined,
+    ],
+    ["socat", "warn", { node: { finds: () => Promise.resolve(false) } }, /port-forward/, /install/],
     [
       "other shims",
       "warn",
@@ -196,6 +211,40 @@ describe("doctor", () => {
     assert.deepEqual(report.findings, all);
   });
 });
+
+describe("what doctor asks of the node itself", () => {
+  it("refuses to listen where serve would, and makes nothing", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "docker-cri-doctor-"));
+    try {
+      await writeFile(join(folder, "file"), "");
+      const free = `unix://${join(folder, "deep", "cri.sock")}`;
+      for (const [listen, problem] of [
+        [{ endpoint: `unix://${join(folder, "file")}` }, /is no socket/],
+        [{ endpoint: free, socketGroup: "no-such-group" }, /no-such-group/],
+        [{ endpoint: "tcp://0.0.0.0:0" }, /client certificates/],
+        [{ endpoint: "tcp://127.0.0.1:0", tls: pemFiles(join(folder, "none")) }, /listen\.tls\.certFile/],
+        [{ endpoint: "tcp://127.0.0.1:0", tls: pemFiles(join(folder, "file")) }, /no PEM certificate/],
+      ] as const) {
+        const config = parseServeConfig({ listen }, "test").listen;
+        await assert.rejects(thisNode.checkListen(config.endpoint, config), problem);
+      }
+      const config = parseServeConfig({ listen: { endpoint: free } }, "test").listen;
+      await thisNode.checkListen(free, config);
+      assert.deepEqual(await readdir(folder), ["file"]);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  it("looks for programs in PATH", async () => {
+    assert.equal(await thisNode.finds("sh"), true);
+    assert.equal(await thisNode.finds("no-such-program"), false);
+  });
+});
+
+function pemFiles(file: string) {
+  return { certFile: file, keyFile: file, clientCaFile: file };
+}
 
 /** A node with something of its own. */
 function ill(what: { cgroupVersion?: 1 | 2; capBnd?: string; systemd?: boolean }): MemoryHost {

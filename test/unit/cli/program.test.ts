@@ -86,6 +86,12 @@ describe("docker-cri's command line", () => {
     });
   }
 
+  it("doctor says of each flag without effect why", async () => {
+    const { out } = await runCli(["doctor", "--engine=memory", "--hairpin-mode=hairpin-veth", "--pod-cidr="]);
+    assert.match(out, /\nWARN {2}flag +--hairpin-mode: has no effect: /);
+    assert.equal(out.match(/ flag /g)?.length, 1);
+  });
+
   it("takes a later flag for the one that counts, under either of its names", async () => {
     const { code, err } = await runCli([
       "serve",
