@@ -29,8 +29,9 @@ export async function withDeadline<T>(
   let unlisten: (() => void) | undefined;
   const ended = new Promise<never>((_, reject) => {
     const end = (error: ShimError) => {
-      controller.abort(error);
+      // In this order: work that settles at the abort, with a success too, comes second.
       reject(error);
+      controller.abort(error);
     };
     unlisten = onAbort(outer, () => {
       end(abortError(operation, outer?.reason));

@@ -2,7 +2,7 @@ import type { DescMethodServerStreaming, DescMethodUnary } from "@bufbuild/proto
 import type { ConnectRouter, Transport } from "@connectrpc/connect";
 import { type DependencyContainer, type InjectionToken } from "tsyringe";
 import { inProcessTransport } from "../adapters/in-process/index.js";
-import { Logger } from "../base/index.js";
+import { isKind, Logger, ShimError } from "../base/index.js";
 import { ShimConfig } from "../config/index.js";
 import { Containers } from "../containers/index.js";
 import { DockerService } from "../docker/index.js";
@@ -46,7 +46,17 @@ export class ContainerShim implements Shim {
   }
 
   async start(options: { readonly deadlineMs?: number; readonly signal?: AbortSignal } = {}): Promise<void> {
-    await this.inventory.whenReady({ deadlineMs: defaultStartMs, ...options });
+    const { deadlineMs = defaultStartMs, signal } = options;
+    try {
+      await this.inventory.whenReady({ deadlineMs, signal });
+    } catch (cause) {
+      const { connection } = this.inventory;
+      if (connection.ok || !isKind(cause, "deadline-exceeded")) throw cause;
+      const text = `start: Docker's state could not be read within ${deadlineMs} ms: ${connection.message}`;
+      throw new ShimError("deadline-exceeded", text, { cause });
+    }
+    if (!this.inventory.isReady)
+      throw new ShimError("unavailable", "start: the shim was closed before Docker's state had been read");
   }
 
   handlerFor(method: DescMethodUnary | DescMethodServerStreaming): AnyHandler {

@@ -22,6 +22,20 @@ describe("withDeadline", () => {
     assert.ok(seen?.aborted);
   });
 
+  it("rejects though the work ends well when its signal aborts", async () => {
+    const obedient = (signal: AbortSignal) =>
+      new Promise<void>((resolve) => {
+        signal.addEventListener("abort", () => {
+          resolve();
+        });
+      });
+    await assert.rejects(withDeadline("op", { deadlineMs: 10 }, obedient), { kind: "deadline-exceeded" });
+    const caller = new AbortController();
+    const waiting = withDeadline("op", { signal: caller.signal }, obedient);
+    caller.abort();
+    await assert.rejects(waiting, { kind: "cancelled" });
+  });
+
   it("rejects when the caller goes, with the caller's own ShimError where there is one", async () => {
     const plain = new AbortController();
     const waiting = withDeadline("op", { signal: plain.signal }, never);

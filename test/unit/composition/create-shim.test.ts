@@ -1,0 +1,199 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Code, ConnectError, createConnectRouter } from "@connectrpc/connect";
+import { pino } from "pino";
+import { isKind } from "../../../src/base/index.js";
+import { createClients, type Clients } from "../../../src/client/index.js";
+import { createShim } from "../../../src/composition/index.js";
+import { ImageService, RuntimeService } from "../../../src/gen/runtime/v1/api_pb.js";
+import {
+  notBuiltRpcs,
+  PullImageHandler,
+  VersionHandler,
+  type CallContext,
+} from "../../../src/handlers/index.js";
+import { Images } from "../../../src/images/index.js";
+import { Runtime } from "../../../src/runtime/index.js";
+import { createMemoryDocker, createTestShim } from "../../../src/testing/index.js";
+
+type Request<H extends { handle(request: never, context: CallContext): unknown }> = Parameters<
+  H["handle"]
+>[0];
+
+const log = pino({ level: "silent" });
+const image = { image: "busybox:1.36" };
+
+/** Calls every RPC with an empty request; gives the code of each, "OK" where there was none. */
+async function codesOf({ runtime, images }: Clients): Promise<Map<string, string>> {
+  const codes = new Map<string, string>();
+  const clients = [
+    [RuntimeService, runtime],
+    [ImageService, images],
+  ] as const;
+  for (const [service, client] of clients) {
+    for (const method of service.methods) {
+      const call = (client as unknown as Record<string, (request: object, options: object) => unknown>)[
+        method.localName
+      ];
+      assert.ok(call, method.name);
+      const ended = AbortSignal.timeout(200);
+      const answer = call({}, method.name === "GetContainerEvents" ? { signal: ended } : {});
+      codes.set(method.name, await codeOf(answer));
+    }
+  }
+  return codes;
+}
+
+async function codeOf(answer: unknown): Promise<string> {
+  try {
+    if (typeof answer === "object" && answer !== null && Symbol.asyncIterator in answer) {
+      for await (const _ of answer as AsyncIterable<unknown>);
+    } else await answer;
+    return "OK";
+  } catch (error) {
+    return Code[ConnectError.from(error).code];
+  }
+}
+
+describe("createShim", () => {
+  it("answers UNIMPLEMENTED for what is not built, all of it, and for nothing else", async () => {
+    await using test = await createTestShim();
+    using clients = createClients(test.shim.inProcessTransport());
+    const codes = await codesOf(clients);
+    assert.equal(codes.size, 43);
+    const unimplemented = [...codes].filter(([, code]) => code === "Unimplemented").map(([name]) => name);
+    assert.deepEqual(unimplemented, [...notBuiltRpcs].sort(inOrderOf([...codes.keys()])));
+    // An empty request is the caller's fault, never a bug of ours.
+    assert.deepEqual(
+      [...codes].filter(([, code]) => code === "Internal" || code === "Unknown"),
+      [],
+    );
+    await assert.rejects(clients.runtime.exec({}), /docker-cri does not implement Exec yet/);
+  });
+
+  it("makes shims that know nothing of each other", async () => {
+    await using one = await createTestShim({ images: [image.image] });
+    await using two = await createTestShim();
+    using first = createClients(one.shim.inProcessTransport());
+    using second = createClients(two.shim.inProcessTransport());
+    const config = { metadata: { name: "a", namespace: "default", uid: "1" }, linux: {} };
+    await first.runtime.runPodSandbox({ config });
+    assert.equal((await first.runtime.listPodSandbox({})).items.length, 1);
+    assert.equal((await second.runtime.listPodSandbox({})).items.length, 0);
+    assert.notEqual(one.shim.resolve(Images), two.shim.resolve(Images));
+    assert.equal(one.shim.resolve(Images), one.shim.resolve(Images));
+    await one.shim.close();
+    assert.equal((await second.runtime.version({})).runtimeName, "docker");
+  });
+
+  it("makes a handler at its first call, and once", async () => {
+    let made = 0;
+    class CountedVersion extends VersionHandler {
+      constructor(runtime: Runtime) {
+        super(runtime);
+        made++;
+      }
+    }
+    await using test = await createTestShim({
+      override: (container) => {
+        container.register(VersionHandler, {
+          useFactory: (from) => new CountedVersion(from.resolve(Runtime)),
+        });
+      },
+    });
+    using clients = createClients(test.shim.inProcessTransport());
+    await clients.runtime.status({});
+    assert.equal(made, 0);
+    await clients.runtime.version({});
+    await clients.runtime.version({});
+    assert.equal(made, 1);
+  });
+
+  it("lets a handler be replaced by its token, as the README shows", async () => {
+    class MirrorPull extends PullImageHandler {
+      override async handle(request: Request<PullImageHandler>, context: CallContext) {
+        return super.handle(
+          { ...request, image: { ...request.image!, image: "mirror.example/busybox:1.36" } },
+          context,
+        );
+      }
+    }
+    await using test = await createTestShim({
+      override: (container) => {
+        container.register(PullImageHandler, { useFactory: (from) => new MirrorPull(from.resolve(Images)) });
+      },
+    });
+    test.engine.registry.add("mirror.example/busybox:1.36");
+    using clients = createClients(test.shim.inProcessTransport());
+    await clients.images.pullImage({ image });
+    const tags = (await clients.images.listImages({})).images.flatMap(({ repoTags }) => repoTags);
+    assert.ok(tags.includes("mirror.example/busybox:1.36"), String(tags));
+    assert.ok(!tags.includes(image.image), String(tags));
+  });
+
+  it("lets a room be replaced by its token, for every handler that asks it", async () => {
+    await using test = await createTestShim({
+      override: (container) => {
+        container.register(Runtime, {
+          useValue: { version: () => ({ version: "0.1.0", runtimeName: "mine" }) } as unknown as Runtime,
+        });
+      },
+    });
+    using clients = createClients(test.shim.inProcessTransport());
+    assert.equal((await clients.runtime.version({})).runtimeName, "mine");
+  });
+
+  it("takes a DockerService of one's own, and closes once", async () => {
+    const engine = createMemoryDocker({ images: ["registry.k8s.io/pause:3.10"] });
+    const shim = await createShim({ engine, host: engine.host, network: { plugin: "none" }, log });
+    assert.equal(shim.config.engine.kind, "custom");
+    await shim.start();
+    await Promise.all([shim.close(), shim.close()]);
+    await shim.close();
+    using clients = createClients(shim.inProcessTransport());
+    await assert.rejects(clients.runtime.listContainers({}));
+  });
+
+  it("says of a Docker that is not there, in time, that it is not there", async () => {
+    await using shim = await createShim({
+      engine: { kind: "docker", endpoint: "unix:///nowhere/docker.sock" },
+      network: { plugin: "none" },
+      log,
+    });
+    await assert.rejects(shim.start({ deadlineMs: 200 }), (error) => {
+      assert.ok(isKind(error, "deadline-exceeded"), String(error));
+      assert.match(error.message, /200 ms: .*nowhere\/docker\.sock.*start Docker/);
+      return true;
+    });
+    const gone = new AbortController();
+    const started = shim.start({ signal: gone.signal });
+    gone.abort();
+    await assert.rejects(started, { kind: "cancelled" });
+    const late = assert.rejects(shim.start(), { kind: "unavailable" });
+    await shim.close();
+    await late;
+  });
+
+  it("adds one service to a router of one's own", async () => {
+    await using test = await createTestShim();
+    const router = createConnectRouter();
+    test.shim.mount(router, { services: ["ImageService"] });
+    const paths = router.handlers.map(({ requestPath }) => requestPath);
+    assert.equal(paths.length, 6);
+    assert.ok(paths.every((path) => path.startsWith("/runtime.v1.ImageService/")));
+  });
+
+  it("names each option that is wrong", async () => {
+    const wrong = { engine: { kind: "docker", endpoint: "nowhere" }, sandboxImage: "", colour: "red" };
+    await assert.rejects(createShim(wrong as never), (error: Error) => {
+      for (const key of ["engine.endpoint", "sandboxImage", "colour"])
+        assert.ok(error.message.includes(key), error.message);
+      return true;
+    });
+    await assert.rejects(createShim({ engine: { kind: "custom" }, log }), /needs a DockerService/);
+  });
+});
+
+function inOrderOf(names: readonly string[]): (a: string, b: string) => number {
+  return (a, b) => names.indexOf(a) - names.indexOf(b);
+}
