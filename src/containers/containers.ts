@@ -25,6 +25,8 @@ import { untilAbandoned } from "./until-abandoned.js";
 
 /** How long a status may wait for the last lines of a log: whoever sees the end reads the log next. */
 const lastLinesMs = 1_000;
+/** How long a container that is removed may take to end, before Docker is told to remove it all the same. */
+const endingMs = 10_000;
 const recentNanos = 2_000_000_000n;
 
 /** The containers of pods: their life from create to remove. */
@@ -134,10 +136,11 @@ export class Containers {
     await this.logs.finish(record.id);
   }
 
-  /** Removes a container, running or not, with its log; one that is gone is a success. */
+  /** Removes a container, running or not, and leaves its log complete; one that is gone is a success. */
   async remove(id: string): Promise<void> {
     const record = this.findForEnding(id);
     if (!record) return;
+    await this.completeLog(record);
     await this.removeFromDocker(record.id);
     await this.logs.remove(logTarget(record));
   }
@@ -221,6 +224,24 @@ export class Containers {
     }
   }
 
+  /** Docker drops what it holds of a log with the container: so the container ends first, and its log with it. */
+  private async completeLog({ id, docker, logPath }: WorkloadRecord): Promise<void> {
+    const stage = stageOf(docker);
+    if (logPath === "" || stage === "created") return;
+    try {
+      const { signal } = new AbortController();
+      if (stage === "running")
+        await stopContainer(this.docker, id, { graceSeconds: 0, signal, marginMs: endingMs });
+      if (await this.logs.finish(id)) return;
+    } catch {
+      // What keeps it from ending shows in the removal.
+    }
+    this.log.warn(
+      { container: id, logPath },
+      "removing a container whose log is not complete: its end is lost",
+    );
+  }
+
   private async removeFromDocker(id: string): Promise<void> {
     await removeContainer(this.docker, id);
     this.inventory.removed(id);
@@ -237,6 +258,6 @@ function justEnded({ docker }: WorkloadRecord): boolean {
   return !running && finishedAtNanos !== undefined && nowNanos() - finishedAtNanos < recentNanos;
 }
 
-function logTarget({ id, logPath }: WorkloadRecord): LogTarget {
-  return { id, logPath };
+function logTarget({ id, logPath, logDirectory }: WorkloadRecord): LogTarget {
+  return { id, logPath, logRoot: logDirectory };
 }

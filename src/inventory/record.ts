@@ -34,6 +34,8 @@ export interface WorkloadRecord extends RecordBase {
   readonly sandboxId: string;
   /** Where kubelet wants the log; empty when it wants none. */
   readonly logPath: string;
+  /** The pod's log directory, where our own labels tell it. */
+  readonly logDirectory: string | undefined;
 }
 
 /** A sandbox or container of ours, immutable: a change replaces it. */
@@ -64,6 +66,7 @@ export function toRecord(docker: DockerContainer, marks: RecordMarks = {}): Cont
         container: names.container,
         sandboxId: read.sandboxId ?? "",
         logPath: read.logPath ?? "",
+        logDirectory: read.logDirectory,
       }
     );
   }

@@ -136,14 +136,16 @@ export class ContainerLogs {
   }
 
   /**
-   * Ends the log of a container that is removed, and deletes the file. Rotated files are kubelet's.
-   * @throws Node's error when the file cannot be deleted.
+   * Forgets the log of a container that was removed. Its files stay: they are kubelet's, which deletes them with
+   * those it has rotated. A link to Docker's file, which is gone, is deleted.
+   * @throws Node's error when the link cannot be deleted.
    */
   async remove(target: LogTarget): Promise<void> {
     const keeper = this.keepers.get(target.id);
     this.keepers.delete(target.id);
     await keeper?.stop();
-    if (target.logPath !== "") await this.host.files.remove(target.logPath);
+    if (target.logPath !== "" && (await this.kindOf(target.logPath)) === "link")
+      await this.host.files.remove(target.logPath);
   }
 
   /** Ends all work; the files stay, and the next shim goes on where they end. Idempotent. */

@@ -1,6 +1,4 @@
 export { ContainerLogs, type LogCounts, type LogTarget } from "./container-logs.js";
-export { dockerLogConfig } from "./docker-log-config.js";
-export { resolveLogPath, type LogPath } from "./log-path.js";
 export {
   readContainerLog,
   type ContainerLogLine,

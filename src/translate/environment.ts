@@ -2,6 +2,7 @@ import { ShimError } from "../base/index.js";
 import type { ShimConfig } from "../config/index.js";
 import type { DockerHostConfig, DockerInfo, DockerRuntime } from "../docker/index.js";
 import { quote } from "./checks.js";
+import { dockerLogConfig } from "./log-config.js";
 
 /** What the engine, its node and the shim's settings allow, as far as a create depends on it. */
 export interface EngineEnvironment {
@@ -38,7 +39,6 @@ export function engineEnvironment(facts: {
   readonly config: Pick<ShimConfig, "network" | "logs" | "missingHostPath" | "restrictOomScoreAdj">;
 }): EngineEnvironment {
   const { info, apiVersion, config } = facts;
-  const { dockerDriver, dockerMaxSizeBytes, dockerMaxFiles } = config.logs;
   return {
     cgroupDriver: info.cgroupDriver === "systemd" ? "systemd" : "cgroupfs",
     cgroupVersion: info.cgroupVersion ?? 1,
@@ -55,10 +55,7 @@ export function engineEnvironment(facts: {
     cdiEnabled: (info.cdiSpecDirectories ?? []).length > 0,
     ...(config.restrictOomScoreAdj ? { oomScoreAdjFloor: facts.oomScoreAdj } : {}),
     networkMode: config.network.plugin === "cni" ? "none" : "default",
-    logConfig: {
-      driver: dockerDriver,
-      options: { "max-size": String(dockerMaxSizeBytes), "max-file": String(dockerMaxFiles) },
-    },
+    logConfig: dockerLogConfig(config.logs),
     missingHostPath: config.missingHostPath,
   };
 }

@@ -1,6 +1,5 @@
-import { posix } from "node:path";
 import { NamespaceMode, type ContainerConfig, type PodSandboxConfig } from "../gen/runtime/v1/api_pb.js";
-import { absolutePath, invalid, quote, withoutNul } from "./checks.js";
+import { resolveLogPath } from "./log-path.js";
 
 /** `podsandbox` or `container`: what tells our containers from everybody else's. */
 export const typeLabel = "io.kubernetes.docker.type";
@@ -8,6 +7,8 @@ export const typeLabel = "io.kubernetes.docker.type";
 export const sandboxIdLabel = "io.kubernetes.sandbox.id";
 /** On containers: the absolute path of the log, or empty. */
 export const logPathLabel = "io.kubernetes.container.logpath";
+/** On containers with a log: the pod's log directory, below which the log's writer follows no link. */
+export const logDirectoryLabel = "io.kubernetes.docker.log-directory";
 /** On sandboxes: always `POD`. */
 export const containerNameLabel = "io.kubernetes.container.name";
 /** On sandboxes whose containers share one PID namespace: `pod`. Docker's own answer does not tell. */
@@ -33,6 +34,8 @@ export interface ReadLabels {
   readonly sandboxId?: string;
   /** Of containers: where the log goes; empty when none was asked for. */
   readonly logPath?: string;
+  /** Of containers with a log that we made: the folder that the log lies in or below. */
+  readonly logDirectory?: string;
   /** Of sandboxes: the containers share one PID namespace. */
   readonly sharedPidNamespace: boolean;
 }
@@ -56,9 +59,11 @@ export function containerLabels(
   sandboxConfig: PodSandboxConfig,
   sandboxId: string,
 ): Record<string, string> {
+  const log = resolveLogPath(sandboxConfig.logDirectory, config.logPath);
   return merge(config, {
     [typeLabel]: types.container,
-    [logPathLabel]: logPath(sandboxConfig.logDirectory, config.logPath),
+    [logPathLabel]: log?.path ?? "",
+    ...(log ? { [logDirectoryLabel]: log.root } : {}),
     [sandboxIdLabel]: sandboxId,
   });
 }
@@ -77,12 +82,15 @@ export function readLabels(dockerLabels: Labels): ReadLabels {
   const ofContainer = kind === "container";
   const sandboxId = dockerLabels[sandboxIdLabel];
   const path = dockerLabels[logPathLabel];
+  const directory = dockerLabels[logDirectoryLabel];
   return {
     kind,
     labels: Object.fromEntries(labels),
     annotations: Object.fromEntries(annotations),
     ...(ofContainer && sandboxId !== undefined ? { sandboxId } : {}),
     ...(ofContainer && path !== undefined ? { logPath: path } : {}),
+    // An image may bring any label.
+    ...(ofContainer && directory && path?.startsWith(`${directory}/`) ? { logDirectory: directory } : {}),
     sharedPidNamespace: kind === "sandbox" && dockerLabels[pidNamespaceLabel] === "pod",
   };
 }
@@ -92,6 +100,7 @@ function isOwn(key: string, kind: ReadLabels["kind"]): boolean {
     case typeLabel:
     case sandboxIdLabel:
     case logPathLabel:
+    case logDirectoryLabel:
     case pidNamespaceLabel:
       return true;
     case containerNameLabel:
@@ -117,14 +126,4 @@ function dockerKey(key: string, own: Labels): string {
     Object.hasOwn(own, key) ||
     isOwn(key, undefined);
   return misread ? callerLabelPrefix + key : key;
-}
-
-function logPath(directory: string, path: string): string {
-  if (directory === "" || path === "") return "";
-  absolutePath(directory, "sandbox_config.log_directory");
-  withoutNul(path, "config.log_path");
-  if (path.split("/").includes("..")) {
-    throw invalid("config.log_path", `must stay inside the pod's log folder, but is ${quote(path)}`);
-  }
-  return posix.join(directory, path);
 }

@@ -113,6 +113,7 @@ describe("a container's spec", () => {
             "annotation.c": "d",
             "io.kubernetes.docker.type": "container",
             "io.kubernetes.container.logpath": "/var/log/pods/p/nginx/7.log",
+            "io.kubernetes.docker.log-directory": "/var/log/pods/p",
             "io.kubernetes.sandbox.id": sandboxId,
           },
         },
@@ -268,7 +269,7 @@ describe("a container's spec", () => {
     ["invalid-argument", /NUL byte in the value of "A"/, { envs: [{ key: "A", value: text("\0") }] }],
     ["unsupported", /"A" that is not UTF-8/, { envs: [{ key: "A", value: new Uint8Array([0xff]) }] }],
     ["invalid-argument", /config\.stop_signal has the value 99/, { stopSignal: unknownEnum() }],
-    ["invalid-argument", /config\.log_path/, { logPath: "../x" }],
+    ["invalid-argument", /log_path "\.\.\/x"/, { logPath: "../x" }],
     ["invalid-argument", /config\.mounts\[0\]/, { mounts: [{ containerPath: "c" }] }],
     [
       "unsupported",

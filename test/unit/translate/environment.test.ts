@@ -67,7 +67,7 @@ describe("engineEnvironment", () => {
     assert.equal(read.networkMode, "default");
     assert.deepEqual(read.logConfig, {
       driver: "local",
-      options: { "max-size": "33554432", "max-file": "5" },
+      options: { "max-size": "33554432", "max-file": "5", compress: "false" },
     });
   });
 });

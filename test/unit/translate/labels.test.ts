@@ -31,7 +31,7 @@ describe("labels", () => {
     });
   });
 
-  it("writes cri-dockerd's labels on a container", () => {
+  it("writes cri-dockerd's labels on a container, and the log directory", () => {
     const config = create(ContainerConfigSchema, {
       labels: { "io.kubernetes.container.name": "nginx" },
       annotations: { "io.kubernetes.container.hash": "12ab" },
@@ -43,6 +43,7 @@ describe("labels", () => {
       "annotation.io.kubernetes.container.hash": "12ab",
       "io.kubernetes.docker.type": "container",
       "io.kubernetes.container.logpath": "/var/log/pods/shop_web/nginx/0.log",
+      "io.kubernetes.docker.log-directory": "/var/log/pods/shop_web",
       "io.kubernetes.sandbox.id": id,
     });
   });
@@ -112,6 +113,23 @@ describe("labels", () => {
     );
   });
 
+  it("believes a log directory only where the log lies below it: an image may bring the label", () => {
+    for (const [directory, read] of [
+      ["/var/log/pods/p", "/var/log/pods/p"],
+      ["/var/log", "/var/log"],
+      ["/var/log/pods/other", undefined],
+      ["/", undefined],
+      ["", undefined],
+    ]) {
+      const labels = {
+        "io.kubernetes.docker.type": "container",
+        "io.kubernetes.container.logpath": "/var/log/pods/p/c/0.log",
+        "io.kubernetes.docker.log-directory": directory ?? "",
+      };
+      assert.equal(readLabels(labels).logDirectory, read);
+    }
+  });
+
   it("knows a container that is not ours", () => {
     assert.equal(readLabels({}).kind, undefined);
     assert.equal(readLabels({ "io.kubernetes.docker.type": "volume" }).kind, undefined);
@@ -128,6 +146,7 @@ describe("labels", () => {
         "io.kubernetes.sandbox.id",
         "io.kubernetes.container.logpath",
         "io.kubernetes.container.name",
+        "io.kubernetes.docker.log-directory",
         "io.kubernetes.docker.pid-namespace",
         "io.kubernetes.docker.label.x",
         "toString",

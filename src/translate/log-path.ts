@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { ShimError } from "../base/index.js";
+import { invalid, quote } from "./checks.js";
 
 /** Where the log of a container goes. */
 export interface LogPath {
@@ -18,16 +18,14 @@ export interface LogPath {
 export function resolveLogPath(logDirectory: string, logPath: string): LogPath | undefined {
   if (logDirectory === "" || logPath === "") return undefined;
   const refuse = (why: string) =>
-    new ShimError(
-      "invalid-argument",
-      `log_path ${JSON.stringify(logPath)} in log_directory ${JSON.stringify(logDirectory)}: ${why}`,
-    );
-  if (logDirectory.includes("\0") || logPath.includes("\0")) throw refuse("a path cannot hold a NUL byte");
-  if (!logDirectory.startsWith("/")) throw refuse("log_directory must be an absolute path");
+    invalid(`log_path ${quote(logPath)} in log_directory ${quote(logDirectory)}`, why);
+  if (logDirectory.includes("\0") || logPath.includes("\0")) throw refuse("holds a NUL byte");
+  if (!logDirectory.startsWith("/")) throw refuse("is refused: log_directory must be an absolute path");
   const root = withoutSlash(posix.normalize(logDirectory));
   const path = withoutSlash(posix.join(root, logPath));
   const inside = root === "/" ? "/" : `${root}/`;
-  if (!path.startsWith(inside) || path === root) throw refuse("the file must lie in the directory");
+  if (!path.startsWith(inside) || path === root)
+    throw refuse("is refused: the file must lie in the directory");
   return { path, root };
 }
 

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { isKind } from "../../../src/base/index.js";
 import { parseConfig } from "../../../src/config/index.js";
-import { dockerLogConfig, resolveLogPath } from "../../../src/logs/index.js";
+import { dockerLogConfig } from "../../../src/translate/log-config.js";
+import { resolveLogPath } from "../../../src/translate/log-path.js";
 
 describe("resolveLogPath", () => {
   const root = "/var/log/pods/ns_pod_uid";
