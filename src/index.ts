@@ -10,6 +10,7 @@ export { Host } from "./host/index.js";
 export type * from "./host/index.js";
 export { Images } from "./images/index.js";
 export { Inventory } from "./inventory/index.js";
+export { readContainerLog, type ContainerLogLine, type ReadContainerLogOptions } from "./logs/index.js";
 export { Network } from "./network/index.js";
 export { Runtime } from "./runtime/index.js";
 export { Sandboxes } from "./sandbox/index.js";
