@@ -24,6 +24,8 @@ export class Replay {
   private followed = 0;
   /** The end of the file, when Docker's log holds it no longer and nothing came after. */
   private lost: Anchor | undefined;
+  /** How often Docker had rotated away what was not written yet. */
+  private gaps = 0;
   private readonly follower: Follower;
 
   constructor(private readonly options: ReplayOptions) {
@@ -71,7 +73,7 @@ export class Replay {
 
   private async goOnAfter(anchor: Anchor): Promise<void> {
     if (this.lost && isSameAnchor(this.lost, anchor)) {
-      await this.readAfter(anchor);
+      await this.read({}, new TimeSieve(anchor.entry.timestampNanos));
       return;
     }
     this.lost = undefined;
@@ -88,24 +90,24 @@ export class Replay {
     const { docker, id, signal, log } = this.options;
     const { timestampNanos } = anchor.entry;
     const { createdAtNanos = 0n } = await docker.inspect(id, { signal });
-    const nextNanos = await this.readAfter(anchor);
-    if (nextNanos === undefined) this.lost = anchor;
+    const sieve = new TimeSieve(timestampNanos);
+    await this.read({}, sieve);
+    if (!sieve.isOpen) this.lost = anchor;
     // An older container of the same name may have written to the file before.
     if (timestampNanos < createdAtNanos) return;
-    const after = formatRfc3339Nanos(timestampNanos);
-    const before = nextNanos === undefined ? undefined : formatRfc3339Nanos(nextNanos);
+    const { firstNanos } = sieve;
+    const gap = {
+      after: formatRfc3339Nanos(timestampNanos),
+      before: firstNanos === undefined ? undefined : formatRfc3339Nanos(firstNanos),
+      // Docker counts nothing, and nobody else has seen them.
+      estimatedLines: sieve.estimateMissing(),
+      gapsSoFar: ++this.gaps,
+    };
     log.warn(
-      { container: id, after, before },
+      { container: id, ...gap },
       "Docker no longer holds the last line of the container's log file: it may have rotated lines away that " +
         "were not written yet. More room for Docker's own log (dockerMaxSizeBytes, dockerMaxFiles) avoids that",
     );
-  }
-
-  /** @returns The time of the first entry that was new. */
-  private async readAfter(anchor: Anchor): Promise<bigint | undefined> {
-    const sieve = new TimeSieve(anchor.entry.timestampNanos);
-    await this.read({}, sieve);
-    return sieve.firstNanos;
   }
 
   /** Reads what Docker holds, without waiting for more. @returns How many entries there were. */

@@ -55,8 +55,10 @@ export class AnchorSieve implements Sieve {
  */
 export class TimeSieve implements Sieve {
   readonly isDoubtful = false;
-  /** The time of the first entry that was let through. */
+  /** The times of the first entry that was let through and of the newest, and how many there were. */
   firstNanos: bigint | undefined;
+  newestNanos = 0n;
+  count = 0;
 
   constructor(private readonly afterNanos: bigint) {}
 
@@ -66,6 +68,18 @@ export class TimeSieve implements Sieve {
 
   pass(frame: LogFrame): LogFrame | undefined {
     if (frame.timestampNanos > this.afterNanos) this.firstNanos ??= frame.timestampNanos;
-    return this.isOpen ? frame : undefined;
+    if (!this.isOpen) return undefined;
+    this.count++;
+    if (frame.timestampNanos > this.newestNanos) this.newestNanos = frame.timestampNanos;
+    return frame;
+  }
+
+  /** How many entries came between the moment and the first that was let through, at the pace of the others. */
+  estimateMissing(): number | undefined {
+    const { firstNanos = 0n, newestNanos, count } = this;
+    const spanNanos = Number(newestNanos - firstNanos);
+    if (count < 2 || spanNanos <= 0) return undefined;
+    const paces = Math.round((Number(firstNanos - this.afterNanos) * (count - 1)) / spanNanos);
+    return Math.max(0, paces - 1);
   }
 }

@@ -101,7 +101,7 @@ describe("a log after a crash", () => {
     assert.deepEqual(lab.warnings(), []);
   });
 
-  it("says between which times lines are missing that Docker has rotated away", async () => {
+  it("says between which times lines are missing that Docker has rotated away, and about how many", async () => {
     await using lab = new LogLab();
     const first = await lab.resumed();
     lab.docker.say("stdout", "written\n");
@@ -119,6 +119,8 @@ describe("a log after a crash", () => {
     assert.match(warning!.msg, /no longer holds the last line/);
     assert.equal(warning!["after"], lab.read().split(" ")[0]);
     assert.equal(warning!["before"], lab.read().split("\n")[1]!.split(" ")[0]);
+    assert.equal(warning!["estimatedLines"], 59);
+    assert.equal(warning!["gapsSoFar"], 1);
   });
 
   it("goes on with what comes when Docker's log was emptied", async () => {
