@@ -70,7 +70,7 @@ export class Removals {
   }
 
   private async removeName(record: ImageRecord, name: string): Promise<void> {
-    if (record.repoTags.length + record.repoDigests.length <= 1) await this.refuseInUse(record);
+    if (hasOneTag(record)) await this.refuseInUse(record);
     await this.untag(name);
   }
 
@@ -121,6 +121,12 @@ export class Removals {
       `image ${record.repoTags[0] ?? record.id} is in use by ${named}${more}; remove the containers first`,
     );
   }
+}
+
+/** Whether one tag is all that an image has, beside digests of the same repository, which go with it. */
+function hasOneTag({ repoTags, repoDigests }: ImageRecord): boolean {
+  const repositories = [...repoTags, ...repoDigests].map((name) => familiarRepository(parseReference(name)));
+  return repoTags.length <= 1 && new Set(repositories).size <= 1;
 }
 
 /** The name that a reference is, as Docker has it; undefined when it is an id. */

@@ -88,6 +88,27 @@ describe("removing an image", () => {
     assert.deepEqual(tagsOf(lab), [pauseImage]);
   });
 
+  it("by its last tag is refused while a container uses it, and the container is named", async () => {
+    await using lab = await openImages();
+    const { engine, images } = lab;
+    engine.registry.add("r.example/a:1");
+    const id = await images.pull(spec("r.example/a:1"), undefined, staying());
+    const before = await engine.images.inspect(id);
+    assert.equal(before.repoDigests.length, 1);
+    const container = { name: "other", config: { image: "r.example/a:1" }, host: {} };
+    const { id: user } = await engine.containers.create(container);
+    for (const name of ["r.example/a:1", before.repoDigests[0] ?? ""]) {
+      await assert.rejects(images.remove(spec(name)), {
+        kind: "failed-precondition",
+        message: /in use by container other \(created\); remove/,
+      });
+    }
+    assert.deepEqual(await engine.images.inspect(id), before);
+    await engine.containers.remove(user);
+    await images.remove(spec("r.example/a:1"));
+    assert.deepEqual(tagsOf(lab), [pauseImage]);
+  });
+
   it("gives the names back when a container comes in between", async () => {
     await using lab = await openImages();
     const { id } = await manyNames(lab);
