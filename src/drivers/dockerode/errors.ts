@@ -159,7 +159,7 @@ const ofPulls: readonly Rule[] = [
     advice: "check the pull secret or the node's Docker credentials",
   },
   {
-    text: /invalid reference|invalid repository|invalid tag|invalid checksum|invalid digest|manifest invalid|verification failed|unexpected commit (?:digest|size)|unsupported (?:media|manifest|schema|docker)|media ?type|missing signature key|cannot be pulled|operating system/i,
+    text: /invalid reference|invalid repository|invalid tag|invalid checksum|invalid digest|manifest invalid|verification failed|unexpected commit (?:digest|size)|unsupported (?:media|manifest|schema|docker)|content size of zero|invalid character|unexpected end of json|cannot unmarshal|media ?type|missing signature key|cannot be pulled|operating system/i,
     kind: "invalid-argument",
   },
 ];

@@ -181,6 +181,13 @@ const pulls: readonly (readonly [text: string, kind: ErrorKind])[] = [
   ["toomanyrequests: You have reached your pull rate limit.", "resource-exhausted"],
   ["failed to register layer: write /x: no space left on device", "resource-exhausted"],
   ["manifest invalid: manifest invalid", "invalid-argument"],
+  ["invalid character 'o' in literal null (expecting 'u')", "invalid-argument"],
+  ["unexpected end of JSON input", "invalid-argument"],
+  ["unable to fetch descriptor () which reports content size of zero: invalid argument", "invalid-argument"],
+  [
+    "error parsing HTTP 503 response body: invalid character '<' looking for beginning of value",
+    "unavailable",
+  ],
   ["invalid reference format: repository name must be lowercase", "invalid-argument"],
   ["unsupported media type application/x", "invalid-argument"],
   ["image verification failed for digest sha256:00", "invalid-argument"],
