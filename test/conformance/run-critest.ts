@@ -4,6 +4,7 @@ import { serveUnixSocket } from "../../src/adapters/unix-socket/index.js";
 import { createShim } from "../../src/index.js";
 import { critest, imageSet, run, type EngineName, type Lab } from "../docker/lab/index.js";
 import { leftOut } from "./left-out.js";
+import { serveTls } from "./tls-front.js";
 
 /** One spec's outcome, out of ginkgo's JSON report. */
 export interface Spec {
@@ -23,20 +24,26 @@ interface ReportedSpec {
 
 const registryHosts = ["registry.k8s.io", "k8s.gcr.io", "gcr.io"];
 
+export interface CritestOptions {
+  readonly engine: EngineName;
+  readonly containerdStore: boolean;
+  /** The specs whose full names this matches; all when absent. */
+  readonly focus?: RegExp;
+}
+
 /** Runs critest against a shim over a Docker Engine of its own, with CNI plugins and a registry of the test images. */
-export async function runCritest(
-  lab: Lab,
-  options: { readonly engine: EngineName; readonly containerdStore: boolean },
-): Promise<Spec[]> {
+export async function runCritest(lab: Lab, options: CritestOptions): Promise<Spec[]> {
   const [program, { images }] = await Promise.all([critest(), imageSet("critest")]);
+  // First, for dockerd believes for seconds what it has once read in /etc/hosts.
+  const registry = await lab.registry({ hosts: registryHosts });
   const dockerd = await lab.dockerd({
     engine: options.engine,
     liftNegativeOomScore: true,
     insecureRegistries: registryHosts,
     ...(options.containerdStore ? { containerdStore: true } : {}),
   });
-  const registry = await lab.registry({ hosts: registryHosts });
   for (const image of images) await registry.push(image);
+  if (options.containerdStore) await serveTls(lab, registry, dockerd.folder);
   const confDir = await writeCniConfig(dockerd.folder, lab);
   await using shim = await createShim({
     engine: { kind: "docker", endpoint: dockerd.endpoint },
@@ -61,11 +68,13 @@ export async function runCritest(
       `-image-endpoint=unix://${path}`,
       `-ginkgo.json-report=${report}`,
       "-ginkgo.no-color",
+      ...(options.focus ? [`-ginkgo.focus=${options.focus.source}`] : []),
       ...leftOut.map(({ name }) => `-ginkgo.skip=${name}`),
     ],
     { allowFailure: true, timeoutMs: 900_000, logPath: join(dockerd.folder, "critest.log") },
   );
-  return specsOf(await readFile(report, "utf8"));
+  const specs = specsOf(await readFile(report, "utf8"));
+  return specs.filter(({ name }) => options.focus?.test(name) ?? true);
 }
 
 /** A bridge with its plugins, as a node has them; its link goes when the lab closes. */
