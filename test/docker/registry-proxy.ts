@@ -9,6 +9,7 @@ export interface Mischief {
   /** Answers this in place of the registry. */
   readonly status?: number;
   readonly body?: string;
+  readonly type?: string;
   /** Gives so many bytes of the body, and then nothing more while the connection stays open. */
   readonly stallAfterBytes?: number;
   /** Gives the body in pieces of so many bytes, one each `everyMs`. */
@@ -24,6 +25,8 @@ export interface Mischief {
 export class RegistryProxy implements AsyncDisposable {
   /** What was asked, `METHOD path`. */
   readonly asked: string[] = [];
+  /** The paths whose answers were not waited for. */
+  readonly givenUp: string[] = [];
   mischief: readonly Mischief[] = [];
   private readonly server: Server;
 
@@ -64,8 +67,12 @@ export class RegistryProxy implements AsyncDisposable {
     const { method = "GET", url = "/", headers } = incoming;
     this.asked.push(`${method} ${url}`);
     const mischief = this.mischief.find(({ path }) => path.test(url)) ?? { path: /^/ };
+    outgoing.on("close", () => {
+      if (!outgoing.writableFinished) this.givenUp.push(url);
+    });
     if (mischief.status !== undefined) {
-      outgoing.writeHead(mischief.status, { "content-type": "application/json" }).end(mischief.body ?? "{}");
+      const { status, type = "application/json", body = "{}" } = mischief;
+      outgoing.writeHead(status, { "content-type": type }).end(body);
       return;
     }
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
@@ -91,6 +98,7 @@ export class RegistryProxy implements AsyncDisposable {
     const step = trickleBytes ?? body.length;
     for (let at = 0; at < body.length; at += step) {
       if (trickleBytes !== undefined) await sleep(everyMs);
+      if (outgoing.destroyed) return;
       outgoing.write(body.subarray(at, at + step));
     }
     outgoing.end();
