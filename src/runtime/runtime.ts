@@ -27,9 +27,19 @@ export class Runtime {
     @inject(ShimConfig) private readonly config: ShimConfig,
   ) {}
 
+  /** True once Docker has been read: what the engine is does not have to be waited for. */
+  get isKnown(): boolean {
+    return this.inventory.isReady;
+  }
+
   /** Waits up to ten seconds for the first contact with Docker. @throws ShimError "unavailable". */
-  async version(signal: AbortSignal) {
+  async firstVersion(signal: AbortSignal) {
     await this.inventory.whenReady({ signal, deadlineMs: firstContactMs }).catch(() => undefined);
+    return this.version();
+  }
+
+  /** @throws ShimError "unavailable" before the first sync. */
+  version() {
     const { version } = this.inventory.engine();
     return {
       version: "0.1.0",

@@ -14,7 +14,7 @@ import type { CallContext, UnaryHandler } from "../handler.js";
 export class VersionHandler implements UnaryHandler<typeof RuntimeService.method.version> {
   constructor(@inject(Runtime) private readonly runtime: Runtime) {}
 
-  async handle(_request: VersionRequest, { signal }: CallContext) {
-    return this.runtime.version(signal);
+  handle(_request: VersionRequest, context: CallContext) {
+    return this.runtime.isKnown ? this.runtime.version() : this.runtime.firstVersion(context.signal);
   }
 }
