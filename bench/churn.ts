@@ -1,6 +1,15 @@
 import { readdir, readlink } from "node:fs/promises";
-import { cribench, type Service } from "../test/docker/lab/index.js";
-import { selfReport, type MeasuredShim, type SelfReport, type ShimName } from "./shims.js";
+import { cribench, timed, withLab, type Service } from "../test/docker/lab/index.js";
+import type { BenchOptions } from "./options.js";
+import {
+  alone,
+  selfReport,
+  startOurs,
+  startPeer,
+  type MeasuredShim,
+  type SelfReport,
+  type ShimName,
+} from "./shims.js";
 
 /** What a process holds. */
 export interface Holdings {
@@ -26,8 +35,23 @@ const warmUpPods = 50;
 /** Kept connections to Docker are closed after 15 s of rest, and what is late is then over too. */
 const restMs = 25_000;
 
+/** Measures docker-cri and then cri-dockerd on one dockerd. */
+export async function measureChurnOfBoth(options: BenchOptions): Promise<ChurnFigures[]> {
+  return await withLab(async (lab) => {
+    const dockerd = await lab.dockerd({ name: "bench", engine: options.engine, liftNegativeOomScore: true });
+    const peer = await startPeer(lab, dockerd);
+    const ours = await startOurs(lab, dockerd, options.program);
+    const figures: ChurnFigures[] = [];
+    for (const shim of [ours, peer]) {
+      const measure = () => alone(shim, [ours, peer], () => measureChurn(shim, options.churn));
+      figures.push(await timed(`${options.churn} pods through ${shim.name}`, measure));
+    }
+    return figures;
+  });
+}
+
 /** Makes and removes pods through a shim, and looks at what it holds before and after. */
-export async function measureChurn(shim: MeasuredShim, pods: number): Promise<ChurnFigures> {
+async function measureChurn(shim: MeasuredShim, pods: number): Promise<ChurnFigures> {
   await makeAndRemove(shim, Math.min(warmUpPods, pods));
   const before = await rested(shim);
   const { seconds, errors } = await makeAndRemove(shim, pods);

@@ -11,8 +11,10 @@ import {
   type Dockerd,
   type EngineName,
 } from "../test/docker/lab/index.js";
+import { verdict, type Mark } from "./marks.js";
 import { median } from "./numbers.js";
 import { alone, startOurs, startPeer, type MeasuredShim } from "./shims.js";
+import { table } from "./tables.js";
 
 const rpcs = ["ListImages", "ImageStatus"] as const;
 
@@ -72,21 +74,23 @@ export async function measureImages(options: ImageBenchOptions): Promise<ImageFi
 
 /** The figures as markdown. */
 export function imagesMarkdown(figures: readonly ImageFigure[]): string {
-  const rows = figures.map(({ rpc, images, oursMs, theirsMs, ratio, most }) =>
-    [rpc, images, `${oursMs.toFixed(2)} / ${theirsMs.toFixed(2)}`, ratio.toFixed(3), most].join(" | "),
-  );
-  const head = [
-    "RPC | images | p50 ms, docker-cri / cri-dockerd | ratio | at most",
-    "--- | --- | --- | --- | ---",
-  ];
-  return [...head, ...rows].map((row) => `| ${row} |`).join("\n");
+  const rows = figures.map((figure) => [
+    figure.rpc,
+    String(figure.images),
+    `${figure.oursMs.toFixed(2)} / ${figure.theirsMs.toFixed(2)}`,
+    figure.ratio.toFixed(3),
+    verdict(markOf(figure)),
+  ]);
+  return `### Images: docker-cri / cri-dockerd\n\n${table(["RPC", "images", "p50 ms", "ratio", "wanted"], rows)}`;
 }
 
-/** The figures that are not what they must be. */
-export function missedImages(figures: readonly ImageFigure[]): string[] {
-  return figures
-    .filter(({ ratio, most }) => ratio > most)
-    .map(({ rpc, images, ratio, most }) => `${rpc} with ${images} images: ${ratio.toFixed(3)}, not ${most}`);
+/** What must hold of the figures. */
+export function imagesMarks(figures: readonly ImageFigure[]): Mark[] {
+  return figures.map(markOf);
+}
+
+function markOf({ rpc, images, ratio, most }: ImageFigure): Mark {
+  return { what: `${rpc} with ${images} images`, value: ratio, most };
 }
 
 async function measureCount(setting: {

@@ -2,15 +2,20 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { EngineName } from "../test/docker/lab/index.js";
 
+/** What can be measured, in the order in which it is. All but the start is side by side with cri-dockerd. */
+export const partNames = ["start", "reads", "churn", "images", "pods"] as const;
+export type PartName = (typeof partNames)[number];
+
 /** What one run of the benchmark measures. */
 export interface BenchOptions {
-  /** Beside the cold start, everything that is measured side by side with cri-dockerd. */
-  readonly peer: boolean;
+  readonly parts: readonly PartName[];
   /** How many pods there are while reads are measured, ascending. */
   readonly pods: readonly number[];
-  /** Pods that each shim makes and removes; 0 leaves that part out. */
+  /** Pods that each shim makes and removes. */
   readonly churn: number;
-  /** How often each shim has its turn at the reads. */
+  /** Pods, and containers, that each shim makes and ends one by one in a turn. */
+  readonly calls: number;
+  /** How often each shim has its turn. */
   readonly rounds: number;
   readonly engine: EngineName;
   /** The built command line. */
@@ -19,12 +24,17 @@ export interface BenchOptions {
 
 const help = `npm run bench -- [options]
 
-  --peer              side by side with cri-dockerd v0.4.3, on a dockerd of its own (root, Debian or Ubuntu)
-  --pods 1,60,250     pods on the node while reads are measured
-  --churn 1000        pods that each shim makes and removes; 0 leaves that out
+  --peer              all parts; what they need is installed and built first (root, Debian or Ubuntu)
+  --only reads,churn  these parts alone: ${partNames.join(", ")}
+  --pods 1,60,250     reads: pods on the node meanwhile
+  --churn 1000        churn: pods that each shim makes and removes
+  --calls 15          pods: pods, and containers, that each shim makes and ends in a turn
   --rounds 3          turns of each shim
   --engine 20.10      the Docker Engine: 20.10 or 26.1
   --program FILE      the built command line, dist/cli/main.js by default
+
+Without --peer and --only it measures the start. All but that is side by side with cri-dockerd v0.4.3, on a dockerd
+of its own. All parts take about an hour, reads half of it.
 `;
 
 /** Reads the command line; prints the help and ends when it is asked for. @throws Error for what is wrong. */
@@ -33,8 +43,10 @@ export function readOptions(args: readonly string[]): BenchOptions {
     args: [...args],
     options: {
       peer: { type: "boolean", default: false },
+      only: { type: "string" },
       pods: { type: "string", default: "1,60,250" },
       churn: { type: "string", default: "1000" },
+      calls: { type: "string", default: "15" },
       rounds: { type: "string", default: "3" },
       engine: { type: "string", default: "20.10" },
       program: { type: "string", default: join(import.meta.dirname, "..", "dist", "cli", "main.js") },
@@ -48,17 +60,30 @@ export function readOptions(args: readonly string[]): BenchOptions {
   if (values.engine !== "20.10" && values.engine !== "26.1")
     throw new Error(`--engine ${values.engine}: write 20.10 or 26.1`);
   return {
-    peer: values.peer,
-    pods: values.pods.split(",").map((text) => wholeNumber("--pods", text)),
+    parts: values.only === undefined ? (values.peer ? partNames : ["start"]) : chosen(values.only),
+    pods: values.pods
+      .split(",")
+      .map((text) => wholeNumber("--pods", text))
+      .sort((a, b) => a - b),
     churn: wholeNumber("--churn", values.churn),
-    rounds: Math.max(1, wholeNumber("--rounds", values.rounds)),
+    calls: wholeNumber("--calls", values.calls),
+    rounds: wholeNumber("--rounds", values.rounds),
     engine: values.engine,
     program: values.program,
   };
 }
 
+function chosen(text: string): PartName[] {
+  return text.split(",").map((name) => {
+    const known = partNames.find((part) => part === name);
+    if (known === undefined) throw new Error(`--only ${name}: write some of ${partNames.join(", ")}`);
+    return known;
+  });
+}
+
 function wholeNumber(option: string, text: string): number {
   const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < 0) throw new Error(`${option} ${text}: write a whole number`);
+  if (!Number.isSafeInteger(number) || number < 1)
+    throw new Error(`${option} ${text}: write a whole number above 0`);
   return number;
 }

@@ -1,6 +1,14 @@
-import { cribench, type CribenchResult, type CribenchStep, type Dockerd } from "../test/docker/lab/index.js";
+import {
+  cribench,
+  timed,
+  withLab,
+  type CribenchResult,
+  type CribenchStep,
+  type Dockerd,
+} from "../test/docker/lab/index.js";
 import { median } from "./numbers.js";
-import { alone, type MeasuredShim, type ShimName } from "./shims.js";
+import type { BenchOptions } from "./options.js";
+import { alone, startOurs, startPeer, type MeasuredShim, type ShimName } from "./shims.js";
 
 export const readRpcs = [
   "Version",
@@ -48,23 +56,51 @@ const stepSeconds = 6;
 const pollSeconds = 20;
 const pollEveryMs = 100;
 const restMs = 3_000;
+const makersAtOnce = 4;
+
+/** Measures docker-cri and cri-dockerd in turn on one dockerd, where both see the same pods: more and more of them. */
+export async function measureReadsOfBoth(options: BenchOptions): Promise<ReadFigures[]> {
+  return await withLab(async (lab) => {
+    const dockerd = await lab.dockerd({ name: "bench", engine: options.engine, liftNegativeOomScore: true });
+    const peer = await startPeer(lab, dockerd);
+    const ours = await startOurs(lab, dockerd, options.program);
+    const figures: ReadFigures[] = [];
+    let made = 0;
+    for (const pods of options.pods) {
+      await timed(`making ${pods - made} pods`, () => makePods(peer, pods - made));
+      made = pods;
+      const measure = () => measureReads(dockerd, [peer, ours], pods, options.rounds);
+      figures.push(...(await timed(`reading with ${pods} pods`, measure)));
+    }
+    return figures;
+  });
+}
+
+async function makePods(shim: MeasuredShim, count: number): Promise<void> {
+  if (count === 0) return;
+  const step = { rpc: "MakePods", calls: count, callers: makersAtOnce, hostNetwork: true, maxSeconds: 1_800 };
+  const results = await cribench(shim.endpoint, [step], { timeoutMs: 1_900_000 });
+  for (const { rpc, calls, firstError } of results)
+    if (calls !== count) throw new Error(`${shim.name}: ${calls} of ${count} ${rpc}: ${firstError ?? ""}`);
+}
 
 /** Measures the shims in turn, each alone with Docker, as often as there are rounds. */
-export async function measureReads(
+async function measureReads(
   dockerd: Dockerd,
   shims: readonly MeasuredShim[],
   pods: number,
   rounds: number,
 ): Promise<ReadFigures[]> {
   const turns = new Map(shims.map((shim) => [shim, [] as Turn[]]));
+  const resting: number[] = [];
   for (let round = 0; round < rounds; round++) {
     for (const shim of shims) {
       const turn = await alone(shim, shims, () => takeTurn(dockerd, shim, pods));
       turns.get(shim)?.push(turn);
     }
+    resting.push(await alone(undefined, shims, () => restingCpu(dockerd)));
   }
-  const idleCpu = await alone(undefined, shims, () => restingCpu(dockerd));
-  return [...turns].map(([shim, taken]) => summarize(shim.name, pods, taken, idleCpu));
+  return [...turns].map(([shim, taken]) => summarize(shim.name, pods, taken, median(resting)));
 }
 
 async function restingCpu(dockerd: Dockerd): Promise<number> {

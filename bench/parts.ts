@@ -1,0 +1,48 @@
+import { measureChurnOfBoth } from "./churn.js";
+import { churnMarkdown, churnMarks } from "./churn-report.js";
+import { measureColdStart } from "./cold-start.js";
+import { imagesMarkdown, imagesMarks, measureImages } from "./images.js";
+import type { Mark } from "./marks.js";
+import type { BenchOptions, PartName } from "./options.js";
+import { measurePods } from "./pods.js";
+import { podsMarkdown, podsMarks } from "./pods-report.js";
+import { measureReadsOfBoth } from "./reads.js";
+import { readsMarkdown, readsMarks } from "./reads-report.js";
+import { megabytesText, table } from "./tables.js";
+
+/** What a part has measured: the figures as they are, as tables, and against what is wanted. */
+export interface Measured {
+  readonly figures: unknown;
+  readonly markdown: string;
+  readonly marks: readonly Mark[];
+}
+
+/** Measures one part; it makes what it needs, and leaves nothing behind. */
+export async function measurePart(part: PartName, options: BenchOptions): Promise<Measured> {
+  switch (part) {
+    case "start": {
+      const figures = await measureColdStart(options.program);
+      const rows = [
+        ["process start to first answered Version", `${figures.firstVersionMs.toFixed(0)} ms`],
+        ["RSS after it", megabytesText(figures.rssBytes)],
+      ];
+      return { figures, markdown: table(["cold start, memory engine", "median"], rows), marks: [] };
+    }
+    case "reads": {
+      const figures = await measureReadsOfBoth(options);
+      return { figures, markdown: readsMarkdown(figures), marks: readsMarks(figures) };
+    }
+    case "churn": {
+      const figures = await measureChurnOfBoth(options);
+      return { figures, markdown: churnMarkdown(figures), marks: churnMarks(figures) };
+    }
+    case "images": {
+      const figures = await measureImages(options);
+      return { figures, markdown: imagesMarkdown(figures), marks: imagesMarks(figures) };
+    }
+    case "pods": {
+      const figures = await measurePods(options);
+      return { figures, markdown: podsMarkdown(figures), marks: podsMarks(figures) };
+    }
+  }
+}
