@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
 import { describe, it } from "node:test";
+import { dockerMethods } from "../../../src/drivers/memory/index.js";
 import { stageOf, type ContainerRecord } from "../../../src/inventory/index.js";
 import { eventually, makeContainer, makeSandbox, openInventory, type InventoryLab } from "./lab.js";
 
@@ -66,6 +67,32 @@ describe("Inventory, in chaos", () => {
       await eventually("Docker is back", () => lab.inventory.connection.ok);
       for (const id of ids) assert.equal(stage(lab.inventory.record(id)), "exited");
     }
+    assert.equal(polling.tooShort, 0);
+  });
+
+  it("shows what it knew while Docker is frozen, and is right within 3 s after it", async () => {
+    await using lab = await openInventory();
+    const { engine, inventory } = lab;
+    const [dies = "", stays = ""] = await makeMany(lab, "frozen", 2);
+    using polling = poll(lab, 3);
+    const thawsAtMs = performance.now() + 8_000;
+    const fault = {
+      // Whoever asks is answered when Docker goes on.
+      get delayMs() {
+        return Math.max(0, thawsAtMs - performance.now());
+      },
+    };
+    for (const method of dockerMethods) engine.faults.on(method, fault);
+    engine.faults.events.delay(fault.delayMs);
+    engine.exit(dies, 9);
+    await eventually("the loss is told", () => !inventory.connection.ok, 8_000);
+    assert.equal(stage(inventory.record(dies)), "running");
+    await pause(fault.delayMs);
+    await eventually("Docker is back", () => inventory.connection.ok);
+    await eventually("the end is seen", () => stage(inventory.record(dies)) === "exited");
+    assert.equal(inventory.workload(dies).docker.state.exitCode, 9);
+    assert.equal(stage(inventory.record(stays)), "running");
+    assert.equal(lab.steps.filter(({ type }) => type === "stopped").length, 1);
     assert.equal(polling.tooShort, 0);
   });
 
