@@ -10,7 +10,8 @@ import { readLabels, withRandomSuffix } from "../translate/index.js";
 
 export interface CreateNamedOptions {
   readonly docker: DockerService;
-  readonly inventory: Inventory;
+  /** Takes note of the container before this resolves; without it that is left to the caller. */
+  readonly inventory?: Inventory;
   readonly log: Logger;
   readonly deadlineMs?: number;
   /** Whether the holder of the name is what was asked for, made by a call whose answer nobody heard. */
@@ -27,7 +28,7 @@ const locks = new WeakMap<DockerService, KeyedLock>();
  * Creates a container under its name, which makes a create idempotent: one name, one container. A container of
  * ours that holds the name and does not run was left by a create that nobody heard of: it is removed and the
  * create tried again. One that runs is somebody's and stays.
- * @returns The container's id, and whether it was there already; the inventory has seen it.
+ * @returns The container's id, and whether it was there already; the inventory, where given, has seen it.
  * @throws ShimError "already-exists" when the name's holder runs, is not ours, or was given to another caller.
  */
 export async function createNamed(
@@ -39,7 +40,7 @@ export async function createNamed(
   if (!lock) locks.set(docker, (lock = new KeyedLock()));
   return lock.run(spec.name, async () => {
     const made = await createOrRecover(spec, options);
-    await options.inventory.refresh(made.id);
+    await options.inventory?.refresh(made.id);
     return made;
   });
 }

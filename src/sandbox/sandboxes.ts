@@ -40,6 +40,7 @@ import {
   toPodSandboxStatus,
 } from "../translate/index.js";
 import { withinPatience, type Caller } from "./caller.js";
+import { checkNetwork } from "./check-network.js";
 import { checkpointOf, podToAttach } from "./network-pod.js";
 import { graceSeconds, ignoringGone, Teardown } from "./teardown.js";
 
@@ -78,19 +79,23 @@ export class Sandboxes {
    * until closed. A pod whose container somebody else removes loses its addresses at once.
    */
   async keepTidy(): Promise<void> {
-    const unsubscribe = this.inventory.subscribe(({ type, record }) => {
+    const { inventory, network, log } = this;
+    const { signal } = this.closed;
+    const unsubscribe = inventory.subscribe(({ type, record }) => {
       if (type !== "deleted") return;
       this.answered.delete(record.id);
       if (record.kind === "sandbox") void this.attempt(() => this.afterRemoval(record.id));
     });
-    await this.inventory.whenReady();
-    for (let first = true; !this.closed.signal.aborted; first = false) {
+    await inventory.whenReady();
+    const before = inventory.isReady ? inventory.sandboxes().map(({ id }) => id) : [];
+    for (let first = true; !signal.aborted; first = false) {
       await this.attempt(() => this.recover());
       if (first) await this.attempt(() => this.teardown.cleanNetwork());
       await this.attempt(() =>
         this.teardown.sweep((id) => this.making.has(id) || this.containers.isClaimed(id)),
       );
-      await sleep(sweepEveryMs, this.closed.signal).catch(() => undefined);
+      if (first) await this.attempt(() => checkNetwork(before, { inventory, network, log, signal }));
+      await sleep(sweepEveryMs, signal).catch(() => undefined);
     }
     unsubscribe();
   }
@@ -226,7 +231,6 @@ export class Sandboxes {
     await withinPatience(caller, (signal) => this.images.ensureSandboxImage(signal));
     const { id, adopted } = await createNamed(spec, {
       docker: this.docker,
-      inventory: this.inventory,
       log: this.log,
       deadlineMs: this.config.runtimeRequestTimeoutMs,
       adopt: (holder) => this.isUnheard(holder),
@@ -256,7 +260,7 @@ export class Sandboxes {
   private async bringUp(id: string, spec: DockerContainerSpec, config: PodSandboxConfig): Promise<void> {
     const hostNetwork = spec.host.networkMode === "host";
     const checkpoint = checkpointOf(config, hostNetwork);
-    await this.checkpoints.write(id, checkpoint);
+    await Promise.all([this.checkpoints.write(id, checkpoint), this.inventory.refresh(id)]);
     await this.docker.containers.start(id);
     const record = await this.inventory.refresh(id);
     if (record?.kind !== "sandbox" || !record.docker.state.running) {

@@ -35,8 +35,8 @@ export interface ConnectionsOptions {
 
 /**
  * Makes and ends the connections of pods. A pod's main one is on record before its first plugin runs and until
- * its last one has cleaned up, so that a crash at any point leaves something to clean up by. The loopback one
- * ends with the namespace at the latest.
+ * its last one has cleaned up, so that a crash at any point leaves something to clean up by. The loopback one,
+ * which is made and ended beside it, ends with the namespace at the latest.
  */
 export class Connections {
   constructor(private readonly options: ConnectionsOptions) {}
@@ -55,18 +55,13 @@ export class Connections {
     const leftOver = await cache.read({ networkName: networks.main.name, ...main });
     if (leftOver) await this.endEntry(leftOver, pod.netns, { signal });
     try {
-      const [loopbackResult] = await settled([
-        lists.add(networks.loopback, loopback, { signal }),
-        cache.write(record(networks.main, main, undefined)),
+      const [made] = await settled([
+        this.connectMain(networks.main, main, { signal }),
+        lists
+          .add(networks.loopback, loopback, { signal })
+          .then((result) => cache.write(record(networks.loopback, loopback, result))),
       ]);
-      const result = await lists.add(networks.main, main, { signal });
-      const ips = addressesOf(result, podInterface);
-      if (ips.length === 0) throw noAddress(networks.main);
-      await settled([
-        cache.write(record(networks.main, main, result)),
-        cache.write(record(networks.loopback, loopback, loopbackResult)),
-      ]);
-      return { ips, result };
+      return made;
     } catch (error) {
       if (await this.undo(networks, main, loopback)) onUndone();
       throw error;
@@ -83,21 +78,23 @@ export class Connections {
     podCidrs: readonly string[],
     options: NetworkCallOptions,
   ): Promise<void> {
-    const { cache, records, log } = this.options;
+    const { lists, cache, records, log } = this.options;
     const netns = await this.living(pod.netnsPath);
     const { mains, loopbacks, unreadable } = await records.ofPod(pod);
-    for (const connection of mains) await this.end(connection, netns, options);
-    if (mains.length === 0) {
+    const endMains = async () => {
+      for (const connection of mains) await this.end(connection, netns, options);
+      if (mains.length > 0) return;
       log.info(
         { pod: pod.id, network: network?.name },
         "no CNI result is cached: only the present network can be asked",
       );
-    }
-    if (mains.length === 0 && network) {
-      const attachment = this.guess(pod, netns, podCidrs);
-      await this.options.lists.delete(network, attachment, undefined, options);
-    }
-    for (const connection of loopbacks) await this.endLoopback(connection, netns, options);
+      if (!network) return;
+      await lists.delete(network, this.guess(pod, netns, podCidrs), undefined, options);
+    };
+    await settled([
+      endMains(),
+      ...loopbacks.map((connection) => this.endLoopback(connection, netns, options)),
+    ]);
     for (const name of unreadable) await cache.removeFile(name);
   }
 
@@ -109,6 +106,20 @@ export class Connections {
       await this.endEntry(entry, "", options).catch((error: unknown) => failures.push(error));
     }
     return failures;
+  }
+
+  private async connectMain(
+    network: NetworkList,
+    attachment: Attachment,
+    options: NetworkCallOptions,
+  ): Promise<{ ips: string[]; result: CniResult }> {
+    const { lists, cache } = this.options;
+    await cache.write(record(network, attachment, undefined));
+    const result = await lists.add(network, attachment, options);
+    const ips = addressesOf(result, podInterface);
+    if (ips.length === 0) throw noAddress(network);
+    await cache.write(record(network, attachment, result));
+    return { ips, result };
   }
 
   /** Ends a connection of which only the record is left. @throws ShimError. */

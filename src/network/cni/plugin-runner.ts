@@ -18,7 +18,12 @@ import { newestVersion } from "./versions.js";
 const maxOutputBytes = 4 * 1024 * 1024;
 
 /** What a verb may take at most, in milliseconds, where it must not hold up other work for as long as an ADD may. */
-const verbLimitsMs: Partial<Record<Verb, number>> = { VERSION: 10_000, STATUS: 10_000, GC: 30_000 };
+const verbLimitsMs: Partial<Record<Verb, number>> = {
+  VERSION: 10_000,
+  STATUS: 10_000,
+  CHECK: 10_000,
+  GC: 30_000,
+};
 
 /** A plugin that is being replaced on disk cannot be started for a moment. */
 const busyRetries = 5;

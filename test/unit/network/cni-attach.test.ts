@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import { chain, chained, pod, podId, resultWith, until } from "./plugin-lab.js";
 
 describe("attaching a pod", () => {
-  it("runs loopback and then the chain, each plugin with the result of the one before", async () => {
+  it("runs loopback and the chain, each plugin with the result of the one before", async () => {
     await using lab = await chained();
     const network = await lab.network();
     const { ips, result } = await network.attach(pod(), {});
@@ -239,9 +239,9 @@ describe("attaching a pod", () => {
     const again = await lab.network();
     await again.attach(pod(), {});
     assert.deepEqual(await lab.verbs(), [
+      "ADD loopback",
       "DEL portmap",
       "DEL bridge",
-      "ADD loopback",
       "ADD bridge",
       "ADD portmap",
     ]);

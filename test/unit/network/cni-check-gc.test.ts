@@ -60,18 +60,18 @@ describe("collecting garbage", () => {
     assert.deepEqual(
       calls.map(({ verb, type, env }) => [verb, type, env["CNI_CONTAINERID"], env["CNI_NETNS"]]),
       [
-        ["DEL", "loopback", stale, ""],
         ["DEL", "portmap", stale, ""],
         ["DEL", "bridge", stale, ""],
         ["GC", "bridge", undefined, undefined],
         ["GC", "portmap", undefined, undefined],
+        ["DEL", "loopback", stale, ""],
       ],
     );
     const valid = [{ containerID: podId, ifname: "eth0" }];
-    assert.deepEqual(calls[3]?.request["cni.dev/valid-attachments"], valid);
-    assert.deepEqual(calls[3].request["cni.dev/attachments"], valid);
-    assert.equal(calls[3].request["prevResult"], undefined);
-    assert.ok(calls[3].env["CNI_PATH"]);
+    assert.deepEqual(calls[2]?.request["cni.dev/valid-attachments"], valid);
+    assert.deepEqual(calls[2].request["cni.dev/attachments"], valid);
+    assert.equal(calls[2].request["prevResult"], undefined);
+    assert.ok(calls[2].env["CNI_PATH"]);
     assert.deepEqual(await lab.cached(), [`cni-loopback-${podId}-lo`, `podnet-${podId}-eth0`]);
     assert.equal(network.cachedIps(stale), undefined);
     assert.deepEqual(network.cachedIps(podId), ["10.1.0.5", "fd00::5"]);

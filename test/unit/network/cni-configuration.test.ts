@@ -105,10 +105,10 @@ describe("choosing the network", () => {
     const network = await lab.network();
     await network.attach(pod(), {});
     assert.deepEqual(await lab.verbs(), [
+      "ADD loopback",
       "STATUS bridge",
       "STATUS bridge",
       "STATUS tuning",
-      "ADD loopback",
       "ADD bridge",
       "ADD bridge",
       "ADD tuning",

@@ -127,9 +127,14 @@ export class PluginLab implements AsyncDisposable {
     return network;
   }
 
-  /** The calls since the last time this was asked, in order; without those for VERSION. */
+  /**
+   * The calls since the last time this was asked, in order; without those for VERSION. Loopback runs beside the
+   * others: what brings it up is put first, what takes it down last.
+   */
   async calls(): Promise<Call[]> {
-    return (await this.allCalls()).filter(({ verb }) => verb !== "VERSION");
+    const calls = (await this.allCalls()).filter(({ verb }) => verb !== "VERSION");
+    const rank = ({ type, verb }: Call) => (type !== "loopback" ? 1 : verb === "ADD" ? 0 : 2);
+    return calls.sort((a, b) => rank(a) - rank(b));
   }
 
   async allCalls(): Promise<Call[]> {
