@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
 import { statfs } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { serveUnixSocket } from "../../src/adapters/unix-socket/index.js";
 import { engines, kib, Node, World } from "./images-world.js";
-import { loadBasicImages, waitUntil, type Dockerd } from "./lab/index.js";
+import { CrictlCri } from "./crictl-cri.js";
+import { crictl, loadBasicImages, waitUntil, type Dockerd } from "./lab/index.js";
 
 let world: World;
 before(async () => {
   world = await World.open();
-  for (const name of ["gone", "last", "native", "foreign", "moving"]) await world.publish(name, 64 * kib);
+  for (const name of ["gone", "last", "shown", "native", "foreign", "moving"])
+    await world.publish(name, 64 * kib);
   await world.publishIndex("both", "native", "foreign");
   await world.publish("base", 500 * kib);
   for (const name of ["upon-1", "upon-2"]) await world.publish(name, 30 * kib, "base");
@@ -98,6 +102,31 @@ for (const { name, options } of engines) {
       await node.remove(at("last"));
       assert.equal(await node.status(id), undefined, "the image goes with its last tag");
       assert.equal(await node.status(repoDigests?.[0] ?? ""), undefined);
+    });
+
+    it("shows in crictl what the image's config says, and lets crictl remove it", async () => {
+      const id = await node.pull(at("shown"));
+      const path = join(root, "cri.sock");
+      await using _server = await serveUnixSocket(node.shim, { path });
+      const cri = new CrictlCri({ program: await crictl(), endpoint: `unix://${path}` });
+      const { status, info } = JSON.parse(await cri.crictl("inspecti", at("shown"))) as {
+        status: { id: string; uid: { value: string }; repoTags: string[] };
+        info: { labels: unknown; imageSpec: Record<string, unknown> };
+      };
+      assert.equal(status.id, id);
+      assert.equal(status.uid.value, "1002");
+      assert.deepEqual(status.repoTags, [at("shown")]);
+      const { config, rootfs, os, history } = info.imageSpec;
+      assert.equal(os, "linux");
+      assert.deepEqual((config as Record<string, unknown>)["Cmd"], ["/content-shown"]);
+      const layers = world.images.get("shown")?.layers.map(({ diffId }) => diffId);
+      assert.deepEqual(rootfs, { type: "layers", diff_ids: layers });
+      const [step] = history as Record<string, unknown>[];
+      assert.equal(step?.["created_by"], "docker-cri's tests");
+      assert.match(await cri.crictl("imagefsinfo"), new RegExp(`"mountpoint": "${root}"`));
+      assert.match(await cri.crictl("images", "--no-trunc"), new RegExp(id));
+      await cri.crictl("rmi", id.slice(7, 20));
+      assert.equal(await node.status(id), undefined);
     });
 
     it("removes an image whole or not at all", async () => {

@@ -113,6 +113,26 @@ describe("the file systems", () => {
     assert.equal(imageFilesystems[0].inodesUsed, undefined);
   });
 
+  it("are containerd's where images lie in its store", async () => {
+    const config = "/etc/containerd/config.toml";
+    for (const [made, written, root] of [
+      ["/var/lib/docker/containerd/daemon", "", "/var/lib/docker/containerd/daemon"],
+      ["/srv/images", `version = 2\nroot = "/srv/images"\n[plugins]\nroot = "/tmp"\n`, "/srv/images"],
+      ["/var/lib/containerd", `[grpc]\nroot = "/srv"\n`, "/var/lib/containerd"],
+      ["/var/lib/containerd", undefined, "/var/lib/containerd"],
+    ] as const) {
+      await using lab = await openImages({ info: { containerdImageStore: true } });
+      const { files } = lab.engine.host;
+      files.tree.makeDirectory(made);
+      files.tree.makeDirectory("/etc/containerd");
+      if (written !== undefined) files.tree.replace(config, written, 0o644);
+      files.mountPoints.add(root);
+      const { imageFilesystems, containerFilesystems } = await lab.images.fsInfo();
+      const [images, containers] = [imageFilesystems?.[0], containerFilesystems?.[0]];
+      assert.deepEqual([images?.fsId?.mountpoint, containers?.fsId?.mountpoint], [root, root]);
+    }
+  });
+
   it("say what to do when Docker's folder cannot be seen", async () => {
     await using lab = await openImages();
     lab.engine.host.faults.on("files.mountPointOf", { code: "ENOENT" });

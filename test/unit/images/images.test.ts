@@ -32,6 +32,19 @@ describe("the images", () => {
     await assert.rejects(lab.images.status(undefined, plain), { kind: "invalid-argument" });
   });
 
+  it("are found by a short id that is one's alone, and not by one that two share", async () => {
+    await using lab = await openImages({ images: Array.from({ length: 400 }, (_, at) => `many:${at}`) });
+    const digits = lab.images.list(undefined).map(({ id }) => id.slice("sha256:".length));
+    const owners = (prefix: string) => digits.filter((each) => each.startsWith(prefix)).length;
+    const shared = digits.find((each) => owners(each.slice(0, 3)) > 1) ?? "";
+    assert.deepEqual(await lab.images.status(spec(shared.slice(0, 3)), plain), {});
+    await lab.images.remove(spec(shared.slice(0, 3)));
+    assert.equal(lab.images.list(undefined).length, digits.length, "nothing is removed by a guess");
+    for (const prefix of [shared.slice(0, 12), `sha256:${shared.slice(0, 12)}`]) {
+      assert.equal((await lab.images.status(spec(prefix), plain)).image?.id, `sha256:${shared}`);
+    }
+  });
+
   it("are listed by a filter that is any of their names", async () => {
     await using lab = await openImages({ images: ["busybox:1.36", "alpine:3"] });
     const [found, ...others] = lab.images.list(filter("docker.io/library/alpine:3"));

@@ -2,6 +2,7 @@ import "reflect-metadata";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { pino } from "pino";
 import { parseConfig, type ShimConfigInput } from "../../../src/config/index.js";
+import type { DockerInfo } from "../../../src/docker/index.js";
 import {
   createMemoryDocker,
   type MemoryDocker,
@@ -31,9 +32,15 @@ export interface ImagesLab extends AsyncDisposable {
 export interface LabOptions {
   readonly images?: readonly (string | MemoryImage)[];
   readonly config?: ShimConfigInput;
+  /** What the engine says of itself, where the memory engine would say otherwise. */
+  readonly info?: Partial<DockerInfo>;
 }
 
-export async function openImages({ images = [], config = {} }: LabOptions = {}): Promise<ImagesLab> {
+export async function openImages({
+  images = [],
+  config = {},
+  info = {},
+}: LabOptions = {}): Promise<ImagesLab> {
   const engine = createMemoryDocker({ images: [pauseImage, ...images] });
   engine.host.files.tree.makeDirectory("/var/lib/docker");
   const lines: Line[] = [];
@@ -41,6 +48,8 @@ export async function openImages({ images = [], config = {} }: LabOptions = {}):
   const log = pino({ level: "debug" }, sink);
   const parsed = parseConfig({ engine: { kind: "memory" }, ...config });
   const docker = engine.connect();
+  const askInfo = docker.system.info.bind(docker.system);
+  docker.system.info = async (options) => ({ ...(await askInfo(options)), ...info });
   const inventory = new Inventory(docker, engine.host, parsed, log);
   inventory.start();
   await inventory.whenReady({ deadlineMs: 5_000 });
