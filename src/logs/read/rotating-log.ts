@@ -43,14 +43,14 @@ export class RotatingLog implements AsyncDisposable {
     let pollMs = firstPollMs;
     while (!signal?.aborted) {
       // Looked at first: what is renamed after this is read to its end all the same.
-      const next = follow ? await this.newerFiles() : [];
+      const isOver = follow && (await this.isReplaced());
       for await (const placed of reader.toEnd()) {
         pollMs = firstPollMs;
         yield isFirst ? placed : { line: placed.line, startBytes: undefined };
         if (signal?.aborted) return;
       }
       if (!follow) return;
-      const newer = await this.firstThatOpens(next);
+      const newer = isOver ? await this.openNext() : undefined;
       if (newer) {
         await this.current.close();
         this.current = newer;
@@ -67,21 +67,22 @@ export class RotatingLog implements AsyncDisposable {
     await this.current.close();
   }
 
-  /** The files to read after the present one, oldest first; empty as long as it is still the log. */
-  private async newerFiles(): Promise<string[]> {
-    const { identity } = this.current;
+  /** True once another file is the log: between the renaming and that one the old one may still be written. */
+  private async isReplaced(): Promise<boolean> {
     const named = await identityOf(this.path);
-    // Between the renaming and the new file there is none, and the old one may still be written.
-    if (named === undefined || named === identity) return [];
-    return [...(await rotatedSince(this.path, identity)), this.path];
+    return named !== undefined && named !== this.current.identity;
   }
 
-  private async firstThatOpens(paths: readonly string[]): Promise<LogFileOnDisk | undefined> {
-    for (const path of paths) {
-      const file = await LogFileOnDisk.open(path);
-      if (file && file.identity !== this.current.identity) return file;
-      await file?.close();
-    }
+  /** Opens the file to read after the present one; undefined when it is about to be made, or renamed. */
+  private async openNext(): Promise<LogFileOnDisk | undefined> {
+    const { identity } = this.current;
+    const [rotated] = await rotatedSince(this.path, identity);
+    const file = await LogFileOnDisk.open(rotated ?? this.path);
+    // It may be a later one by now: then the one before it has been renamed, and is found there.
+    const [first] = await rotatedSince(this.path, identity);
+    const isNext = first === undefined || (await identityOf(first)) === file?.identity;
+    if (file && isNext && file.identity !== identity) return file;
+    await file?.close();
     return undefined;
   }
 }

@@ -16,7 +16,7 @@ export interface TailStart {
 
 /**
  * Finds where the last lines begin. A line ends with its last part, and its first may stand far before, among
- * entries of the other stream.
+ * entries of the other stream. A line that nothing has ended yet is given after all others, so it counts first.
  * @param options.byEntry Count entries, not lines.
  * @param options.stream Count one stream only.
  */
@@ -32,23 +32,47 @@ export async function findTailStart(
   const done = new Set<StreamName>();
   let end = fileBytes;
   let countedAtBytes = end;
-  let count = 0;
   const countsOne = options.byEntry || options.stream !== undefined;
   if (tailLines <= 0) return { startBytes: end, streamStartBytes: starts };
+  const open = options.byEntry ? [] : await openStreams(file, fileBytes, options.stream);
+  open.splice(tailLines);
+  let left = tailLines - open.length;
   for await (const line of linesBackward(file, fileBytes)) {
     end -= line.length + 1;
     const entry = parseLogLine(line);
     if (!entry || (options.stream !== undefined && entry.stream !== options.stream)) continue;
     const isLastOfLine = options.byEntry || !entry.partial || starts[entry.stream] === fileBytes;
-    if (isLastOfLine && count === tailLines) done.add(entry.stream);
-    else if (isLastOfLine) {
-      count++;
+    const isCounted = open.includes(entry.stream) && entry.partial;
+    if (isLastOfLine && !isCounted && left === 0) done.add(entry.stream);
+    else if (isLastOfLine && !isCounted) {
+      left--;
       countedAtBytes = end;
     }
     if (!done.has(entry.stream)) starts[entry.stream] = end;
     const isSure = countsOne ? done.size > 0 : done.size === 2;
     // A stream that says nothing is not sought further back than a line can reach.
-    if (isSure || (count === tailLines && countedAtBytes - end > longestTextBytes)) break;
+    if (isSure || (left === 0 && countedAtBytes - end > longestTextBytes)) break;
   }
   return { startBytes: Math.min(starts.stdout, starts.stderr), streamStartBytes: starts };
+}
+
+/** The streams whose last line nothing has ended, the one that spoke last first. */
+async function openStreams(
+  file: LogFileOnDisk,
+  fileBytes: number,
+  only: StreamName | undefined,
+): Promise<StreamName[]> {
+  const seen = new Set<StreamName>();
+  const open: StreamName[] = [];
+  let lookedBytes = 0;
+  for await (const line of linesBackward(file, fileBytes)) {
+    lookedBytes += line.length + 1;
+    const entry = parseLogLine(line);
+    if (entry && (only === undefined || entry.stream === only) && !seen.has(entry.stream)) {
+      seen.add(entry.stream);
+      if (entry.partial) open.push(entry.stream);
+    }
+    if (seen.size === (only === undefined ? 2 : 1) || lookedBytes > longestTextBytes) break;
+  }
+  return open;
 }
