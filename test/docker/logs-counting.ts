@@ -12,7 +12,7 @@ const program = `BEGIN {
   for (n = 1; n <= lines; n++) {
     if (n % burst == 1) getline token < "/control/tokens"
     size = n % 1000 == 0 ? int(rand() * 102400) : n % 7 == 0 ? 0 : int(rand() * 60)
-    line = n ":" substr(pad, 1, size)
+    line = n ":" substr(pad, 1, size) ":" n
     if (n % 3 == 0) print line > "/dev/stderr"; else print line
     if (n % burst == 0) fflush()
   }
@@ -86,17 +86,17 @@ export class Numbers {
   /** How often a number came that was not greater than the last of its stream. */
   backwards = 0;
   count = 0;
-  /** Lines that the container did not say. */
+  /** Lines that the container did not say: pieces of some that it did. */
   readonly strange: string[] = [];
   ended = false;
   private readonly last = { stdout: 0, stderr: 0 };
 
   add(stream: "stdout" | "stderr", text: Buffer, partial: boolean): void {
-    const colon = text.indexOf(0x3a);
-    const number = Number(text.toString("latin1", 0, Math.max(colon, 0)));
-    const isMine = number > 0 && (number % 3 === 0 ? "stderr" : "stdout") === stream && !partial;
+    const [, begin, end] = /^(\d+):x*:(\d+)$/.exec(text.toString("latin1")) ?? [];
+    const number = Number(begin ?? 0);
+    const isWhole = !partial && number > 0 && begin === end;
     if (partial && stream === "stdout" && text.toString() === "the end has no newline") this.ended = true;
-    else if (!isMine || text.indexOf(0x78, colon) > colon + 1) {
+    else if (!isWhole || (number % 3 === 0 ? "stderr" : "stdout") !== stream) {
       this.strange.push(`${stream} ${partial} ${text.toString("latin1", 0, 100)}`);
     } else {
       if (number <= this.last[stream]) this.backwards++;
