@@ -135,7 +135,7 @@ describe("createShim", () => {
     await using test = await createTestShim({
       override: (container) => {
         container.register(Runtime, {
-          useValue: { version: () => ({ version: "0.1.0", runtimeName: "mine" }) } as unknown as Runtime,
+          useValue: { isKnown: true, version: () => ({ runtimeName: "mine" }) } as unknown as Runtime,
         });
       },
     });
