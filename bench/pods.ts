@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { pino } from "pino";
 import { parseConfig, type ShimConfig } from "../src/config/index.js";
@@ -7,7 +8,9 @@ import { NodeHost } from "../src/drivers/node/index.js";
 import { NamespaceMode, PodSandboxConfigSchema } from "../src/gen/runtime/v1/api_pb.js";
 import { createShim } from "../src/index.js";
 import { Inventory } from "../src/inventory/index.js";
-import { createNetwork } from "../src/network/index.js";
+import { ConfigFolder } from "../src/network/cni/config-folder.js";
+import { ListRunner } from "../src/network/cni/list-runner.js";
+import { PluginRunner } from "../src/network/cni/plugin-runner.js";
 import { sandboxSpec } from "../src/translate/index.js";
 import {
   accepts,
@@ -44,6 +47,9 @@ export interface PodBenchOptions {
 }
 
 type Turn = ReadonlyMap<string, number>;
+
+/** A shim that was frozen first hears of what the others did meanwhile. */
+const wakeMs = 1_500;
 
 /** Measures how long pods and containers take to make and end: docker-cri, cri-dockerd and the bare calls in turn. */
 export async function measurePods(options: PodBenchOptions): Promise<PodFigure[]> {
@@ -89,6 +95,7 @@ async function measureNetwork(
 
 /** @throws Error when a call failed: a figure of failures is none. */
 async function takeTurn({ name, endpoint }: MeasuredShim, calls: number): Promise<Turn> {
+  await pause(wakeMs);
   const results = await cribench(endpoint, [
     { rpc: "MakePods", calls, containersPerPod: 0 },
     { rpc: "RemovePods" },
@@ -99,9 +106,12 @@ async function takeTurn({ name, endpoint }: MeasuredShim, calls: number): Promis
   return new Map(results.map(({ rpc, p50Ms }) => [rpc, p50Ms]));
 }
 
-/** The same pods by nothing but the calls that they need: create, start, the process id, ADD; DEL, stop. */
+/**
+ * The same pods by nothing but the calls that they need, one after the other: create, start, the process id, ADD of
+ * each plugin; DEL of each plugin, stop. Nothing is kept for a crash, and nobody is asked over a socket.
+ */
 async function bareTurn(
-  { dockerd, root, cniConf, cniCache }: PodNode,
+  { dockerd, root, cniConf }: PodNode,
   plugin: PodFigure["network"],
   calls: number,
   shims: readonly MeasuredShim[],
@@ -110,14 +120,13 @@ async function bareTurn(
   const input = {
     engine,
     rootDirectory: `${root}-bare`,
-    network: { plugin, cniConfDir: cniConf, cniBinDirs: [realPlugins], cniCacheDir: `${cniCache}-bare` },
+    network: { plugin },
   };
   const config = parseConfig(input, "bench");
   const log = pino({ level: "silent" });
   const environment = await environmentOf(dockerd, config.network);
   const docker = createDockerodeService({ endpoint: dockerd.endpoint, requestTimeoutMs: 120_000, log });
-  const network = createNetwork({ config, host: new NodeHost(), log });
-  await network.start();
+  const network = plugin === "cni" ? await barePlugins(cniConf) : undefined;
   const times = { run: [] as number[], stop: [] as number[] };
   const onePod = async (index: number) => {
     const name = `bare-${process.pid}-${index}`;
@@ -132,10 +141,10 @@ async function bareTurn(
     const { id } = await docker.containers.create(spec);
     await docker.containers.start(id);
     const { state } = await docker.containers.inspect(id);
-    const netnsPath = `/proc/${state.pid ?? 0}/ns/net`;
-    await network.attach({ id, ...pod, netnsPath, annotations: {}, portMappings: [] }, {});
+    const netns = `/proc/${state.pid ?? 0}/ns/net`;
+    const leave = await network?.join(id, netns);
     const made = performance.now();
-    await network.detach({ id, ...pod, netnsPath }, {});
+    await leave?.();
     await docker.containers.stop(id, { graceSeconds: 10 });
     const stopped = performance.now();
     await docker.containers.remove(id, { force: true });
@@ -147,13 +156,36 @@ async function bareTurn(
       for (let index = 0; index < calls; index++) await onePod(index);
     });
   } finally {
-    await network.close();
     await docker.close();
   }
   return new Map([
     ["RunPodSandbox", median(times.run)],
     ["StopPodSandbox", median(times.stop)],
   ]);
+}
+
+/** The plugins of the node's network and loopback's, and nothing else of a network room. */
+async function barePlugins(confDir: string) {
+  const host = new NodeHost();
+  const plugins = new PluginRunner({ host, binDirs: [realPlugins], timeoutMs: 120_000 });
+  const lists = new ListRunner(plugins);
+  const look = await new ConfigFolder(host.files, confDir, plugins).look(new AbortController().signal);
+  const { network, loopback } = look;
+  if (!network || !loopback) throw new Error(look.problems.join("; "));
+  return {
+    /** Connects a pod. @returns What disconnects it. */
+    async join(containerId: string, netns: string): Promise<() => Promise<void>> {
+      const args = [["IgnoreUnknown", "1"]] as const;
+      const main = { containerId, netns, ifName: "eth0", args, capabilityArgs: { portMappings: [] } };
+      const lo = { ...main, ifName: "lo", capabilityArgs: {} };
+      await lists.add(loopback, lo);
+      const result = await lists.add(network, main);
+      return async () => {
+        await lists.delete(network, main, result);
+        await lists.delete(loopback, lo, undefined);
+      };
+    },
+  };
 }
 
 async function environmentOf(dockerd: Dockerd, network: ShimConfig["network"]) {

@@ -94,7 +94,12 @@ export class Teardown {
     for (const { id } of this.inventory.sandboxes().filter(isOrphan)) await this.undo(id, why);
     for (const { id } of this.inventory.workloads().filter(isOrphan)) {
       this.log.warn({ container: id, why }, "removing a container");
-      await this.containers.remove(id);
+      await this.containers.remove(id).catch((error: unknown) => {
+        this.log.error(
+          { container: id, err: messageOf(error) },
+          "could not remove it; it is tried again later",
+        );
+      });
     }
   }
 

@@ -3,6 +3,7 @@ import type {
   NetworkAttachment,
   NetworkStatus,
   PodToAttach,
+  PodToCheck,
   PodToDetach,
 } from "../../../src/network/index.js";
 
@@ -12,8 +13,10 @@ export class LeasingNetwork implements Network {
   readonly leases = new Map<string, string>();
   /** The pods that each clean-up was told to spare. */
   readonly spared: string[][] = [];
-  /** The next calls of attach, or of detach, fail with this. */
-  readonly failures: { attach?: Error; detach?: Error } = {};
+  /** The pods that were looked at, in order. */
+  readonly checked: string[] = [];
+  /** The next calls of attach, or of detach, fail with this; those of check by pod. */
+  readonly failures: { attach?: Error; detach?: Error; check?: ReadonlyMap<string, Error> } = {};
   podCidr = "";
   ready = true;
   private next = 2;
@@ -45,8 +48,10 @@ export class LeasingNetwork implements Network {
     return Promise.resolve();
   }
 
-  check(): Promise<void> {
-    return Promise.resolve();
+  check(pod: PodToCheck): Promise<void> {
+    this.checked.push(pod.id);
+    const failure = this.failures.check?.get(pod.id);
+    return failure ? Promise.reject(failure) : Promise.resolve();
   }
 
   gc(validPodIds: Iterable<string>): Promise<void> {

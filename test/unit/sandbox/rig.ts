@@ -13,18 +13,27 @@ export interface Rig extends AsyncDisposable {
   readonly runtime: Clients["runtime"];
   readonly engine: MemoryDocker;
   readonly network: LeasingNetwork;
+  /** What the log says at warn and above. */
+  readonly logged: readonly Record<string, unknown>[];
 }
 
 /** A shim over an engine in memory, with a network that counts its addresses. */
 export async function openRig(
-  options: { readonly engine?: MemoryDocker; readonly network?: LeasingNetwork } = {},
+  options: {
+    readonly engine?: MemoryDocker;
+    readonly network?: LeasingNetwork;
+    readonly orphanGraceMs?: number;
+  } = {},
 ): Promise<Rig> {
   const engine = options.engine ?? createMemoryDocker({ images: [sandboxImage, image] });
   const network = options.network ?? new LeasingNetwork();
+  const logged: Record<string, unknown>[] = [];
+  const keep = { write: (line: string) => void logged.push(JSON.parse(line) as Record<string, unknown>) };
   const shim = await createShim({
     engine: engine.connect(),
     host: engine.host,
-    log: pino({ level: "silent" }),
+    log: pino({ level: "warn" }, keep),
+    ...(options.orphanGraceMs === undefined ? {} : { orphanGraceMs: options.orphanGraceMs }),
     override: (container) => {
       container.register(Network, { useValue: network });
     },
@@ -36,6 +45,7 @@ export async function openRig(
     runtime,
     engine,
     network,
+    logged,
     async [Symbol.asyncDispose]() {
       await shim.close();
       // Its containers run on otherwise, and keep the process alive.

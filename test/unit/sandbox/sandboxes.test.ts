@@ -134,6 +134,61 @@ describe("a shim that starts", () => {
   });
 });
 
+describe("a shim that takes over", () => {
+  it("asks the network whether the pods are connected as they were made, and says which are not", async () => {
+    const before = await openRig();
+    const ids: string[] = [];
+    for (const name of ["whole", "broken", "old", "stopped"]) {
+      ids.push((await before.runtime.runPodSandbox({ config: podConfig(name) })).podSandboxId);
+    }
+    const [whole = "", broken = "", old = "", stopped = ""] = ids;
+    await before.runtime.stopPodSandbox({ podSandboxId: stopped });
+    await before.shim.close();
+    const { engine, network } = before;
+    network.failures.check = new Map([
+      [broken, new ShimError("failed-precondition", "veth is gone")],
+      [old, new ShimError("unsupported", "CHECK came with 0.4.0")],
+    ]);
+    await using rig = await openRig({ engine, network });
+    await eventually("all that run were looked at", () => network.checked.length === 3);
+    assert.deepEqual([...network.checked].sort(), [whole, broken, old].sort());
+    await eventually("the log says it", () => rig.logged.some(({ pods }) => Array.isArray(pods)));
+    const told = rig.logged.find(({ pods }) => Array.isArray(pods));
+    assert.deepEqual([told?.["pods"], told?.["err"]], [[broken], "veth is gone"]);
+    const { items } = await rig.runtime.listPodSandbox({});
+    assert.equal(items.length, 4);
+  });
+
+  it("sweeps what was created and never started, once its grace time is over, and says what and why", async () => {
+    const before = await openRig();
+    const { podSandboxId } = await before.runtime.runPodSandbox({ config: podConfig("home") });
+    const config = { metadata: { name: "idle" }, image: { image }, command: ["sleep", "infinity"] };
+    const sandboxConfig = podConfig("home");
+    const idle = await before.runtime.createContainer({ podSandboxId, sandboxConfig, config });
+    const running = await runContainer(before, podSandboxId, "home");
+    const { engine, network } = before;
+    const { host, ...home } = await engine.containers.inspect(podSandboxId);
+    const name = "k8s_POD_lost_default_uid-lost_0";
+    const lost = await engine.containers.create({ name, config: home.config, host });
+    await before.shim.close();
+
+    const patient = await openRig({ engine, network });
+    await eventually("the first sweep is over", () => network.checked.length > 0);
+    assert.equal((await engine.containers.list()).length, 4);
+    await patient.shim.close();
+
+    await using rig = await openRig({ engine, network, orphanGraceMs: 1 });
+    await eventually("they are gone", async () => (await engine.containers.list()).length === 2);
+    const left = (await engine.containers.list()).map(({ id }) => id);
+    assert.deepEqual(left.sort(), [podSandboxId, running].sort());
+    const why = "it was created long ago, never started, and nobody claims it";
+    assert.ok(rig.logged.some((line) => line["sandbox"] === lost.id && line["why"] === why));
+    assert.ok(rig.logged.some((line) => line["container"] === idle.containerId && line["why"] === why));
+    const { status } = await rig.runtime.containerStatus({ containerId: running });
+    assert.equal(status?.state, ContainerState.CONTAINER_RUNNING);
+  });
+});
+
 describe("a pod whose pause image cannot be had", () => {
   it("is refused with the image's name when its registry has none", async () => {
     await using rig = await openRig({ engine: createMemoryDocker({ images: [image] }) });
