@@ -83,6 +83,16 @@ export class ContainerIndex {
     return this.get(id);
   }
 
+  /** The record once it `holds`: Docker is asked anew only when it does not after what is being asked already. */
+  async refreshUnless(
+    id: string,
+    holds: (record: ContainerRecord) => boolean,
+  ): Promise<ContainerRecord | undefined> {
+    await this.table.find(id)?.settling;
+    const record = this.get(id);
+    return record && holds(record) ? record : this.refresh(id);
+  }
+
   /**
    * Shows a container no more that is known to be gone. How one ended that was running until now is told by
    * events that may still be on their way.

@@ -160,6 +160,17 @@ export class Inventory {
     return this.containers.refresh(id);
   }
 
+  /**
+   * As {@link Inventory.refresh}, for a change that an event may have told of already: Docker is asked only when
+   * the record does not show it.
+   */
+  refreshUnless(
+    id: string,
+    holds: (record: ContainerRecord) => boolean,
+  ): Promise<ContainerRecord | undefined> {
+    return this.containers.refreshUnless(id, holds);
+  }
+
   /** Takes note of a removal of one's own. */
   removed(id: string): void {
     this.containers.forget(id);

@@ -30,7 +30,7 @@ import {
 } from "../gen/runtime/v1/api_pb.js";
 import { Host } from "../host/index.js";
 import { Images } from "../images/index.js";
-import { Inventory, type SandboxRecord } from "../inventory/index.js";
+import { Inventory, type ContainerRecord, type SandboxRecord } from "../inventory/index.js";
 import { Network } from "../network/index.js";
 import {
   resolvConf,
@@ -144,7 +144,8 @@ export class Sandboxes {
         await ignoringGone(this.docker.containers.stop(full, { graceSeconds, signal }));
       }
       // Without a container there is nothing left that a later call could end.
-      if (!(await this.inventory.refresh(full))) await this.checkpoints.remove(full);
+      const isDown = ({ docker }: ContainerRecord) => !docker.state.running;
+      if (!(await this.inventory.refreshUnless(full, isDown))) await this.checkpoints.remove(full);
     });
   }
 
