@@ -40,7 +40,9 @@ export class ContainerShim implements Shim {
   async begin(): Promise<void> {
     this.inventory.start();
     await this.network.start();
-    this.besides(this.container.resolve(Containers).keepLogs(), "the logs of the containers that were there");
+    const containers = this.container.resolve(Containers);
+    this.besides(containers.keepLogs(), "the logs of the containers that were there");
+    this.besides(containers.keepImageVolumes(), "the images that containers see as volumes");
     this.besides(this.container.resolve(Sandboxes).keepTidy(), "what a crash has left behind");
     this.besides(this.container.resolve(Images).keepSandboxImage(), "the sandbox image");
   }
@@ -96,6 +98,7 @@ export class ContainerShim implements Shim {
 
   private async end(): Promise<void> {
     this.container.resolve(Sandboxes).close();
+    this.container.resolve(Containers).close();
     this.container.resolve(Images).close();
     await this.logs.close();
     await this.inventory.close();

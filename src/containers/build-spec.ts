@@ -9,7 +9,7 @@ import {
 } from "../gen/runtime/v1/api_pb.js";
 import type { Host } from "../host/index.js";
 import type { Inventory, SandboxRecord } from "../inventory/index.js";
-import { containerSpec, seccompFile } from "../translate/index.js";
+import { containerSpec, seccompFile, type ExportedImages } from "../translate/index.js";
 
 /** A seccomp profile is some tens of KiB; what is larger is not one. */
 const largestProfileBytes = 4 * 1024 * 1024;
@@ -18,6 +18,7 @@ export interface BuildSpecRequest {
   readonly config: ContainerConfig;
   readonly sandboxConfig: PodSandboxConfig | undefined;
   readonly sandbox: SandboxRecord;
+  readonly exportedImages: ExportedImages;
 }
 
 export interface BuildSpecContext {
@@ -33,7 +34,7 @@ export interface BuildSpecContext {
  *   host path or a seccomp profile is missing.
  */
 export async function buildSpec(
-  { config, sandboxConfig, sandbox }: BuildSpecRequest,
+  { config, sandboxConfig, sandbox, exportedImages }: BuildSpecRequest,
   { host, inventory, config: shimConfig, log }: BuildSpecContext,
 ): Promise<DockerContainerSpec> {
   const seccompProfile = await readSeccompProfile(config.linux?.securityContext, host);
@@ -46,7 +47,7 @@ export async function buildSpec(
     env: inventory.environment(),
     seccompProfile,
     pidTargetId: pidTarget(config, sandbox.id, inventory),
-    imageVolumePaths: new Map(),
+    exportedImages,
   });
   for (const mount of config.mounts) await prepareHostPath(mount, { host, shimConfig, log });
   return spec;

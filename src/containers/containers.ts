@@ -1,7 +1,7 @@
 import { inject, injectable } from "../base/injection.js";
 import { abortError, isKind, Logger, nowNanos, ShimError } from "../base/index.js";
 import { ShimConfig } from "../config/index.js";
-import { DockerService } from "../docker/index.js";
+import { DockerService, type DockerContainerSpec } from "../docker/index.js";
 import {
   ContainerState,
   type Container,
@@ -20,6 +20,7 @@ import { createNamed } from "./create-named.js";
 import { removeContainer, stopContainer } from "./ending.js";
 import { execSync, type ExecSyncRequest, type ExecSyncResult } from "./exec-sync.js";
 import { matchesContainer } from "./filters.js";
+import { ImageVolumes } from "./image-volumes.js";
 import { ContainerMessages } from "./messages.js";
 import { untilAbandoned } from "./until-abandoned.js";
 
@@ -33,6 +34,7 @@ const recentNanos = 2_000_000_000n;
 @injectable()
 export class Containers {
   private readonly messages: ContainerMessages;
+  private readonly imageVolumes: ImageVolumes;
   /** Created for a caller who got the id, and neither started nor removed since. */
   private readonly answered = new Set<string>();
 
@@ -45,6 +47,7 @@ export class Containers {
     @inject(Logger) private readonly log: Logger,
   ) {
     this.messages = new ContainerMessages(inventory);
+    this.imageVolumes = new ImageVolumes({ docker, host, inventory, config, log });
   }
 
   /**
@@ -63,6 +66,23 @@ export class Containers {
   }
 
   /**
+   * Removes the images that were unpacked for containers which are gone, with the last of them, until the shim
+   * closes; first, once the inventory knows what is there, those that a crash has left.
+   */
+  async keepImageVolumes(): Promise<void> {
+    this.inventory.subscribe(({ type, record }) => {
+      if (type === "deleted") void this.imageVolumes.releaseOf(record.docker.config.labels ?? {});
+    });
+    await this.inventory.whenReady();
+    if (this.inventory.isReady) await this.imageVolumes.sweep();
+  }
+
+  /** Leaves no timer behind. */
+  close(): void {
+    this.imageVolumes.close();
+  }
+
+  /**
    * Creates a container. The work goes on when the caller goes; what it made is then removed again.
    * @returns Its full id.
    */
@@ -74,11 +94,17 @@ export class Containers {
   ): Promise<string> {
     const sandbox = this.inventory.sandbox(sandboxId);
     if (!config) throw new ShimError("invalid-argument", "CreateContainer: config is missing");
-    const spec = await buildSpec(
-      { config, sandboxConfig, sandbox },
-      { host: this.host, inventory: this.inventory, config: this.config, log: this.log },
-    );
-    if (signal.aborted) throw abortError("CreateContainer", signal.reason);
+    return await this.imageVolumes.during(config.mounts, signal, async (exportedImages) => {
+      const spec = await buildSpec(
+        { config, sandboxConfig, sandbox, exportedImages },
+        { host: this.host, inventory: this.inventory, config: this.config, log: this.log },
+      );
+      if (signal.aborted) throw abortError("CreateContainer", signal.reason);
+      return await this.createFrom(spec, signal);
+    });
+  }
+
+  private async createFrom(spec: DockerContainerSpec, signal: AbortSignal): Promise<string> {
     const { id } = await untilAbandoned(
       signal,
       createNamed(spec, {

@@ -6,6 +6,7 @@ import type { HostLogFiles } from "./log-files.js";
  */
 export interface Host {
   readonly files: HostFiles;
+  readonly trees: HostTrees;
   readonly processes: HostProcesses;
   readonly kernel: HostKernel;
   readonly logFiles: HostLogFiles;
@@ -40,6 +41,8 @@ export interface HostFiles {
   kindOf(path: string): Promise<"file" | "directory" | "link" | "other" | undefined>;
   /** The path with every link resolved. */
   realPath(path: string): Promise<string>;
+  /** What a link says, which need not be there. @throws EINVAL for what is no link. */
+  readLink(path: string): Promise<string>;
   /** Of the file system that holds `path`. */
   usage(path: string): Promise<FileSystemUsage>;
   /** The mount point that `path` lies on. */
@@ -51,6 +54,32 @@ export interface HostFiles {
    * @throws ENOENT when the folder is missing.
    */
   watch(directory: string, changed: () => void): Promise<HostWatch>;
+}
+
+/** Whole folders. */
+export interface HostTrees {
+  /**
+   * Makes a folder out of a tar archive: files, folders, links, with their modes, owners and times. Devices, pipes
+   * and extended attributes are left out. It is written under a temporary name in the same folder (a dot before,
+   * `.tmp` after), synced and renamed, so that it is there whole or not at all. Nothing is written outside it,
+   * whatever the archive's names and links say.
+   * @param options.leaveOut Entries that are not wanted; folders that others need are made all the same.
+   * @throws ENOTEMPTY when the folder is there; ENOSPC; Error for an archive that is cut short, or hostile.
+   */
+  unpack(
+    archive: AsyncIterable<Uint8Array>,
+    directory: string,
+    options?: { readonly leaveOut?: (entry: ArchiveEntry) => boolean },
+  ): Promise<void>;
+  /** Removes a file or a folder with all below it; one that is missing is a success. */
+  remove(path: string): Promise<void>;
+}
+
+/** What an archive says of one of its entries. */
+export interface ArchiveEntry {
+  /** Without a slash at either end; empty for the folder itself. */
+  readonly path: string;
+  readonly modifiedAt: Date;
 }
 
 /** A folder being watched. */

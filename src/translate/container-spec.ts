@@ -10,6 +10,7 @@ import { cgroupParent, type EngineEnvironment } from "./environment.js";
 import { environmentVariables } from "./env-vars.js";
 import { refuseUnsupported } from "./field-table/index.js";
 import { checkImageHandler } from "./image-spec.js";
+import type { ExportedImages } from "./image-volumes.js";
 import { containerLabels } from "./labels.js";
 import { dockerMounts } from "./mounts.js";
 import { containerName } from "./names.js";
@@ -36,11 +37,8 @@ export interface ContainerSpecRequest {
   readonly seccompProfile?: string | undefined;
   /** The full id of the container that namespace_options.target_id names, when it is in this pod. */
   readonly pidTargetId?: string | undefined;
-  /**
-   * Where Docker has no image mounts (before API 1.48): by container path, the folder on the node that holds
-   * what shall be seen, sub-path included, every link in it resolved inside the image.
-   */
-  readonly imageVolumePaths?: ReadonlyMap<string, string> | undefined;
+  /** The images to mount, where Docker has no image mounts (before API 1.48). */
+  readonly exportedImages?: ExportedImages | undefined;
 }
 
 /**
@@ -65,7 +63,7 @@ export function containerSpec(request: ContainerSpecRequest): DockerContainerSpe
     name: containerName(required(sandboxConfig.metadata, "sandbox_config.metadata"), metadata),
     config: {
       ...portableConfig(config),
-      labels: containerLabels(config, sandboxConfig, sandboxId),
+      labels: containerLabels(config, sandboxConfig, sandboxId, request.exportedImages),
     },
     host: {
       ...hostConfig(request, sandboxConfig),
@@ -101,8 +99,8 @@ function portableConfig(config: ContainerConfig): DockerContainerConfig {
 
 function hostConfig(request: ContainerSpecRequest, sandboxConfig: PodSandboxConfig): DockerHostConfig {
   const { config, sandboxId, sandboxRuntime = "", env } = request;
-  const { imageVolumePaths = new Map<string, string>() } = request;
-  const { mounts, binds } = dockerMounts(config.mounts, { env, runtime: sandboxRuntime, imageVolumePaths });
+  const { exportedImages = new Map() } = request;
+  const { mounts, binds } = dockerMounts(config.mounts, { env, runtime: sandboxRuntime, exportedImages });
   const devices = dockerDevices(config.devices);
   const cdiDevices = cdiNames(config.CDIDevices, env);
   const parent = sandboxConfig.linux?.cgroupParent ?? "";

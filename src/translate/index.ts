@@ -14,6 +14,13 @@ export {
 } from "./environment.js";
 export { fieldTable, refuseUnsupported, type FieldTable, type Treatment } from "./field-table/index.js";
 export { checkImageHandler } from "./image-spec.js";
+export { checkedImage, mountsImages } from "./image-mounts.js";
+export {
+  imageVolumesOf,
+  type ExportedImage,
+  type ExportedImages,
+  type ImageVolume,
+} from "./image-volumes.js";
 export { imageInfo, toImage, type ImageFacts } from "./images.js";
 export * from "./labels.js";
 export * from "./names.js";

@@ -1,4 +1,5 @@
 import { NamespaceMode, type ContainerConfig, type PodSandboxConfig } from "../gen/runtime/v1/api_pb.js";
+import { imageVolumesLabel, imageVolumesLabels, type ExportedImages } from "./image-volumes.js";
 import { resolveLogPath } from "./log-path.js";
 
 /** `podsandbox` or `container`: what tells our containers from everybody else's. */
@@ -52,12 +53,14 @@ export function sandboxLabels(config: PodSandboxConfig): Record<string, string> 
 
 /**
  * The Docker labels of a container.
+ * @param exported Images that it sees by way of the node's folders.
  * @throws ShimError "invalid-argument" when the log path leads out of the pod's log folder.
  */
 export function containerLabels(
   config: ContainerConfig,
   sandboxConfig: PodSandboxConfig,
   sandboxId: string,
+  exported: ExportedImages = new Map(),
 ): Record<string, string> {
   const log = resolveLogPath(sandboxConfig.logDirectory, config.logPath);
   return merge(config, {
@@ -65,6 +68,7 @@ export function containerLabels(
     [logPathLabel]: log?.path ?? "",
     ...(log ? { [logDirectoryLabel]: log.root } : {}),
     [sandboxIdLabel]: sandboxId,
+    ...imageVolumesLabels(config.mounts, exported),
   });
 }
 
@@ -102,6 +106,7 @@ function isOwn(key: string, kind: ReadLabels["kind"]): boolean {
     case logPathLabel:
     case logDirectoryLabel:
     case pidNamespaceLabel:
+    case imageVolumesLabel:
       return true;
     case containerNameLabel:
       return kind === "sandbox";

@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import type { DockerContainer, DockerMount, DockerMountPoint } from "../docker/index.js";
+import { imageVolumesOf, type ImageVolume } from "./image-volumes.js";
 import { spelledOut } from "./image-spellings.js";
 import { MountPropagation, MountSchema, type Mount } from "../gen/runtime/v1/api_pb.js";
 
@@ -7,10 +8,24 @@ import { MountPropagation, MountSchema, type Mount } from "../gen/runtime/v1/api
  * What is mounted in a container, whichever way it was asked for: older shims used Docker's `Binds`, and
  * images bring volumes of their own.
  */
-export function currentMounts({ mounts, host }: DockerContainer): Mount[] {
+export function currentMounts({ mounts, host, config }: DockerContainer): Mount[] {
   const asked = new Map((host.mounts ?? []).map((mount) => [mount.target, mount]));
   const images = (host.mounts ?? []).flatMap(({ type, source }) => (type === "image" ? [source] : []));
-  return mounts.map((point) => toMount(point, asked.get(point.target), images));
+  const volumes = imageVolumesOf(config.labels ?? {});
+  return mounts.map((point) => {
+    const volume = volumes.get(point.target);
+    return volume ? exportedMount(point, volume) : toMount(point, asked.get(point.target), images);
+  });
+}
+
+/** An image that Docker knows as a folder only; its path on the node is nobody's business. */
+function exportedMount({ target }: DockerMountPoint, { image, imageSubPath }: ImageVolume): Mount {
+  return create(MountSchema, {
+    containerPath: target,
+    readonly: true,
+    image: { image, imageRef: image },
+    imageSubPath,
+  });
 }
 
 function toMount(point: DockerMountPoint, asked: DockerMount | undefined, images: readonly string[]): Mount {

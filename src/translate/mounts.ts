@@ -1,20 +1,18 @@
 import { posix } from "node:path";
 import type { DockerMount } from "../docker/index.js";
 import { MountPropagation, type Mount } from "../gen/runtime/v1/api_pb.js";
-import { absolutePath, invalid, quote, unsupported, withoutNul } from "./checks.js";
+import { absolutePath, invalid, quote, unsupported } from "./checks.js";
 import { recursiveReadOnlySupported, speaksApi, type EngineEnvironment } from "./environment.js";
+import { imageMount } from "./image-mounts.js";
 import { ImageSpellings } from "./image-spellings.js";
-import { checkImageHandler } from "./image-spec.js";
+import type { ExportedImages } from "./image-volumes.js";
 
 export interface MountContext {
   readonly env: EngineEnvironment;
   /** The OCI runtime of the pod; empty: the default. */
   readonly runtime: string;
-  /**
-   * For image mounts on engines that have none of their own: by container path, the folder on the node that
-   * holds what shall be seen, sub-path included, every link in it resolved inside the image.
-   */
-  readonly imageVolumePaths: ReadonlyMap<string, string>;
+  /** For image mounts on engines that have none of their own. */
+  readonly exportedImages: ExportedImages;
 }
 
 /** Docker's two ways of bind mounting: `binds` are texts, and do what `mounts` cannot. */
@@ -34,7 +32,10 @@ export function dockerMounts(requested: readonly Mount[], context: MountContext)
     const field = `config.mounts[${index}]`;
     const target = targetOf(mount, field);
     if (mount.image) {
-      mounts.push(imageMount(mount, target, field, context, images));
+      const exported = context.exportedImages.get(mount.containerPath)?.path;
+      const made = imageMount(mount, { target, field, exported }, context.env, images);
+      if (typeof made === "string") binds.push(made);
+      else mounts.push(made);
       continue;
     }
     const source = absolutePath(mount.hostPath, `${field}.host_path`);
@@ -129,42 +130,4 @@ function checkRecursiveReadOnly(mount: Mount, field: string, { env, runtime }: M
     "RROUnsupported:",
     `${name} of ${quote(mount.hostPath)} needs Docker 25, Linux 5.12 and a runtime that reports "rro"`,
   );
-}
-
-function imageMount(
-  mount: Mount,
-  target: string,
-  field: string,
-  context: MountContext,
-  images: ImageSpellings,
-): DockerMount {
-  const { env, imageVolumePaths } = context;
-  if (mount.hostPath !== "") throw invalid(`${field}.host_path`, "excludes an image");
-  if (mount.propagation !== MountPropagation.PROPAGATION_PRIVATE) {
-    throw invalid(`${field}.propagation`, "must be private for an image");
-  }
-  const image = mount.image?.image ?? "";
-  if (image === "") throw invalid(`${field}.image.image`, "is missing");
-  checkImageHandler(mount.image, env, `${field}.image`);
-  const subPath = insideImage(mount.imageSubPath, `${field}.image_sub_path`);
-  if (speaksApi(env, 48)) {
-    return {
-      type: "image",
-      source: images.next(withoutNul(image, `${field}.image.image`), `${field}.image.image`),
-      target,
-      readonly: true,
-      ...(subPath === "" ? {} : { imageSubpath: subPath }),
-    };
-  }
-  const folder = imageVolumePaths.get(mount.containerPath);
-  if (folder !== undefined) return { type: "bind", source: folder, target, readonly: true };
-  throw unsupported(`${field}.image`, "needs Docker 28, which is the first that mounts images");
-}
-
-function insideImage(path: string, field: string): string {
-  withoutNul(path, field);
-  if (path.startsWith("/") || path.split("/").includes("..")) {
-    throw invalid(field, `must be a relative path inside the image, but is ${quote(path)}`);
-  }
-  return path;
 }

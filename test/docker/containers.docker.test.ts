@@ -137,6 +137,47 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
       assert.deepEqual([limits?.memoryLimitInBytes, limits?.cpuQuota], [96n << 20n, 30_000n]);
     });
 
+    it("shows an image as a volume, read-only, with nothing of Docker's own in it, and lets it go", async () => {
+      const image = "busybox:1.36";
+      const folder = `${dockerd.folder}/shim/image-volumes`;
+      const mounts = [
+        { containerPath: "/whole", image: { image } },
+        { containerPath: "/part", image: { image }, imageSubPath: "bin" },
+      ];
+      const one = await create("volume1", forever, { mounts });
+      const two = await create("volume2", forever, { mounts: mounts.slice(0, 1) });
+      assert.equal((await readdir(folder)).length, 1);
+      for (const containerId of [one, two]) await node.cri.runtime.startContainer({ containerId });
+      const sh = async (script: string) => {
+        const cmd = ["sh", "-c", script];
+        const { stdout, stderr, exitCode } = await node.cri.runtime.execSync({ containerId: one, cmd });
+        return `${Buffer.from(stdout).toString()}${Buffer.from(stderr).toString()}${exitCode}`;
+      };
+      assert.match(await sh("/part/busybox echo runs"), /^runs\n0$/);
+      assert.match(await sh("echo x > /whole/x"), /Read-only file system/);
+      assert.match(await sh("ls -d /whole/.dockerenv"), /No such file/);
+      assert.deepEqual(
+        (await statusOf(one)).mounts
+          .map((mount) => [mount.containerPath, mount.image?.image, mount.imageSubPath, mount.readonly])
+          .sort(),
+        [
+          ["/part", image, "bin", true],
+          ["/whole", image, "", true],
+        ],
+      );
+      await assert.rejects(
+        create("volume3", forever, {
+          mounts: [{ containerPath: "/x", image: { image }, imageSubPath: "none" }],
+        }),
+        /nothing at the sub-path "none"/,
+      );
+      await node.cri.runtime.removeContainer({ containerId: one });
+      assert.equal((await readdir(folder)).length, 1);
+      await node.cri.runtime.removeContainer({ containerId: two });
+      const { stdout } = await dockerd.docker(["ps", "-aq", "--filter", "name=docker-cri-export"]);
+      assert.equal(stdout.trim(), "");
+    });
+
     it("shows mounts with their propagation", async () => {
       const hostPath = `${dockerd.folder}/mounted`;
       await mkdir(hostPath, { recursive: true });

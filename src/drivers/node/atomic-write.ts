@@ -46,7 +46,8 @@ async function openInFolder(path: string, mode: number) {
   }
 }
 
-async function syncFolder(path: string): Promise<void> {
+/** Makes the names in a folder outlast a crash. */
+export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, "r");
   try {
     await folder.sync();

@@ -6,6 +6,7 @@ import {
   open,
   readdir,
   readFile,
+  readlink,
   realpath,
   rename,
   statfs,
@@ -94,6 +95,10 @@ export class NodeFiles implements HostFiles {
 
   realPath(path: string): Promise<string> {
     return realpath(path);
+  }
+
+  readLink(path: string): Promise<string> {
+    return readlink(path);
   }
 
   async usage(path: string): Promise<FileSystemUsage> {

@@ -37,8 +37,8 @@ export class LogLab implements AsyncDisposable {
         if (isAlive()) this.lines.push(JSON.parse(line) as SaidLine);
       },
     };
-    const { files, processes, kernel } = this.host;
-    const host: Host = { files, processes, kernel, logFiles: this.files.ofNewShim() };
+    const { files, trees, processes, kernel } = this.host;
+    const host: Host = { files, trees, processes, kernel, logFiles: this.files.ofNewShim() };
     const service = { containers: this.docker } as unknown as DockerService;
     const shim = new ContainerLogs(service, host, parseConfig({ logs }), pino({ level: "debug" }, stream));
     this.shims.push(shim);

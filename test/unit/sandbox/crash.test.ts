@@ -37,6 +37,7 @@ async function startShim({ engine, network }: Node, crash = new Crash(Infinity, 
     engine: docker,
     host: {
       files: crash.wrap(engine.host.files),
+      trees: engine.host.trees,
       logFiles: engine.host.logFiles,
       processes: engine.host.processes,
       kernel: engine.host.kernel,

@@ -133,8 +133,19 @@ describe("a container's spec", () => {
     [
       "image mounts on Docker 20.10",
       { mounts: [{ containerPath: "/c", image: { image: "i" } }] },
-      { host: { mounts: [{ type: "bind", source: "/x", target: "/c", readonly: true }] } },
-      { env: oldEnvironment, imageVolumePaths: new Map([["/c", "/x"]]) },
+      {
+        config: {
+          labels: {
+            "io.kubernetes.docker.type": "container",
+            "io.kubernetes.container.logpath": "",
+            "io.kubernetes.sandbox.id": sandboxId,
+            "io.kubernetes.docker.image-volumes":
+              '{"/c":{"imageId":"sha256:1","image":"i","imageSubPath":""}}',
+          },
+        },
+        host: { mounts: [{ type: "bind", source: "/x", target: "/c", readonly: true }] },
+      },
+      { env: oldEnvironment, exportedImages: new Map([["/c", { imageId: "sha256:1", path: "/x" }]]) },
     ],
     [
       "devices",

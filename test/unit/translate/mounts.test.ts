@@ -3,8 +3,9 @@ import { describe, it } from "node:test";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { DockerMount } from "../../../src/docker/index.js";
 import { MountPropagation, MountSchema } from "../../../src/gen/runtime/v1/api_pb.js";
-import type { EngineEnvironment } from "../../../src/translate/index.js";
+import type { EngineEnvironment, ExportedImages } from "../../../src/translate/index.js";
 import { dockerMounts } from "../../../src/translate/mounts.js";
+import { imageVolumesLabel, imageVolumesLabels } from "../../../src/translate/image-volumes.js";
 import { currentMounts } from "../../../src/translate/mount-status.js";
 import { dockerContainer } from "./docker-container.js";
 import { environment, oldEnvironment } from "./engine-environment.js";
@@ -17,12 +18,8 @@ const api48 = { apiVersion: [1, 48] as const };
 const base = { hostPath: "/h", containerPath: "/c" };
 const bind: DockerMount = { type: "bind", source: "/h", target: "/c", createMountpoint: true };
 
-function translate(init: Init, env: EngineEnvironment, paths?: ReadonlyMap<string, string>) {
-  return dockerMounts([create(MountSchema, init)], {
-    env,
-    runtime: "",
-    imageVolumePaths: paths ?? new Map<string, string>(),
-  });
+function translate(init: Init, env: EngineEnvironment, exportedImages: ExportedImages = new Map()) {
+  return dockerMounts([create(MountSchema, init)], { env, runtime: "", exportedImages });
 }
 
 describe("mounts", () => {
@@ -108,11 +105,53 @@ describe("mounts", () => {
     });
   }
 
+  const ofImage = { containerPath: "/c", image: { image: "img:1" }, imageSubPath: "a" };
+  const exported: ExportedImages = new Map([["/c", { imageId: "sha256:1", path: "/export/a" }]]);
+
   it("mounts the folder of an image, where Docker cannot mount images", () => {
-    const init = { containerPath: "/c", image: { image: "img:1" }, imageSubPath: "a" };
-    assert.deepEqual(translate(init, oldEnvironment, new Map([["/c", "/export/a"]])).mounts, [
-      { type: "bind", source: "/export/a", target: "/c", readonly: true },
-    ]);
+    assert.deepEqual(translate({ ...ofImage, selinuxRelabel: true }, oldEnvironment, exported), {
+      mounts: [{ type: "bind", source: "/export/a", target: "/c", readonly: true }],
+      binds: [],
+    });
+  });
+
+  it("gives such a folder a label that its containers share, under SELinux", () => {
+    const env = environment({ ...selinux, apiVersion: [1, 47] });
+    assert.deepEqual(translate({ ...ofImage, selinuxRelabel: true }, env, exported), {
+      mounts: [],
+      binds: ["/export/a:/c:ro,z"],
+    });
+    refuses("unsupported", /mounts\[0\]\.selinux_relabel.*colon/, () =>
+      translate(
+        { ...ofImage, selinuxRelabel: true },
+        env,
+        new Map([["/c", { imageId: "sha256:1", path: "/export/a:b" }]]),
+      ),
+    );
+  });
+
+  it("tells a folder of an image as the image, by its label", () => {
+    const mounts = [create(MountSchema, { ...ofImage, containerPath: "/c/" })];
+    const labels = imageVolumesLabels(mounts, new Map([["/c/", { imageId: "sha256:1", path: "/export/a" }]]));
+    const point = { type: "bind", source: "/export/a", target: "/c", writable: false };
+    const told = (text: string) =>
+      currentMounts(dockerContainer({ config: { labels: { [imageVolumesLabel]: text } }, mounts: [point] }));
+    const [mount] = told(labels[imageVolumesLabel] ?? "");
+    assert.deepEqual(
+      [
+        mount?.containerPath,
+        mount?.hostPath,
+        mount?.image?.image,
+        mount?.image?.imageRef,
+        mount?.imageSubPath,
+      ],
+      ["/c", "", "img:1", "img:1", "a"],
+    );
+    assert.equal(mount?.readonly, true);
+    for (const text of ["", "null", "7", '{"/c":null}', '{"/c":{"image":"img:1"}}']) {
+      assert.equal(told(text)[0]?.hostPath, "/export/a", text);
+    }
+    assert.deepEqual(imageVolumesLabels([create(MountSchema, base)], new Map()), {});
   });
 
   it("mounts one image several times, which Docker refuses under one spelling, and tells it as one", () => {
@@ -121,7 +160,7 @@ describe("mounts", () => {
       ["/a", "/b", "/c"].map((containerPath) =>
         create(MountSchema, { containerPath, image: { image: id }, imageSubPath: containerPath.slice(1) }),
       ),
-      { env: environment(api48), runtime: "", imageVolumePaths: new Map() },
+      { env: environment(api48), runtime: "", exportedImages: new Map() },
     );
     const sources = mounts.map((mount) => mount.source);
     assert.deepEqual(sources, [id, id.slice(7), id.slice(7, -1)]);
@@ -146,14 +185,14 @@ describe("mounts", () => {
       create(MountSchema, { containerPath, image: { image: "img:1" } }),
     );
     refuses("unsupported", /mounts\[1\]\.image\.image.*full id/, () =>
-      dockerMounts(twice, { env: environment(api48), runtime: "", imageVolumePaths: new Map() }),
+      dockerMounts(twice, { env: environment(api48), runtime: "", exportedImages: new Map() }),
     );
   });
 
   it("keeps the order", () => {
     const made = dockerMounts(
       ["/a", "/a/b", "/c"].map((path) => create(MountSchema, { hostPath: path, containerPath: path })),
-      { env: environment(), runtime: "", imageVolumePaths: new Map() },
+      { env: environment(), runtime: "", exportedImages: new Map() },
     );
     assert.deepEqual(
       made.mounts.map((mount) => mount.target),

@@ -207,6 +207,13 @@ export class FileTree {
     return this.tryFind(path)?.node !== undefined;
   }
 
+  readLink(path: string): string {
+    const { node } = this.find(path, "readlink", { followLast: false });
+    if (!node) throw fsError("ENOENT", "readlink", path);
+    if (node.kind !== "link") throw fsError("EINVAL", "readlink", path);
+    return node.target;
+  }
+
   realPath(path: string): string {
     const { node, path: real } = this.find(path, "realpath");
     if (!node) throw fsError("ENOENT", "realpath", path);

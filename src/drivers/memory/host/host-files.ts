@@ -75,6 +75,11 @@ export class MemoryHostFiles implements HostFiles {
     return this.tree.realPath(path);
   }
 
+  async readLink(path: string): Promise<string> {
+    await this.faults.meet("files.readLink", path);
+    return this.tree.readLink(path);
+  }
+
   async usage(path: string): Promise<FileSystemUsage> {
     await this.faults.meet("files.usage", path);
     if (!this.tree.exists(path)) throw fsError("ENOENT", "statfs", path);

@@ -6,6 +6,7 @@ import { HostFaults } from "./host-faults.js";
 import { MemoryHostFiles } from "./host-files.js";
 import { MemoryLogFiles } from "./log-files.js";
 import { HostPrograms, MemoryHostProcesses } from "./host-processes.js";
+import { MemoryTrees } from "./trees.js";
 
 const folders = [
   "/etc",
@@ -35,6 +36,7 @@ export class MemoryHost implements Host {
   /** What {@link MemoryHostProcesses.run} can run. */
   readonly programs: HostPrograms;
   readonly files: MemoryHostFiles;
+  readonly trees: MemoryTrees;
   readonly logFiles: MemoryLogFiles;
   readonly processes: MemoryHostProcesses;
   readonly kernel: HostKernel;
@@ -46,6 +48,7 @@ export class MemoryHost implements Host {
     this.tree.replace("/etc/resolv.conf", "nameserver 192.0.2.53\n", 0o644);
     this.programs = new HostPrograms(this.tree);
     this.files = new MemoryHostFiles(this.tree, this.faults);
+    this.trees = new MemoryTrees(this.tree, this.faults);
     this.logFiles = new MemoryLogFiles(this.tree, this.faults);
     this.processes = new MemoryHostProcesses(this.processTable, this.programs, this.faults);
     const version = options.cgroupVersion ?? 2;

@@ -1,0 +1,56 @@
+import { posix } from "node:path";
+import { extract } from "tar-stream";
+import type { ArchiveEntry, HostTrees } from "../../../host/index.js";
+import { fsError } from "./fs-error.js";
+import type { FileTree } from "./file-tree.js";
+import type { HostFaults } from "./host-faults.js";
+
+/** Whole folders, in a {@link FileTree}; hard links become files of their own. */
+export class MemoryTrees implements HostTrees {
+  constructor(
+    private readonly tree: FileTree,
+    private readonly faults: HostFaults,
+  ) {}
+
+  async unpack(
+    archive: AsyncIterable<Uint8Array>,
+    directory: string,
+    { leaveOut = () => false }: { readonly leaveOut?: (entry: ArchiveEntry) => boolean } = {},
+  ): Promise<void> {
+    await this.faults.meet("trees.unpack", directory);
+    const temporary = posix.join(posix.dirname(directory), `.${posix.basename(directory)}.0.tmp`);
+    try {
+      this.tree.makeDirectory(temporary);
+      const entries = extract();
+      entries.end(await bytesOf(archive));
+      for await (const entry of entries) {
+        const { name, type, linkname, mode, mtime } = entry.header;
+        const path = posix.normalize(`/${name}`).replace(/^\/|\/$/g, "");
+        const content = await bytesOf(entry as AsyncIterable<Uint8Array>);
+        if (leaveOut({ path, modifiedAt: mtime })) continue;
+        const place = posix.join(temporary, path);
+        this.tree.makeDirectory(type === "directory" ? place : posix.dirname(place));
+        if (type === "symlink") this.tree.symlink(linkname, place);
+        else if (type === "file") this.tree.replace(place, content, mode);
+        else if (type === "link")
+          this.tree.replace(place, this.tree.read(posix.join(temporary, `/${linkname}`)), mode);
+      }
+      if (this.tree.exists(directory)) throw fsError("ENOTEMPTY", "rename", directory);
+      this.tree.rename(temporary, directory);
+    } catch (error) {
+      this.tree.removeAll(temporary);
+      throw error;
+    }
+  }
+
+  async remove(path: string): Promise<void> {
+    await this.faults.meet("trees.remove", path);
+    this.tree.removeAll(path);
+  }
+}
+
+async function bytesOf(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const all: Uint8Array[] = [];
+  for await (const chunk of chunks) all.push(chunk);
+  return Buffer.concat(all);
+}

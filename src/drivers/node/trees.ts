@@ -1,0 +1,94 @@
+import { mkdir, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { extract } from "tar-stream";
+import type { ArchiveEntry, HostTrees } from "../../host/index.js";
+import { syncFolder, temporaryPathFor } from "./atomic-write.js";
+import { runCommand } from "./run-command.js";
+import { pathInside, UnpackedTree } from "./unpacked-tree.js";
+
+/** Every archive ends in so many zeros. */
+const endBytes = 1024;
+const syncDeadlineMs = 600_000;
+
+export class NodeTrees implements HostTrees {
+  async unpack(
+    archive: AsyncIterable<Uint8Array>,
+    directory: string,
+    { leaveOut = () => false }: { readonly leaveOut?: (entry: ArchiveEntry) => boolean } = {},
+  ): Promise<void> {
+    const temporary = temporaryPathFor(directory);
+    // Private as a whole: an archive may hold programs that make root of whoever starts them.
+    await mkdir(dirname(directory), { recursive: true, mode: 0o700 });
+    let broken: unknown;
+    const onBroken = (error: unknown) => (broken = error);
+    try {
+      const tree = await UnpackedTree.open(temporary);
+      const entries = extract();
+      const feeding = pipeline(Readable.from(toItsEnd(archive, onBroken)), entries);
+      // Its error ends the loop below too.
+      feeding.catch(() => undefined);
+      for await (const entry of entries) {
+        const { header } = entry;
+        const path = pathInside(header.name);
+        if (!leaveOut({ path, modifiedAt: header.mtime }))
+          await tree.add(path, header, entry as AsyncIterable<Uint8Array>);
+        entry.resume();
+      }
+      await feeding;
+      await tree.finish();
+      await syncFileSystemOf(temporary);
+      await rename(temporary, directory);
+    } catch (error) {
+      await this.remove(temporary);
+      // What tar-stream says of an archive that breaks off is not why it did.
+      throw broken ?? error;
+    }
+    await syncFolder(dirname(directory));
+  }
+
+  async remove(path: string): Promise<void> {
+    await rm(path, { recursive: true, force: true });
+  }
+}
+
+/**
+ * The archive as it is.
+ * @param onBroken Hears why it breaks off, and not why nobody reads on.
+ * @throws Error when it ends between two entries, which nothing else would notice.
+ */
+async function* toItsEnd(
+  archive: AsyncIterable<Uint8Array>,
+  onBroken: (error: unknown) => void,
+): AsyncGenerator<Uint8Array> {
+  const chunks = archive[Symbol.asyncIterator]();
+  let last: Uint8Array = new Uint8Array();
+  try {
+    for (;;) {
+      const next: IteratorResult<Uint8Array, unknown> = await chunks.next().catch((error: unknown) => {
+        onBroken(error);
+        throw error;
+      });
+      if (next.done === true) break;
+      const { value } = next;
+      last =
+        value.length >= endBytes ? value.slice(-endBytes) : Buffer.concat([last, value]).subarray(-endBytes);
+      yield value;
+    }
+  } finally {
+    await chunks.return?.();
+  }
+  if (last.length < endBytes || last.some((byte) => byte !== 0)) throw new Error("the archive is cut short");
+}
+
+/** Node can sync one file at a time, which takes minutes for an image of many. */
+async function syncFileSystemOf(path: string): Promise<void> {
+  const { exitCode, stderr } = await runCommand({
+    file: "sync",
+    args: ["--file-system", path],
+    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+    deadlineMs: syncDeadlineMs,
+  });
+  if (exitCode !== 0) throw new Error(`sync ended with ${exitCode}: ${stderr.toString("utf8").trim()}`);
+}
