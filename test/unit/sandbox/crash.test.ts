@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { pino } from "pino";
 import { createClients } from "../../../src/client/index.js";
-import { ContainerState } from "../../../src/gen/runtime/v1/api_pb.js";
+import { ContainerState, PodSandboxState } from "../../../src/gen/runtime/v1/api_pb.js";
 import { createShim, Network, type Shim } from "../../../src/index.js";
 import { createMemoryDocker, type MemoryDocker } from "../../../src/testing/index.js";
 import { Crash } from "./crash.js";
@@ -22,7 +22,11 @@ interface Node {
 }
 
 /** A shim on a node; a restart is another one on the same node. */
-async function startShim({ engine, network }: Node, crash = new Crash(Infinity, "before")): Promise<Shim> {
+async function startShim(
+  { engine, network }: Node,
+  crash = new Crash(Infinity, "before"),
+  orphanGraceMs = 3_600_000,
+): Promise<Shim> {
   const { events, system, containers, images, execs } = engine.connect();
   // What the shim does by itself, all the time, is not a step of a call.
   const docker = {
@@ -43,6 +47,7 @@ async function startShim({ engine, network }: Node, crash = new Crash(Infinity, 
       kernel: engine.host.kernel,
     },
     log: pino({ level: "silent" }),
+    orphanGraceMs,
     override: (container) => {
       container.register(Network, { useValue: crash.wrap(network) });
     },
@@ -99,6 +104,34 @@ describe("a shim that is killed", () => {
         steps++;
       }
       assert.ok(steps >= 8, `only ${steps} steps`);
+    });
+
+    it(`at any step of RunPodSandbox, ${when} its effect, leaves a whole pod or none when nobody tries again`, async () => {
+      for (let at = 1; ; at++) {
+        const node = newNode();
+        const crash = new Crash(at, when);
+        const shim = await startShim(node, crash);
+        crash.arm();
+        const died = await until(crash, clientsOf(shim).runPodSandbox({ config }));
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        const again = await startShim(node, undefined, 1);
+        const runtime = clientsOf(again);
+        await retry(async () => {
+          const { items } = await runtime.listPodSandbox({});
+          const ids = items.map(({ id }) => id);
+          assert.deepEqual([...node.network.leases.keys()], ids);
+          assert.deepEqual(await node.engine.host.files.list("/var/lib/cri-dockerd/sandbox"), ids);
+          assert.ok(items.every(({ state }) => state === PodSandboxState.SANDBOX_READY));
+        });
+        for (const { id } of (await runtime.listPodSandbox({})).items) {
+          await runtime.stopPodSandbox({ podSandboxId: id });
+          await runtime.removePodSandbox({ podSandboxId: id });
+        }
+        await assertNothingLeft(node);
+        await again.close();
+        void shim.close();
+        if (!died) break;
+      }
     });
 
     it(`at any step of StopPodSandbox, ${when} its effect, leaves nothing that a retry does not clear up`, async () => {
