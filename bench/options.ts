@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import type { EngineName } from "../test/docker/lab/index.js";
 
 /** What can be measured, in the order in which it is. All but the start is side by side with cri-dockerd. */
-export const partNames = ["start", "reads", "churn", "images", "pods"] as const;
+export const partNames = ["start", "reads", "churn", "images", "pods", "containers"] as const;
 export type PartName = (typeof partNames)[number];
 
 /** What one run of the benchmark measures. */
@@ -28,7 +28,7 @@ const help = `npm run bench -- [options]
   --only reads,churn  these parts alone: ${partNames.join(", ")}
   --pods 1,60,250     reads: pods on the node meanwhile
   --churn 1000        churn: pods that each shim makes and removes
-  --calls 15          pods: pods, and containers, that each shim makes and ends in a turn
+  --calls 15          pods, containers: how many each shim makes and ends in a turn
   --rounds 3          turns of each shim
   --engine 20.10      the Docker Engine: 20.10 or 26.1
   --program FILE      the built command line, dist/cli/main.js by default

@@ -1,6 +1,7 @@
 import { measureChurnOfBoth } from "./churn.js";
 import { churnMarkdown, churnMarks } from "./churn-report.js";
 import { measureColdStart } from "./cold-start.js";
+import { containersMarkdown, containersMarks, measureContainers } from "./containers.js";
 import { imagesMarkdown, imagesMarks, measureImages } from "./images.js";
 import type { Mark } from "./marks.js";
 import type { BenchOptions, PartName } from "./options.js";
@@ -39,6 +40,10 @@ export async function measurePart(part: PartName, options: BenchOptions): Promis
     case "images": {
       const figures = await measureImages(options);
       return { figures, markdown: imagesMarkdown(figures), marks: imagesMarks(figures) };
+    }
+    case "containers": {
+      const figures = await measureContainers(options);
+      return { figures, markdown: containersMarkdown(figures), marks: containersMarks(figures) };
     }
     case "pods": {
       const figures = await measurePods(options);
