@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
 import {
   ContainerState,
   MountPropagation,
@@ -135,6 +136,38 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
       });
       const limits = (await statusOf(containerId)).resources?.linux;
       assert.deepEqual([limits?.memoryLimitInBytes, limits?.cpuQuota], [96n << 20n, 30_000n]);
+      const inKernel = async () => {
+        const cmd = [
+          "sh",
+          "-c",
+          "cat /sys/fs/cgroup/memory/memory.limit_in_bytes || cat /sys/fs/cgroup/memory.max",
+        ];
+        return Buffer.from((await node.cri.runtime.execSync({ containerId, cmd })).stdout).toString();
+      };
+      assert.equal(await inKernel(), `${96 << 20}\n`);
+      await node.cri.runtime.updateContainerResources({ containerId, linux: { cpuShares: 128n } });
+      assert.equal(await inKernel(), `${96 << 20}\n`);
+      await assert.rejects(
+        node.cri.runtime.updateContainerResources({
+          containerId,
+          linux: { cpuShares: 256n, hugepageLimits: [{ pageSize: "2MB", limit: 1n }] },
+        }),
+        /hugepage_limits/,
+      );
+      const after = (await statusOf(containerId)).resources?.linux;
+      assert.deepEqual([after?.cpuShares, after?.cpuQuota], [128n, 30_000n]);
+    });
+
+    it("refuses to start what runs or has exited, and ends what many stop and remove at once", async () => {
+      const containerId = await runContainer(node, pod, "once", forever);
+      const startAgain = () => node.cri.runtime.startContainer({ containerId });
+      await assert.rejects(startAgain(), { code: Code.FailedPrecondition });
+      await Promise.all(
+        [1n, 1n, 0n].map((timeout) => node.cri.runtime.stopContainer({ containerId, timeout })),
+      );
+      await assert.rejects(startAgain(), { code: Code.FailedPrecondition });
+      await Promise.all([1, 2, 3].map(() => node.cri.runtime.removeContainer({ containerId })));
+      await node.cri.runtime.stopContainer({ containerId, timeout: 1n });
     });
 
     it("shows an image as a volume, read-only, with nothing of Docker's own in it, and lets it go", async () => {

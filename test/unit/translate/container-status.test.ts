@@ -356,7 +356,8 @@ describe("containerInfo", () => {
     const { info } = containerInfo({
       ...docker,
       config: { ...docker.config, env: ["PASSWORD=secret"] },
-      host: { runtime: "runc", cgroupParent: "/kubepods/podx" },
+      host: { runtime: "runc", cgroupParent: "/kubepods/podx", resources: { cpuShares: 5 }, maskedPaths: [] },
+      mounts: [{ type: "bind", source: "/h", target: "/c", writable: true }],
     });
     const parsed = JSON.parse(info ?? "") as Record<string, unknown>;
     assert.equal(parsed["pid"], 77);
@@ -364,6 +365,9 @@ describe("containerInfo", () => {
     assert.equal(parsed["image"], "nginx:1");
     assert.equal(parsed["runtime"], "runc");
     assert.equal(parsed["cgroupParent"], "/kubepods/podx");
+    assert.deepEqual(parsed["resources"], { cpuShares: 5 });
+    assert.deepEqual(parsed["maskedPaths"], []);
+    assert.deepEqual(parsed["mounts"], [{ type: "bind", source: "/h", target: "/c", writable: true }]);
     assert.doesNotMatch(info ?? "", /secret/);
   });
 });
