@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { mkdir, readFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { ContainerState, createClients, PodSandboxState, type Clients } from "../../src/client/index.js";
 import { openLab, type CriDockerd } from "./lab/index.js";
@@ -23,6 +25,7 @@ interface MadePod {
   readonly containerId: string;
   readonly ip: string;
   readonly pid: string;
+  readonly logFile: string;
 }
 
 const lab = openLab();
@@ -58,7 +61,9 @@ describe("a node that changes over between cri-dockerd and docker-cri", { timeou
   });
 
   async function make({ runtime }: Clients, name: string, hostPort: number): Promise<MadePod> {
-    const sandboxConfig = podConfig(name, { hostPort });
+    const logDirectory = join(node.dockerd.folder, "pod-logs", name);
+    await mkdir(logDirectory, { recursive: true });
+    const sandboxConfig = { ...podConfig(name, { hostPort }), logDirectory };
     const { podSandboxId } = await runtime.runPodSandbox({ config: sandboxConfig });
     const { containerId } = await runtime.createContainer({
       podSandboxId,
@@ -66,18 +71,27 @@ describe("a node that changes over between cri-dockerd and docker-cri", { timeou
       config: {
         metadata: { name: "main", attempt: 0 },
         image: { image },
-        command: ["sh", "-c", "trap exit TERM; sleep 86400 & wait"],
+        command: ["sh", "-c", "echo from $0; trap exit TERM; sleep 86400 & wait", name],
+        logPath: "main.log",
+        mounts: [{ hostPath: logDirectory, containerPath: "/data", readonly: true }],
         linux: {},
       },
     });
     await runtime.startContainer({ containerId });
     const { status } = await runtime.podSandboxStatus({ podSandboxId });
-    return { podSandboxId, containerId, ip: status?.network?.ip ?? "", pid: await pidOf(containerId) };
+    const ip = status?.network?.ip ?? "";
+    const logFile = join(logDirectory, "main.log");
+    return { podSandboxId, containerId, ip, pid: await pidOf(containerId), logFile };
   }
 
   async function pidOf(containerId: string): Promise<string> {
     const { stdout } = await node.dockerd.docker(["inspect", "-f", "{{.State.Pid}}", containerId]);
     return stdout.trim();
+  }
+
+  async function addSuffix(id: string): Promise<void> {
+    const { stdout } = await node.dockerd.docker(["inspect", "-f", "{{.Name}}", id]);
+    await node.dockerd.docker(["rename", id, `${stdout.trim().slice(1)}_0badf00d`]);
   }
 
   /** The pod is listed and told of as it was, and its container is the same process, still on the network. */
@@ -96,6 +110,11 @@ describe("a node that changes over between cri-dockerd and docker-cri", { timeou
       [{ id: containerId, state: ContainerState.CONTAINER_RUNNING }],
     );
     assert.equal(await pidOf(containerId), pod.pid);
+    const { status: container } = await runtime.containerStatus({ containerId });
+    const mount = container?.mounts.find(({ containerPath }) => containerPath === "/data");
+    assert.deepEqual([mount?.hostPath, mount?.readonly], [dirname(pod.logFile), true]);
+    // Of cri-dockerd's pods it is Docker's own file, of docker-cri's one in CRI's form: both stay readable.
+    assert.match(await readFile(pod.logFile, "utf8"), new RegExp(`from ${basename(dirname(pod.logFile))}`));
     const { stdout, exitCode } = await runtime.execSync({
       containerId,
       cmd: ["echo", "still here"],
@@ -117,6 +136,8 @@ describe("a node that changes over between cri-dockerd and docker-cri", { timeou
   it("keeps cri-dockerd's pods running, and ends them with their addresses given back", async () => {
     const pod = await make(theirs, "from-peer", 26_080);
     const withoutContainer = await make(theirs, "gone", 26_081);
+    // As cri-dockerd names what it could not name otherwise.
+    for (const id of [pod.podSandboxId, pod.containerId]) await addSuffix(id);
     await peer.service.kill();
     ours = await serveShim(lab, node);
     await assertRunsOn(ours.cri, pod);

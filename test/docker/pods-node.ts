@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmod, mkdir, readdir, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createClients, type Clients } from "../../src/client/index.js";
 import {
@@ -22,6 +22,8 @@ export interface Traces {
   readonly checkpoints: readonly string[];
   readonly links: readonly string[];
   readonly rules: readonly string[];
+  /** Mounts that keep a network namespace alive; that of the node itself, which Docker holds from the first pod on, is left out. */
+  readonly namespaces: readonly string[];
 }
 
 /** A node with a Docker Engine and a CNI network of the real plugins, and where shims keep what they know of it. */
@@ -88,6 +90,7 @@ export async function openPodNode(
     checkpoints: await filesIn(join(root, "sandbox")),
     links: lines((await run("ip", ["-o", "link", "show", "master", bridge], { allowFailure: true })).stdout),
     rules: await rulesOf(name, subnet),
+    namespaces: await namespaceMounts(folder),
   });
   return { dockerd, root, cniConf, cniCache, ownPlugins, configure, traces };
 }
@@ -99,6 +102,13 @@ async function rulesOf(name: string, subnet: number): Promise<string[]> {
   );
   const own = new RegExp(`name: "${name}"|10\\.219\\.${subnet}\\.|fd00:219:${subnet}:`);
   return saved.flatMap(({ stdout }) => lines(stdout)).filter((line) => own.test(line));
+}
+
+async function namespaceMounts(folder: string): Promise<string[]> {
+  const mounts = lines(await readFile("/proc/self/mounts", "utf8")).map((line) => line.split(" "));
+  return mounts.flatMap(([, path = "", type]) =>
+    type === "nsfs" && path.startsWith(`${folder}/`) && !path.endsWith("/default") ? [path] : [],
+  );
 }
 
 async function filesIn(folder: string): Promise<string[]> {
