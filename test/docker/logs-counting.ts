@@ -19,6 +19,28 @@ const program = `BEGIN {
   printf "%s", "the end has no newline"
 }`;
 
+/** Starts a container that reads from /control/tokens, a pipe, when it may go on. */
+export async function startWithTokens(
+  lab: Lab,
+  dockerd: Dockerd,
+  {
+    control,
+    flags,
+    command,
+  }: { readonly control: string; readonly flags: readonly string[]; readonly command: readonly string[] },
+): Promise<{ id: string; tokens: FileHandle }> {
+  await run("mkdir", ["-p", control]);
+  await run("mkfifo", [join(control, "tokens")]);
+  // Opened for both, a pipe waits for nobody and never ends.
+  const tokens = await open(join(control, "tokens"), "r+");
+  lab.defer("the tokens", () => tokens.close());
+  const { stdout } = await dockerd.docker([
+    ...["run", "--detach", ...flags, "--volume", `${control}:/control`, basicImageNames.busybox],
+    ...command,
+  ]);
+  return { id: stdout.trim(), tokens };
+}
+
 /** A container that says numbered lines on both streams, 0 to 100 KiB long, burst by burst. */
 export class CountingContainer implements AsyncDisposable {
   private given = 0;
@@ -41,19 +63,13 @@ export class CountingContainer implements AsyncDisposable {
   ): Promise<CountingContainer> {
     const { lines, maxSize = "2g", maxFile = 1 } = options;
     const control = join(dockerd.folder, options.control ?? "control");
-    await run("mkdir", ["-p", control]);
-    await run("mkfifo", [join(control, "tokens")]);
-    // Opened for both, a pipe waits for nobody and never ends.
-    const tokens = await open(join(control, "tokens"), "r+");
-    const { stdout } = await dockerd.docker([
-      ...["run", "--detach", "--log-driver", "json-file"],
-      ...["--log-opt", `max-size=${maxSize}`, "--log-opt", `max-file=${maxFile}`],
-      ...["--volume", `${control}:/control`, basicImageNames.busybox],
-      ...["awk", "-v", `lines=${lines}`, "-v", `burst=${burstLines}`, "-v", "seed=42", program],
-    ]);
-    const container = new CountingContainer(stdout.trim(), lines, tokens);
-    lab.defer("the tokens", () => tokens.close());
-    return container;
+    const flags = ["--log-driver", "json-file", "--log-opt", `max-size=${maxSize}`];
+    const { id, tokens } = await startWithTokens(lab, dockerd, {
+      control,
+      flags: [...flags, "--log-opt", `max-file=${maxFile}`],
+      command: ["awk", "-v", `lines=${lines}`, "-v", `burst=${burstLines}`, "-v", "seed=42", program],
+    });
+    return new CountingContainer(id, lines, tokens);
   }
 
   get bursts(): number {
