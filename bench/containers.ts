@@ -170,6 +170,7 @@ function containerSpec(home: string, index: number): DockerContainerSpec {
       networkMode: `container:${home}`,
       ipcMode: `container:${home}`,
       utsMode: "host",
+      securityOpt: ["seccomp=unconfined"],
       restartPolicy: "no",
     },
   };
