@@ -81,7 +81,9 @@ export async function runCritest(lab: Lab, options: CritestOptions): Promise<Spe
   let specs = await tryOnce(options.focus?.source);
   for (let tries = 1; tries < mostTries && specs.some(deservesAnotherTry); tries++) {
     say(`once more: ${triedAgain.name}: ${triedAgain.why}`);
-    const again = new Map((await tryOnce(triedAgain.name)).map((spec) => [spec.name, spec]));
+    // What did not run has not passed: the failure stands.
+    const ran = (await tryOnce(triedAgain.name)).filter(({ state }) => state !== "skipped");
+    const again = new Map(ran.map((spec) => [spec.name, spec]));
     specs = specs.map((spec) => (deservesAnotherTry(spec) ? (again.get(spec.name) ?? spec) : spec));
   }
   return specs.filter(({ name }) => options.focus?.test(name) ?? true);
