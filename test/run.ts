@@ -3,6 +3,7 @@ import { appendFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
+import { inspect } from "node:util";
 
 /** Runs the project's suites: `npm test` the ones that need nothing but Node, `npm run test:docker` the rest. */
 
@@ -12,10 +13,19 @@ interface Counts {
   skipped: number;
 }
 
+/** What a suite found: its counts, and the tests that a reader of the last lines must know about. */
+interface Found extends Counts {
+  /** Each test that failed or was skipped, with the reason. */
+  readonly remarks: string[];
+}
+
+/** So much of an error, in characters, is told once more at the end. */
+const remarkLength = 2_000;
+
 interface Suite {
   readonly name: string;
   /** Runs the suite and prints what it finds. */
-  readonly run: () => Promise<Counts>;
+  readonly run: () => Promise<Found>;
 }
 
 const root = join(import.meta.dirname, "..");
@@ -29,7 +39,9 @@ function command(name: string, file: string, ...args: string[]): Suite {
         const child = spawn(join(root, "node_modules", ".bin", file), args, { cwd: root, stdio: "inherit" });
         child.on("error", reject);
         child.on("close", (code) => {
-          resolve(code === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 });
+          const passed = code === 0 ? 1 : 0;
+          const remarks = passed ? [] : [`failed: ${file} ended with ${String(code)}`];
+          resolve({ passed, failed: 1 - passed, skipped: 0, remarks });
         });
       }),
   };
@@ -54,7 +66,7 @@ function tests(name: string, options: TestSuiteOptions): Suite {
     name,
     run: () =>
       new Promise((resolve, reject) => {
-        const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
+        const counts: Found = { passed: 0, failed: 0, skipped: 0, remarks: [] };
         const stream = run({
           files: filesBelow(`test/${name}`),
           concurrency: options.concurrency,
@@ -63,10 +75,16 @@ function tests(name: string, options: TestSuiteOptions): Suite {
         stream.on("test:pass", (event) => {
           if (event.details.type === "suite") return;
           if (event.skip === undefined) counts.passed++;
-          else counts.skipped++;
+          else {
+            counts.skipped++;
+            counts.remarks.push(`skipped: ${event.name}: ${String(event.skip)}`);
+          }
         });
         stream.on("test:fail", (event) => {
-          if (event.details.type !== "suite") counts.failed++;
+          if (event.details.type === "suite") return;
+          counts.failed++;
+          const error = inspect(event.details.error.cause).slice(0, remarkLength);
+          counts.remarks.push(`failed: ${event.name}\n${error.replaceAll(/^/gm, "  ")}`);
         });
         const report = new spec();
         stream.on("error", reject).pipe(report);
@@ -113,15 +131,18 @@ async function main(): Promise<void> {
   const suites = only.length === 0 ? all : all.filter((suite) => only.includes(suite.name));
   const total: Counts = { passed: 0, failed: 0, skipped: 0 };
   const lines: string[] = [];
+  const remarks: string[] = [];
   for (const suite of suites) {
     const began = Date.now();
     process.stdout.write(`\n== ${suite.name}\n`);
     const counts = await suite.run();
+    remarks.push(...counts.remarks);
     for (const key of ["passed", "failed", "skipped"] as const) total[key] += counts[key];
     lines.push(`${suite.name}: ${say(counts)} (${((Date.now() - began) / 1000).toFixed(1)} s)`);
     process.stdout.write(`${lines.at(-1)}\n`);
   }
-  process.stdout.write(`\n${lines.join("\n")}\n${say(total)}\n`);
+  // Last of all, so that whoever sees only the end of a long output knows what to look at.
+  process.stdout.write(`\n${[...remarks, "", ...lines, say(total)].join("\n")}\n`);
   const results = process.env["DOCKER_CRI_TEST_RESULTS"];
   if (results) appendFileSync(results, `${JSON.stringify(total)}\n`);
   process.exitCode = total.failed === 0 && suites.length > 0 ? 0 : 1;
