@@ -14,20 +14,25 @@ export interface CreateNamedOptions {
   readonly inventory?: Inventory;
   readonly log: Logger;
   readonly deadlineMs?: number;
-  /** Whether the holder of the name is what was asked for, made by a call whose answer nobody heard. */
-  readonly adopt?: (holderId: string) => Promise<boolean>;
+  /**
+   * What the holder of the name is: `whole` is what was asked for, made by a call whose answer nobody heard, and
+   * is adopted; `unfinished` came to no end, and is a leftover although it runs.
+   */
+  readonly judge?: (holderId: string) => Promise<HolderJudgement | undefined>;
   /** True for a container whose id a caller has got and may be about to start. */
   readonly isClaimed?: (id: string) => boolean;
   /** Removes a leftover of ours that holds the name, with what belongs to it. */
   readonly removeLeftover: (id: string) => Promise<void>;
 }
 
+export type HolderJudgement = "whole" | "unfinished";
+
 const locks = new WeakMap<DockerService, KeyedLock>();
 
 /**
  * Creates a container under its name, which makes a create idempotent: one name, one container. A container of
  * ours that holds the name and does not run was left by a create that nobody heard of: it is removed and the
- * create tried again. One that runs is somebody's and stays.
+ * create tried again. One that runs is somebody's and stays, unless it is judged otherwise.
  * @returns The container's id, and whether it was there already; the inventory, where given, has seen it.
  * @throws ShimError "already-exists" when the name's holder runs, is not ours, or was given to another caller.
  */
@@ -57,11 +62,12 @@ async function createOrRecover(
     if (!(conflict instanceof NameConflict)) throw error;
     const holder = conflict.holderId ?? spec.name;
     log.warn({ name: spec.name, holder }, "the name is taken: looking at who holds it");
-    if (conflict.holderId !== undefined && (await options.adopt?.(conflict.holderId))) {
+    const judgement = conflict.holderId && (await options.judge?.(conflict.holderId));
+    if (conflict.holderId !== undefined && judgement === "whole") {
       log.info({ name: spec.name, holder }, "adopted what an earlier call had made");
       return { id: conflict.holderId, adopted: true };
     }
-    await clearName(holder, options);
+    await clearName(holder, { ...options, mayRun: judgement === "unfinished" });
     return { id: await createOrEvadeGhost(spec, holder, options), adopted: false };
   }
 }
@@ -95,8 +101,12 @@ async function create(
   return id;
 }
 
+interface ClearNameOptions extends CreateNamedOptions {
+  readonly mayRun: boolean;
+}
+
 /** Removes the holder of a name, if nobody counts on it; one that is gone is a success. */
-async function clearName(holder: string, options: CreateNamedOptions): Promise<void> {
+async function clearName(holder: string, options: ClearNameOptions): Promise<void> {
   try {
     const container = await options.docker.containers.inspect(holder);
     const why = reasonToKeep(container, options);
@@ -118,9 +128,9 @@ async function clearName(holder: string, options: CreateNamedOptions): Promise<v
   }
 }
 
-function reasonToKeep(container: DockerContainer, options: CreateNamedOptions): string | undefined {
+function reasonToKeep(container: DockerContainer, options: ClearNameOptions): string | undefined {
   if (readLabels(container.config.labels ?? {}).kind === undefined) return "was not made by a CRI shim";
-  if (container.state.running) return "is running";
+  if (container.state.running && !options.mayRun) return "is running";
   if (options.isClaimed?.(container.id)) return "another call has just created";
   return undefined;
 }

@@ -1,5 +1,6 @@
 export { readSeccompProfile } from "./build-spec.js";
 export { Containers } from "./containers.js";
-export { createNamed } from "./create-named.js";
+export { createNamed, type HolderJudgement } from "./create-named.js";
+export { removeContainer } from "./ending.js";
 export { hasLabels } from "./filters.js";
 export { untilAbandoned } from "./until-abandoned.js";

@@ -17,6 +17,7 @@ import {
   hasLabels,
   readSeccompProfile,
   untilAbandoned,
+  type HolderJudgement,
 } from "../containers/index.js";
 import { DockerService, type DockerContainerSpec } from "../docker/index.js";
 import {
@@ -234,8 +235,8 @@ export class Sandboxes {
       docker: this.docker,
       log: this.log,
       deadlineMs: this.config.runtimeRequestTimeoutMs,
-      adopt: (holder) => this.isUnheard(holder),
-      removeLeftover: (leftover) => this.teardown.remove(leftover),
+      judge: (holder) => this.judge(holder),
+      removeLeftover: (leftover) => this.locks.run(leftover, () => this.teardown.remove(leftover)),
     });
     if (adopted) return id;
     this.making.add(id);
@@ -250,12 +251,13 @@ export class Sandboxes {
     return id;
   }
 
-  /** A whole pod that runs, of which no caller of this process was told: its maker ended before it could. */
-  private async isUnheard(id: string): Promise<boolean> {
-    if (this.answered.has(id)) return false;
+  /** Whether a pod that runs is whole, if no caller of this process knows of it: its maker ended before it could say. */
+  private async judge(id: string): Promise<HolderJudgement | undefined> {
+    if (this.answered.has(id) || this.making.has(id)) return undefined;
     const record = await this.inventory.refresh(id);
-    if (record?.kind !== "sandbox" || !record.docker.state.running) return false;
-    return (await this.checkpoints.read(id))?.unfinished === false;
+    if (record?.kind !== "sandbox" || !record.docker.state.running) return undefined;
+    const checkpoint = await this.checkpoints.read(id);
+    return checkpoint && (checkpoint.unfinished ? "unfinished" : "whole");
   }
 
   private async bringUp(id: string, spec: DockerContainerSpec, config: PodSandboxConfig): Promise<void> {

@@ -1,7 +1,7 @@
 import { isKind, Logger, messageOf, inject, injectable } from "../base/index.js";
 import { Checkpoints } from "../checkpoint/index.js";
 import { ShimConfig } from "../config/index.js";
-import { Containers } from "../containers/index.js";
+import { Containers, removeContainer } from "../containers/index.js";
 import { DockerService } from "../docker/index.js";
 import { Inventory, stageOf, type SandboxRecord } from "../inventory/index.js";
 import { Network } from "../network/index.js";
@@ -39,7 +39,7 @@ export class Teardown {
       this.inventory.workloadsOf(id).map((container) => this.containers.remove(container.id)),
     );
     await this.detach(id, signal);
-    await ignoringGone(this.docker.containers.remove(id, { force: true }));
+    await removeContainer(this.docker, id);
     this.inventory.removed(id);
     await this.checkpoints.remove(id);
   }

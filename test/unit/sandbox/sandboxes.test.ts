@@ -45,6 +45,23 @@ describe("pods", () => {
     await assertNothingHeld(rig);
   });
 
+  it("can be made by a retry at once when even what a failed one left could not be undone", async () => {
+    await using rig = await openRig();
+    rig.network.failures.attach = new ShimError("unavailable", "no address is left in the range");
+    rig.network.failures.detach = new ShimError("unavailable", "the plugin is being replaced");
+    await assert.rejects(rig.runtime.runPodSandbox({ config: podConfig("again") }), /no address is left/);
+    const [leftover] = await rig.engine.containers.list();
+    assert.ok(leftover);
+    delete rig.network.failures.attach;
+    await assert.rejects(rig.runtime.runPodSandbox({ config: podConfig("again") }), /being replaced/);
+    delete rig.network.failures.detach;
+    const { podSandboxId } = await rig.runtime.runPodSandbox({ config: podConfig("again") });
+    assert.notEqual(podSandboxId, leftover.id);
+    assert.deepEqual([...rig.network.leases.keys()], [podSandboxId]);
+    assert.deepEqual(await rig.engine.host.files.list(checkpointFolder), [podSandboxId]);
+    assert.equal((await rig.engine.containers.list()).length, 1);
+  });
+
   it("lose their containers and addresses when they are stopped, and can be stopped and removed again", async () => {
     await using rig = await openRig();
     const { podSandboxId } = await rig.runtime.runPodSandbox({ config: podConfig("twice") });
