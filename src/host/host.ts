@@ -103,6 +103,12 @@ export interface HostProcesses {
    * @returns How many were signalled.
    */
   killTree(pid: number): Promise<number>;
+  /**
+   * Kills the living processes whose environment, as it was when they began, is meant, until there are none;
+   * what they start inherits it. Those that this user may not look at are passed over.
+   * @returns How many were killed.
+   */
+  killWhere(isMeant: (environment: ReadonlyMap<string, string>) => boolean): Promise<number>;
   /** The shim's own oom_score_adj, -1000 to 1000. */
   ownOomScoreAdj(): Promise<number>;
   /**

@@ -46,6 +46,7 @@ export class CniNetwork implements Network {
   private readonly connections: Connections;
   private readonly cache: ResultCache;
   private readonly records: PodRecords;
+  private readonly plugins: PluginRunner;
   private readonly lists: ListRunner;
   private readonly cidrs: PodCidrs;
   private readonly ledger: PodLedger;
@@ -58,7 +59,9 @@ export class CniNetwork implements Network {
   constructor({ host, config, log, intervalMs = 5_000 }: CniNetworkOptions) {
     const { files } = host;
     this.log = log;
-    const plugins = new PluginRunner({ host, binDirs: config.cniBinDirs, timeoutMs: config.cniTimeoutMs });
+    const { cniBinDirs: binDirs, cniTimeoutMs: timeoutMs } = config;
+    const plugins = new PluginRunner({ host, binDirs, timeoutMs });
+    this.plugins = plugins;
     this.lists = new ListRunner(plugins);
     this.cidrs = new PodCidrs(files, config.cniCacheDir, config.podCidr, log);
     this.cache = new ResultCache(files, config.cniCacheDir, log);
@@ -168,8 +171,16 @@ export class CniNetwork implements Network {
   private async begin(): Promise<void> {
     await this.cache.start();
     await this.cidrs.start();
+    await this.endLeftRunning();
     await this.ledger.restore();
     await this.source.start();
+  }
+
+  /** A process that was killed in the middle of a plugin's run leaves the plugin running. */
+  private async endLeftRunning(): Promise<void> {
+    const onRecord = (await this.records.connected()).map(({ entry }) => entry.containerId);
+    const killed = await this.plugins.killLeftRunning(new Set(onRecord));
+    if (killed > 0) this.log.warn({ killed }, "killed CNI plugins that an earlier process had left running");
   }
 
   /** Some networks map ports and shape traffic without being told through CNI, so this is no error. */

@@ -4,12 +4,13 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { after, before, describe, it } from "node:test";
 import { PodSandboxState } from "../../src/client/index.js";
-import { openLab } from "./lab/index.js";
+import { openLab, waitUntil } from "./lab/index.js";
 import {
   assertSameTraces,
   eachAtOnce,
   openPodNode,
   podConfig,
+  realPlugins,
   serveShim,
   untilReady,
   writePlugin,
@@ -94,7 +95,7 @@ describe("pods on a real engine with real CNI plugins", { timeout: 900_000 }, ()
       node,
       "bandwidth",
       'if [ "$CNI_COMMAND" = ADD ]; then echo \'{"cniVersion":"1.0.0","code":11,"msg":"no bandwidth today"}\'; exit 1; fi\n' +
-        "exec /usr/lib/cni/bandwidth",
+        `exec ${realPlugins}/bandwidth`,
     );
     try {
       await assert.rejects(run("refused", { hostPort: 22_080 }), /no bandwidth today/);
@@ -128,6 +129,24 @@ describe("pods on a real engine with real CNI plugins", { timeout: 900_000 }, ()
       await end(id);
       await assertSameTraces(node, clean);
     }
+  });
+
+  it("leaves nothing of a plugin that outlives the shim and would connect a pod after its end", async () => {
+    const clean = await node.traces();
+    const slowMs = 3_000;
+    await writePlugin(
+      node,
+      "bridge",
+      `[ "$CNI_COMMAND" != ADD ] || sleep ${slowMs / 1000}\nexec ${realPlugins}/bridge`,
+    );
+    const cut = run("outlived", { hostPort: 26_080 }).catch(() => undefined);
+    await waitUntil(async () => (await node.traces()).results.length > 0, 10_000, 20);
+    await rm(join(node.ownPlugins, "bridge"));
+    await strike(100, cut);
+    const id = await retry(() => run("outlived", { hostPort: 26_080 }));
+    await end(id);
+    await pause(slowMs);
+    await assertSameTraces(node, clean);
   });
 
   it("leaves nothing that a retry does not clear up, however a kill -9 strikes a pod's end", async () => {

@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { sleep } from "../../base/index.js";
 import { codeOf } from "./codes.js";
-import { isDead, readStat, type ProcessStat } from "./proc-stat.js";
+import { isDead, readEnvironment, readStat, type ProcessStat } from "./proc-stat.js";
 
 /** More rounds than a tree of stopped processes can need; a bound, so that no tree holds us for ever. */
 const maxRounds = 20;
@@ -14,10 +14,32 @@ const deathMs = 2_000;
  * stopped process cannot fork, so none slips away between the look and the kill. Waits until they are dead.
  * @returns How many were killed.
  */
-export async function killTree(root: number): Promise<number> {
+export function killTree(root: number): Promise<number> {
+  return killAll((known) => newMembers(root, known));
+}
+
+/**
+ * Kills the processes whose first environment is meant, in the way of {@link killTree}.
+ * @returns How many were killed.
+ */
+export function killWhere(isMeant: (environment: ReadonlyMap<string, string>) => boolean): Promise<number> {
+  return killAll(async (known) => {
+    const others = (await livingProcesses()).filter(({ pid }) => pid !== process.pid && !known.has(pid));
+    const environments = await Promise.all(others.map(({ pid }) => readEnvironment(pid)));
+    return others.filter((_, index) => {
+      const environment = environments[index];
+      return environment !== undefined && isMeant(environment);
+    });
+  });
+}
+
+/** @param find Finds the living members that are not in `known` yet. */
+async function killAll(
+  find: (known: ReadonlyMap<number, ProcessStat>) => Promise<ProcessStat[]>,
+): Promise<number> {
   const tree = new Map<number, ProcessStat>();
   for (let round = 0; round < maxRounds; round++) {
-    const found = await newMembers(root, tree);
+    const found = await find(tree);
     if (found.length === 0) break;
     for (const member of found) {
       tree.set(member.pid, member);

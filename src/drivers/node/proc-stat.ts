@@ -37,3 +37,21 @@ export function parseStat(pid: number, text: string): ProcessStat | undefined {
 export function isDead(stat: ProcessStat): boolean {
   return stat.state === "Z" || stat.state === "X" || stat.state === "x";
 }
+
+/**
+ * Reads the environment that a process began with; undefined when it has ended or may not be looked at.
+ * @see proc(5), /proc/PID/environ
+ */
+export async function readEnvironment(pid: number): Promise<Map<string, string> | undefined> {
+  let text: string;
+  try {
+    text = await readFile(`/proc/${pid}/environ`, "utf8");
+  } catch (error) {
+    if (["ENOENT", "ESRCH", "EACCES", "EPERM"].includes(codeOf(error) ?? "")) return undefined;
+    throw error;
+  }
+  const entries = text.split("\0").filter((entry) => entry.includes("="));
+  return new Map(
+    entries.map((entry) => [entry.slice(0, entry.indexOf("=")), entry.slice(entry.indexOf("=") + 1)]),
+  );
+}

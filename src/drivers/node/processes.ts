@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { ShimError } from "../../base/index.js";
 import type { HostCommand, HostCommandResult, HostProcesses } from "../../host/index.js";
-import { killTree } from "./kill-tree.js";
+import { killTree, killWhere } from "./kill-tree.js";
 import { isDead, readStat } from "./proc-stat.js";
 import { runCommand } from "./run-command.js";
 
@@ -20,6 +20,10 @@ export class NodeProcesses implements HostProcesses {
       });
     }
     return killTree(pid);
+  }
+
+  killWhere(isMeant: (environment: ReadonlyMap<string, string>) => boolean): Promise<number> {
+    return killWhere(isMeant);
   }
 
   async ownOomScoreAdj(): Promise<number> {

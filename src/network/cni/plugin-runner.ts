@@ -11,7 +11,7 @@ import {
   unknownContainer,
   type PluginRun,
 } from "./plugin-failure.js";
-import { pluginEnvironment, type Verb } from "./request.js";
+import { pluginEnvironment, worksFor, type Verb } from "./request.js";
 import { newestVersion } from "./versions.js";
 
 /** Results are a few kilobytes. */
@@ -96,6 +96,17 @@ export class PluginRunner {
       const gone = error instanceof PluginFailure && error.code === unknownContainer;
       if (run.verb !== "DEL" || !gone) throw error;
     }
+  }
+
+  /**
+   * Kills what an earlier process left running of these pods' plugins: it would go on making what a later DEL
+   * has undone by then.
+   * @returns How many processes were killed.
+   */
+  async killLeftRunning(podIds: ReadonlySet<string>): Promise<number> {
+    if (podIds.size === 0) return 0;
+    const { host, binDirs } = this.options;
+    return await host.processes.killWhere((environment) => worksFor(podIds, binDirs, environment));
   }
 
   private async succeed(run: PluginRun, options: RunOptions): Promise<HostCommandResult> {

@@ -78,3 +78,14 @@ export function pluginEnvironment(
     PATH: `${standardPath}:${cniPath}`,
   };
 }
+
+/** True for a process with {@link pluginEnvironment}: a plugin that works for one of these pods, or what it started. */
+export function worksFor(
+  podIds: ReadonlySet<string>,
+  binDirs: readonly string[],
+  environment: ReadonlyMap<string, string>,
+): boolean {
+  return (
+    environment.get("CNI_PATH") === binDirs.join(":") && podIds.has(environment.get("CNI_CONTAINERID") ?? "")
+  );
+}

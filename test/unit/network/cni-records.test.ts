@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { chain, chained, pod, PluginLab, podId, resultWith } from "./plugin-lab.js";
+import { setTimeout as delay } from "node:timers/promises";
+import { chain, chained, pod, PluginLab, podId, resultWith, until } from "./plugin-lab.js";
 
 describe("the file of a connection", () => {
   it("is of libcni's form, and private", async () => {
@@ -62,6 +63,25 @@ describe("the file of a connection", () => {
     });
     assert.equal(bridge?.verb, "DEL");
     assert.deepEqual(await lab.cached(), []);
+  });
+
+  it("has the plugin killed that a killed process left running, before anything is undone", async () => {
+    await using lab = await chained();
+    const first = await lab.network();
+    const done = join(lab.folder, "done");
+    await lab.does("bridge", "ADD", `touch '${done}.began'; sleep 1; touch '${done}'; exit 1`);
+    const attach = first.attach(pod(), {});
+    attach.catch(() => undefined);
+    await until(() =>
+      stat(`${done}.began`).then(
+        () => true,
+        () => false,
+      ),
+    );
+    await lab.network();
+    await assert.rejects(attach, /bridge/);
+    await delay(1_200);
+    await assert.rejects(stat(done), { code: "ENOENT" });
   });
 
   it("may be cri-dockerd's, with its loopback under the pod's interface", async () => {

@@ -52,6 +52,8 @@ const mostOutputBytes = 16 * 1024 * 1024;
 export class MemoryHostProcesses implements HostProcesses {
   /** What {@link ownOomScoreAdj} answers. */
   oomScoreAdj = 0;
+  /** Of the programs that run, by pid. */
+  private readonly environments = new Map<number, Readonly<Record<string, string>>>();
 
   constructor(
     private readonly table: ProcessTable,
@@ -67,6 +69,12 @@ export class MemoryHostProcesses implements HostProcesses {
   async killTree(pid: number): Promise<number> {
     await this.faults.meet("processes.killTree", String(pid));
     return this.table.killTree(pid);
+  }
+
+  async killWhere(isMeant: (environment: ReadonlyMap<string, string>) => boolean): Promise<number> {
+    await this.faults.meet("processes.killWhere", "");
+    const meant = [...this.environments].filter(([, env]) => isMeant(new Map(Object.entries(env))));
+    return meant.filter(([pid]) => this.table.get(pid)?.send(SIGKILL)).length;
   }
 
   async ownOomScoreAdj(): Promise<number> {
@@ -93,6 +101,7 @@ export class MemoryHostProcesses implements HostProcesses {
     signal: AbortSignal,
   ): Promise<HostCommandResult> {
     const process = this.table.spawn({ name: posix.basename(command.file) }, () => undefined);
+    this.environments.set(process.pid, command.env ?? {});
     const kill = () => process.send(SIGKILL);
     const unlisten = onAbort(signal, kill);
     const limit = command.maxOutputBytes ?? mostOutputBytes;
@@ -123,6 +132,7 @@ export class MemoryHostProcesses implements HostProcesses {
         },
       );
     const exitCode = await process.ended;
+    this.environments.delete(process.pid);
     unlisten();
     if (stdout.overflowed || stderr.overflowed) {
       throw new ShimError("resource-exhausted", `${operation}: it printed more than ${limit} bytes`, {

@@ -158,6 +158,21 @@ describe("killing a tree of processes", () => {
   });
 });
 
+describe("killing processes by their environment", () => {
+  it("kills those that are meant, with what they start all the time, and no others", async () => {
+    const mark = `mark-${process.pid}`;
+    const meant = start(`export OWN=1; while :; do setsid sleep 0.02 & sleep 0.02; done`, { MARK: mark });
+    const other = start("exec sleep 60", { MARK: `not-${mark}` });
+    await delay(100);
+    const ended = once(meant, "exit");
+    assert.ok((await processes.killWhere((environment) => environment.get("MARK") === mark)) >= 1);
+    await ended;
+    assert.equal(await processes.isAlive(other.pid), true);
+    assert.equal(await processes.killWhere((environment) => environment.get("MARK") === mark), 0);
+    assert.equal(await processes.killWhere((environment) => environment.get("MARK") === `not-${mark}`), 1);
+  });
+});
+
 describe("looking at processes", () => {
   it("tells the living from zombies and from nobody", async () => {
     assert.equal(await processes.isAlive(process.pid), true);
@@ -197,8 +212,11 @@ describe("looking at processes", () => {
   });
 });
 
-function start(script: string): ChildProcess & { pid: number } {
-  const child = spawn("/bin/sh", ["-c", script], { stdio: ["ignore", "pipe", "ignore"] });
+function start(script: string, env: Record<string, string> = {}): ChildProcess & { pid: number } {
+  const child = spawn("/bin/sh", ["-c", script], {
+    stdio: ["ignore", "pipe", "ignore"],
+    env: { ...process.env, ...env },
+  });
   assert.ok(child.pid !== undefined);
   return Object.assign(child, { pid: child.pid });
 }

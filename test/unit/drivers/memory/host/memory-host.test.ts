@@ -154,6 +154,26 @@ describe("the memory host's processes", () => {
     assert.deepEqual(await host.files.list("/opt/cni/bin"), []);
   });
 
+  it("kills the programs whose environment is meant", async () => {
+    const host = new MemoryHost();
+    host.programs.set(
+      "/opt/waits",
+      ({ signal }) =>
+        new Promise((resolve) => {
+          signal.addEventListener("abort", () => {
+            resolve(0);
+          });
+        }),
+    );
+    const runs = ["one", "two"].map((NAME) =>
+      host.processes.run({ file: "/opt/waits", args: [], env: { NAME }, deadlineMs: 200 }),
+    );
+    assert.equal(await host.processes.killWhere((environment) => environment.get("NAME") === "one"), 1);
+    assert.equal((await runs[0])?.exitCode, 137);
+    await assert.rejects(Promise.all(runs), { kind: "deadline-exceeded" });
+    assert.equal(await host.processes.killWhere(() => true), 0);
+  });
+
   it("kill a program at its deadline, by its signal, and when it prints too much", async () => {
     const host = new MemoryHost();
     const ended: string[] = [];
