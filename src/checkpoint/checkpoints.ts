@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { inject, injectable, Logger, messageOf } from "../base/index.js";
 import { ShimConfig } from "../config/index.js";
-import { Host } from "../host/index.js";
+import { Host, removeTemporaries } from "../host/index.js";
 import { decodeCheckpoint, encodeCheckpoint, type SandboxCheckpoint } from "./checkpoint.js";
 
 const idPattern = /^[0-9a-f]{64}$/;
@@ -20,6 +20,16 @@ export class Checkpoints {
     @inject(Logger) private readonly log: Logger,
   ) {
     this.folder = join(config.rootDirectory, "sandbox");
+  }
+
+  /** Removes what a crash in the middle of a write has left; a failure is said in the log. To be called before any write. */
+  async start(): Promise<void> {
+    try {
+      await removeTemporaries(this.host.files, this.folder, (name) => idPattern.test(name));
+    } catch (error) {
+      const what = { folder: this.folder, err: messageOf(error) };
+      this.log.warn(what, "could not remove what a crash has left among the checkpoints");
+    }
   }
 
   /** Writes a sandbox's file whole, or not at all. */

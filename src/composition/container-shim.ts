@@ -3,6 +3,7 @@ import type { ConnectRouter, Transport } from "@connectrpc/connect";
 import { type DependencyContainer, type InjectionToken } from "tsyringe";
 import { inProcessTransport } from "../adapters/in-process/index.js";
 import { isKind, Logger, ShimError } from "../base/index.js";
+import { Checkpoints } from "../checkpoint/index.js";
 import { ShimConfig } from "../config/index.js";
 import { Containers } from "../containers/index.js";
 import { DockerService } from "../docker/index.js";
@@ -39,7 +40,7 @@ export class ContainerShim implements Shim {
   /** Starts what runs beside the calls. */
   async begin(): Promise<void> {
     this.inventory.start();
-    await this.network.start();
+    await Promise.all([this.container.resolve(Checkpoints).start(), this.network.start()]);
     const containers = this.container.resolve(Containers);
     this.besides(containers.keepLogs(), "the logs of the containers that were there");
     this.besides(containers.keepImageVolumes(), "the images that containers see as volumes");

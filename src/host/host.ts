@@ -20,7 +20,7 @@ export interface HostFiles {
   /**
    * Writes a whole file so that a reader, and a crash, sees the old content or the new one: a temporary file
    * in the same folder, written, synced, renamed. Makes the folder (mode 0755) when it is missing. The temporary
-   * file's name starts with a dot and ends in `.tmp`: what a crash leaves behind can be told by that.
+   * file of NAME is called `.NAME.HEX.tmp`: what a crash leaves behind can be told by that.
    * @param options.mode Of the file, 0600 by default.
    */
   writeAtomic(

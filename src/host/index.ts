@@ -1,2 +1,3 @@
 export * from "./host.js";
 export * from "./log-files.js";
+export { removeTemporaries } from "./temporaries.js";

@@ -1,6 +1,8 @@
 import { messageOf, type Logger } from "../../base/index.js";
-import type { HostFiles } from "../../host/index.js";
+import { removeTemporaries, type HostFiles } from "../../host/index.js";
 import { parsePodCidrs } from "./capabilities.js";
+
+const fileName = "docker-cri-pod-cidr";
 
 /**
  * The subnets of this node's pods. Kubelet tells them when they change and not when the shim restarts, so they
@@ -13,12 +15,12 @@ export class PodCidrs {
   /** @throws ShimError "invalid-argument" when the configured ones make no sense. */
   constructor(
     private readonly files: HostFiles,
-    cacheDir: string,
+    private readonly cacheDir: string,
     configured: string,
     private readonly log: Logger,
   ) {
     this.cidrs = parsePodCidrs(configured);
-    this.path = `${cacheDir}/docker-cri-pod-cidr`;
+    this.path = `${cacheDir}/${fileName}`;
   }
 
   get current(): readonly string[] {
@@ -27,6 +29,7 @@ export class PodCidrs {
 
   /** What was told last before a restart holds again, unless the configuration says something else. */
   async start(): Promise<void> {
+    await removeTemporaries(this.files, this.cacheDir, (name) => name === fileName);
     if (this.cidrs.length > 0 || (await this.files.kindOf(this.path)) !== "file") return;
     try {
       this.cidrs = parsePodCidrs((await this.files.read(this.path)).toString());

@@ -1,5 +1,5 @@
 import { messageOf, type Logger } from "../../base/index.js";
-import type { HostFiles } from "../../host/index.js";
+import { removeTemporaries, type HostFiles } from "../../host/index.js";
 import type { CniArg } from "./attachment.js";
 import { isObject, parseObject, type JsonObject } from "./json.js";
 import { namePattern } from "./network-config.js";
@@ -48,9 +48,7 @@ export class ResultCache {
   /** Makes the folder and removes what a crash in the middle of a write left in it. */
   async start(): Promise<void> {
     await this.files.makeDirectory(this.folder, { mode: 0o700 });
-    const names = await this.files.list(this.folder);
-    const temporary = names.filter((name) => name.startsWith(".") && name.endsWith(".tmp"));
-    await Promise.all(temporary.map((name) => this.removeFile(name)));
+    await removeTemporaries(this.files, this.folder, () => true);
   }
 
   async write(entry: CachedAttachment): Promise<void> {

@@ -176,6 +176,15 @@ describe("a shim that takes over", () => {
     assert.equal(items.length, 4);
   });
 
+  it("is rid of a checkpoint that a crash cut off in the middle of its writing, and spares what is not ours", async () => {
+    const engine = createMemoryDocker({ images: [sandboxImage, image] });
+    const torn = `.${"ab".repeat(32)}.0123456789ab.tmp`;
+    for (const name of [torn, ".other.tmp"])
+      await engine.host.files.writeAtomic(`${checkpointFolder}/${name}`, "{");
+    await using _rig = await openRig({ engine });
+    assert.deepEqual(await engine.host.files.list(checkpointFolder), [".other.tmp"]);
+  });
+
   it("sweeps what was created and never started, once its grace time is over, and says what and why", async () => {
     const before = await openRig();
     const { podSandboxId } = await before.runtime.runPodSandbox({ config: podConfig("home") });
