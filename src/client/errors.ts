@@ -11,14 +11,21 @@ const connectionFailures: ReadonlySet<unknown> = new Set([
   "ENETUNREACH",
 ]);
 
+/** What Node says when the two sides do not agree on TLS, or one does not trust the other's certificate. */
+const handshakeFailure =
+  /^(?:ERR_SSL_|ERR_TLS_|CERT_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_(?:GET|VERIFY|DECRYPT|DECODE)_)/;
+
 /**
- * The error as its caller can use it. Connect has "internal" for a missing socket file and for refused streams,
- * and "canceled" for calls whose connection was cut; all of them are UNAVAILABLE: a later call may succeed.
+ * The error as its caller can use it. Connect has "internal" for a missing socket file, for refused streams and
+ * for failed TLS handshakes, and "canceled" for calls whose connection was cut; all of them are UNAVAILABLE: a later call may succeed.
  */
 export function clarified(error: unknown, signal: AbortSignal | undefined): unknown {
   if (!(error instanceof ConnectError) || signal?.aborted) return error;
   const cut = error.code === Code.Canceled && error.rawMessage.startsWith("http/2 stream closed");
-  if (!cut && !isRefusedStream(error) && !connectionFailures.has(codeOf(error.cause))) return error;
+  const code = codeOf(error.cause);
+  const unconnected =
+    connectionFailures.has(code) || (typeof code === "string" && handshakeFailure.test(code));
+  if (!cut && !isRefusedStream(error) && !unconnected) return error;
   const message = cut ? "the connection was lost before the answer" : error.rawMessage;
   return new ConnectError(message, Code.Unavailable, error.metadata, undefined, error);
 }

@@ -57,10 +57,18 @@ export type ServeConfigInput = z.input<typeof ServeConfigSchema>;
  */
 export function parseServeConfig(input: unknown, source: string): ServeConfig {
   const config = checked(ServeConfigSchema, input, source);
-  if (config.listen.imageEndpoint === config.listen.endpoint)
-    throw new ShimError(
-      "invalid-argument",
-      `${source}: listen.imageEndpoint is the same as listen.endpoint, which serves ImageService too: leave it out`,
-    );
+  const problem = problemOf(config.listen);
+  if (problem !== undefined) throw new ShimError("invalid-argument", `${source}: ${problem}`);
   return config;
+}
+
+/** What is wrong between the keys; a key that would change nothing is a mistake too, of the endpoint or of the key. */
+function problemOf({ endpoint, imageEndpoint, tls, socketGroup }: ServeConfig["listen"]): string | undefined {
+  if (imageEndpoint === endpoint)
+    return "listen.imageEndpoint is the same as listen.endpoint, which serves ImageService too: leave it out";
+  const has = (scheme: string) => [endpoint, imageEndpoint].some((each) => each?.startsWith(scheme));
+  if (tls && !has("tcp:")) return "listen.tls is for tcp:// endpoints, and there is none";
+  if (socketGroup !== undefined && !has("unix:"))
+    return "listen.socketGroup is for unix:// endpoints, and there is none: systemd sets the group of its own socket";
+  return undefined;
 }

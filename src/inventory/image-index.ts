@@ -127,6 +127,7 @@ export class ImageIndex {
       return image.id === summary.id ? image : { ...image, id: summary.id };
     } catch (error) {
       if (isKind(error, "not-found")) return undefined;
+      if (isKind(error, "cancelled")) throw error;
       this.log.warn({ image: summary.id, err: messageOf(error) }, "Docker did not answer for an image");
       return { ...summary, config: { labels: summary.labels }, layers: [] };
     }

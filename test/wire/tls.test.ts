@@ -65,7 +65,7 @@ describe("TCP with TLS", () => {
     using plain = createClients({ endpoint: server.address });
     for (const clients of [none, wrong, plain]) {
       const error = await failure(clients.runtime.version({}, { timeoutMs: 5_000 }));
-      assert.ok([Code.Unavailable, Code.Internal, Code.Aborted].includes(error.code), error.message);
+      assert.equal(error.code, Code.Unavailable, error.message);
     }
     await assert.rejects(post(server));
     await assert.rejects(post(server, stranger));

@@ -68,6 +68,9 @@ describe("parseServeConfig", () => {
     [{ socketMode: "0999" }, /^here: listen\.socketMode: must be octal digits/],
     [{ endpoint: "unix:///a", imageEndpoint: "unix:///a" }, /^here: listen\.imageEndpoint is the same/],
     [{ tls: { certFile: "/a", keyFile: "/b" } }, /^here: listen\.tls\.clientCaFile: /],
+    [{ tls: { certFile: "/a", keyFile: "/b", clientCaFile: "/c" } }, /^here: listen\.tls is for tcp:\/\//],
+    [{ endpoint: "tcp://127.0.0.1:1", socketGroup: "x" }, /^here: listen\.socketGroup is for unix:\/\//],
+    [{ endpoint: "fd://", socketGroup: "x" }, /systemd sets the group/],
   ] as const) {
     it(`refuses ${JSON.stringify(listen)}`, () => {
       assert.throws(() => parseServeConfig({ listen }, "here"), { kind: "invalid-argument", message });
