@@ -142,12 +142,10 @@ export class Containers {
       );
     }
     await this.logs.start(logTarget(record));
-    try {
+    await this.inventory.change(record.id, async () => {
       await this.docker.containers.start(record.id);
       await this.logs.started(record.id);
-    } finally {
-      await this.inventory.refresh(record.id);
-    }
+    });
   }
 
   /** Stops a container; one that is stopped or gone is a success. */
@@ -157,8 +155,7 @@ export class Containers {
   ): Promise<void> {
     const record = this.findForEnding(id);
     if (!record || stageOf(record.docker) !== "running") return;
-    await stopContainer(this.docker, record.id, options);
-    await this.inventory.refresh(record.id);
+    await this.inventory.change(record.id, () => stopContainer(this.docker, record.id, options));
     await this.logs.finish(record.id);
   }
 

@@ -8,6 +8,8 @@ import { fromSummary, sameAsListed, type ContainerRecord } from "./record.js";
 
 /** How long after a removal Docker's events of it may come. */
 const lastEventsMs = 2_000;
+/** How long the events of a change of our own wait for its end. */
+const changePatienceMs = 100;
 /** Rounds in which events overtook the inspect before its answer is taken as it is. */
 const overtakenRounds = 3;
 
@@ -72,7 +74,31 @@ export class ContainerIndex {
     if (this.options.sameClock && momentOf(event) <= entry.inspectedAtMs) return;
     if (entry.foreign && event.action !== "rename") return;
     entry.pending.push(event);
-    if (!entry.hidden) this.ask(entry);
+    if (entry.hidden) return;
+    if (entry.changing === 0) this.ask(entry);
+    else
+      setTimeout(() => {
+        this.askOf(entry, event);
+      }, changePatienceMs).unref();
+  }
+
+  /**
+   * Makes a change of one's own, and shows what is true after it, whether it fails or not. While Docker works on
+   * a container it leaves inspects of it waiting, and they hold it up: one at the end tells all.
+   * @throws What `work` throws.
+   */
+  async change(id: string, work: () => Promise<void>): Promise<ContainerRecord | undefined> {
+    const entry = this.table.entry(id);
+    entry.changing++;
+    try {
+      await work();
+    } catch (error) {
+      entry.changing--;
+      await this.refresh(id);
+      throw error;
+    }
+    entry.changing--;
+    return await this.refresh(id);
   }
 
   /** Asks Docker anew; resolves when the record shows at least what was true when this was called. */
@@ -81,16 +107,6 @@ export class ContainerIndex {
     const ticket = this.ask(entry);
     while (entry.covered < ticket && !entry.gone && entry.settling) await entry.settling;
     return this.get(id);
-  }
-
-  /** The record once it `holds`: Docker is asked anew only when it does not after what is being asked already. */
-  async refreshUnless(
-    id: string,
-    holds: (record: ContainerRecord) => boolean,
-  ): Promise<ContainerRecord | undefined> {
-    await this.table.find(id)?.settling;
-    const record = this.get(id);
-    return record && holds(record) ? record : this.refresh(id);
   }
 
   /**
@@ -161,6 +177,11 @@ export class ContainerIndex {
     const entry = this.table.find(summary.id);
     if (entry && !entry.record && !entry.foreign)
       this.table.accept(entry, fromSummary(summary), { provisional: true });
+  }
+
+  /** Asks for a container whose change takes long, unless the event has been told meanwhile. */
+  private askOf(entry: Entry, event: DockerEvent): void {
+    if (!hasLeft(entry) && entry.pending.includes(event)) this.ask(entry);
   }
 
   private ask(entry: Entry): number {

@@ -16,6 +16,8 @@ export interface Entry {
   /** When the last inspect that was taken was sent, as {@link monotonicMs} has it. */
   inspectedAtMs: number;
   settling: Promise<void> | undefined;
+  /** Calls of our own that are changing it. */
+  changing: number;
   /** How long the next inspect may take; grows while Docker hangs on this container. */
   deadlineMs: number;
   /** Of the next try after a hang; or, once hidden, of the end of the wait for Docker's event. */
@@ -36,6 +38,7 @@ export function newEntry(id: string): Entry {
     covered: 0,
     inspectedAtMs: -Infinity,
     settling: undefined,
+    changing: 0,
     deadlineMs: firstInspectMs,
     timer: undefined,
     hidden: false,

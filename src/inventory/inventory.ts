@@ -161,14 +161,13 @@ export class Inventory {
   }
 
   /**
-   * As {@link Inventory.refresh}, for a change that an event may have told of already: Docker is asked only when
-   * the record does not show it.
+   * Makes a change of one's own, such as a start. What it did is shown once, at its end, rather than with each of
+   * Docker's events: an inspect holds Docker up in its work on the container.
+   * @returns The record afterwards; undefined when the container is gone.
+   * @throws What `work` throws, once the inventory shows what is true.
    */
-  refreshUnless(
-    id: string,
-    holds: (record: ContainerRecord) => boolean,
-  ): Promise<ContainerRecord | undefined> {
-    return this.containers.refreshUnless(id, holds);
+  change(id: string, work: () => Promise<void>): Promise<ContainerRecord | undefined> {
+    return this.containers.change(id, work);
   }
 
   /** Takes note of a removal of one's own. */

@@ -31,7 +31,7 @@ import {
 } from "../gen/runtime/v1/api_pb.js";
 import { Host } from "../host/index.js";
 import { Images } from "../images/index.js";
-import { Inventory, type ContainerRecord, type SandboxRecord } from "../inventory/index.js";
+import { Inventory, type SandboxRecord } from "../inventory/index.js";
 import { Network } from "../network/index.js";
 import {
   resolvConf,
@@ -141,12 +141,14 @@ export class Sandboxes {
           .map((container) => this.containers.stop(container.id, { graceSeconds, signal })),
       );
       await this.teardown.detach(full, signal);
-      if (this.inventory.record(full)?.docker.state.running) {
-        await ignoringGone(this.docker.containers.stop(full, { graceSeconds, signal }));
+      let record = this.inventory.record(full);
+      if (record?.docker.state.running) {
+        record = await this.inventory.change(full, () =>
+          ignoringGone(this.docker.containers.stop(full, { graceSeconds, signal })),
+        );
       }
       // Without a container there is nothing left that a later call could end.
-      const isDown = ({ docker }: ContainerRecord) => !docker.state.running;
-      if (!(await this.inventory.refreshUnless(full, isDown))) await this.checkpoints.remove(full);
+      if (!record) await this.checkpoints.remove(full);
     });
   }
 
@@ -264,8 +266,7 @@ export class Sandboxes {
     const hostNetwork = spec.host.networkMode === "host";
     const checkpoint = checkpointOf(config, hostNetwork);
     await Promise.all([this.checkpoints.write(id, checkpoint), this.inventory.refresh(id)]);
-    await this.docker.containers.start(id);
-    const record = await this.inventory.refresh(id);
+    const record = await this.inventory.change(id, () => this.docker.containers.start(id));
     if (record?.kind !== "sandbox" || !record.docker.state.running) {
       throw new ShimError("unavailable", `the sandbox container ${id} ended as soon as it was started`);
     }

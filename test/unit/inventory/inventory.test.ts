@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { isKind } from "../../../src/base/index.js";
 import { stageOf, type ContainerRecord } from "../../../src/inventory/index.js";
 import { eventually, image, makeContainer, makeSandbox, openInventory } from "./lab.js";
@@ -125,6 +126,35 @@ describe("Inventory", () => {
     assert.equal(stage(await inventory.refresh(pod)), "exited");
     await engine.containers.remove(pod);
     inventory.removed(pod);
+    assert.equal(inventory.record(pod), undefined);
+  });
+
+  it("asks once about a change of its own, at its end, and sooner when the end is far", async () => {
+    await using lab = await openInventory();
+    const { engine, inventory, steps, inspected } = lab;
+    const pod = await makeSandbox(engine, "p", false);
+    await inventory.refresh(pod);
+    inspected.length = 0;
+    const started = await inventory.change(pod, async () => {
+      await engine.containers.start(pod);
+      await pause(20);
+    });
+    assert.equal(stage(started), "running");
+    assert.deepEqual(inspected, [pod]);
+    await assert.rejects(
+      inventory.change(pod, async () => {
+        await engine.containers.stop(pod, { graceSeconds: 0 });
+        await eventually("the end is seen", () => stage(inventory.record(pod)) === "exited");
+        throw new Error("it took long");
+      }),
+      /it took long/,
+    );
+    assert.deepEqual(inspected, [pod, pod, pod]);
+    assert.deepEqual(
+      steps.map(({ type }) => type),
+      ["created", "started", "stopped"],
+    );
+    await inventory.change(pod, () => engine.containers.remove(pod));
     assert.equal(inventory.record(pod), undefined);
   });
 

@@ -17,6 +17,8 @@ export interface InventoryLab extends AsyncDisposable {
   readonly engine: MemoryDocker;
   readonly inventory: Inventory;
   readonly steps: LifeEvent[];
+  /** The ids that Docker was asked to inspect. */
+  readonly inspected: string[];
   /** One more inventory of the same engine, as after a restart of the shim. */
   second(): Inventory;
 }
@@ -26,9 +28,16 @@ export const image = "busybox:1.36";
 export async function openInventory(options: { readonly ready?: boolean } = {}): Promise<InventoryLab> {
   const engine = createMemoryDocker({ images: [image, "registry.k8s.io/pause:3.10"] });
   const opened: Inventory[] = [];
+  const inspected: string[] = [];
   const open = () => {
     const config = parseConfig({ engine: { kind: "memory" } });
-    const inventory = new Inventory(engine.connect(), engine.host, config, pino({ level: "silent" }));
+    const docker = engine.connect();
+    const inspect = docker.containers.inspect.bind(docker.containers);
+    docker.containers.inspect = (...args) => {
+      inspected.push(args[0]);
+      return inspect(...args);
+    };
+    const inventory = new Inventory(docker, engine.host, config, pino({ level: "silent" }));
     opened.push(inventory);
     return inventory;
   };
@@ -43,6 +52,7 @@ export async function openInventory(options: { readonly ready?: boolean } = {}):
     engine,
     inventory,
     steps,
+    inspected,
     second: open,
     async [Symbol.asyncDispose]() {
       engine.faults.clear();
