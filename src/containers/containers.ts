@@ -214,7 +214,7 @@ export class Containers {
     requireRunning(record);
     return execSync(
       { ...request, containerId: record.id },
-      { docker: this.docker, host: this.host, log: this.log },
+      { docker: this.docker, host: this.host, log: this.log, execEnds: this.inventory.execEnds },
     );
   }
 

@@ -1,5 +1,6 @@
 import { abortError, isKind, ShimError, sleep, withDeadline } from "../base/index.js";
 import type { AttachedStream, DockerService } from "../docker/index.js";
+import type { ExecEnds, ExpectedEnd } from "../inventory/index.js";
 import { killExec, type ExecContext } from "./exec-end.js";
 
 const operation = "ExecSync";
@@ -8,6 +9,8 @@ const operation = "ExecSync";
 const outputLimitBytes = 16 * 1024 * 1024 - 1024;
 /** Docker notes the end of an exec a moment after its output has ended. */
 const exitCodeWaitMs = 5_000;
+/** How long its event may take before Docker is asked. */
+const eventWaitMs = 20;
 /** A shell's code for a command that is not there. */
 const notFoundCode = 127;
 
@@ -17,6 +20,10 @@ export interface ExecSyncRequest {
   /** 0 is no limit but the caller's. */
   readonly timeoutSeconds: number;
   readonly signal: AbortSignal;
+}
+
+export interface ExecSyncContext extends ExecContext {
+  readonly execEnds: ExecEnds;
 }
 
 export interface ExecSyncResult {
@@ -32,7 +39,7 @@ export interface ExecSyncResult {
  * 126 or 127, as a shell has it.
  * @throws ShimError "deadline-exceeded"; "failed-precondition" when the container does not run.
  */
-export async function execSync(request: ExecSyncRequest, context: ExecContext): Promise<ExecSyncResult> {
+export async function execSync(request: ExecSyncRequest, context: ExecSyncContext): Promise<ExecSyncResult> {
   const { signal, timeoutSeconds } = request;
   const deadlineMs = timeoutSeconds > 0 ? timeoutSeconds * 1000 : undefined;
   const exec: Exec = {};
@@ -44,6 +51,7 @@ export async function execSync(request: ExecSyncRequest, context: ExecContext): 
     if (exec.id !== undefined && exec.starting) await killExec(exec.id, context);
     throw asExecError(error, request);
   } finally {
+    exec.end?.forget();
     // A start that ends after the call has nobody else to close its stream.
     void exec.starting?.then(
       (stream) => {
@@ -57,19 +65,21 @@ export async function execSync(request: ExecSyncRequest, context: ExecContext): 
 /** What a call has made so far, for the clearing up. */
 interface Exec {
   id?: string;
+  end?: ExpectedEnd;
   starting?: Promise<AttachedStream>;
 }
 
 async function runExec(
   { containerId, command }: ExecSyncRequest,
   exec: Exec,
-  { docker, log }: ExecContext,
+  { docker, log, execEnds }: ExecSyncContext,
   signal: AbortSignal,
 ): Promise<ExecSyncResult> {
   const spec = { command, tty: false, stdin: false, stdout: true, stderr: true };
   const id = await docker.execs.create(containerId, spec, { signal });
   if (signal.aborted) throw abortError(operation, signal.reason);
   exec.id = id;
+  exec.end = execEnds.expect(id);
   exec.starting = docker.execs.start(id, { tty: false, signal });
   let stream: AttachedStream;
   try {
@@ -81,7 +91,7 @@ async function runExec(
   const output = await collect(stream, () => {
     log.warn({ container: containerId, command: command[0] }, "ExecSync printed more than 16 MiB: cut");
   });
-  return { ...output, exitCode: await exitCode(docker, id, signal) };
+  return { ...output, exitCode: await exitCode(docker, id, exec.end, signal) };
 }
 
 /** Engines differ: one tells of a command that is not there as output, another as an error of the start. */
@@ -123,14 +133,21 @@ async function collect(stream: AttachedStream, onCut: () => void): Promise<Omit<
   return { stdout: Buffer.concat(chunks.stdout), stderr: Buffer.concat(chunks.stderr) };
 }
 
-async function exitCode(docker: DockerService, execId: string, signal: AbortSignal): Promise<number> {
+/** From Docker's event, which saves a call; from Docker itself where none comes. */
+async function exitCode(
+  docker: DockerService,
+  execId: string,
+  end: ExpectedEnd,
+  signal: AbortSignal,
+): Promise<number> {
   const until = Date.now() + exitCodeWaitMs;
-  for (let waitMs = 5; ; waitMs = Math.min(waitMs * 2, 250)) {
+  for (let waitMs = eventWaitMs; ; waitMs = Math.min(waitMs * 2, 250)) {
+    const told = await Promise.race([end.exitCode, sleep(waitMs, signal)]);
+    if (told !== undefined) return told;
     const state = await docker.execs.inspect(execId, { signal });
     if (!state.running && state.exitCode !== undefined) return state.exitCode;
     if (Date.now() > until) {
       throw new ShimError("internal", `the command closed its output but Docker does not tell its exit code`);
     }
-    await sleep(waitMs, signal);
   }
 }

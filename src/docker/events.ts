@@ -11,7 +11,7 @@ export interface DockerEvent {
   /** The container's or image's id, or the image's name. */
   readonly subject: string;
   readonly timeNanos: bigint;
-  /** Labels, the name, `exitCode` of a die. */
+  /** Labels, the name, `exitCode` of a `die` or `exec_die`, `execID` of the latter. */
   readonly attributes: Readonly<Record<string, string>>;
 }
 

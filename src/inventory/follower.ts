@@ -11,6 +11,7 @@ import {
 import type { DockerContainerSummary, DockerEvent, DockerService } from "../docker/index.js";
 import type { ContainerIndex } from "./container-index.js";
 import { monotonicMs } from "./entry.js";
+import type { ExecEnds } from "./exec-ends.js";
 import type { ImageIndex } from "./image-index.js";
 import { WatchPace } from "./watch-pace.js";
 
@@ -29,6 +30,7 @@ export interface FollowerOptions {
   readonly log: Logger;
   readonly containers: ContainerIndex;
   readonly images: ImageIndex;
+  readonly execEnds: ExecEnds;
   /** Reads what the engine says of itself. */
   readonly readFacts: (options: CallOptions) => Promise<void>;
   /** Everything is as Docker says. */
@@ -107,7 +109,8 @@ export class Follower {
 
   private async consume(events: AsyncIterable<DockerEvent>): Promise<void> {
     for await (const event of events) {
-      if (event.type === "container") this.options.containers.onEvent(event);
+      if (event.action === "exec_die") this.options.execEnds.onEvent(event);
+      else if (event.type === "container") this.options.containers.onEvent(event);
       else if (event.type === "image") this.refreshImagesSoon();
       else if (event.type === "daemon" && event.action === "reload") this.refreshFacts();
     }

@@ -1,4 +1,5 @@
 export type { LifeEvent } from "./changes.js";
+export type { ExecEnds, ExpectedEnd } from "./exec-ends.js";
 export { Inventory, type ConnectionState, type EngineFacts } from "./inventory.js";
 export type { ImageRecord } from "./image-index.js";
 export {

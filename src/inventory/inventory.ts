@@ -6,6 +6,7 @@ import { Host } from "../host/index.js";
 import type { LifeEvent } from "./changes.js";
 import { engineEnvironment, type EngineEnvironment } from "../translate/index.js";
 import { ContainerIndex } from "./container-index.js";
+import { ExecEnds } from "./exec-ends.js";
 import { Follower } from "./follower.js";
 import { ImageIndex } from "./image-index.js";
 import type { ContainerRecord, SandboxRecord, WorkloadRecord } from "./record.js";
@@ -29,6 +30,7 @@ export type ConnectionState = { readonly ok: true } | { readonly ok: false; read
 @injectable()
 export class Inventory {
   readonly images: ImageIndex;
+  readonly execEnds = new ExecEnds();
   private readonly containers: ContainerIndex;
   private readonly listeners = new Set<(step: LifeEvent) => void>();
   private readonly follower: Follower;
@@ -55,12 +57,13 @@ export class Inventory {
         this.tell(step);
       },
     });
-    const { containers, images } = this;
+    const { containers, images, execEnds } = this;
     this.follower = new Follower({
       docker,
       log,
       containers,
       images,
+      execEnds,
       readFacts: (options) => this.readFacts(options),
       onSynced: () => {
         this.inSync();

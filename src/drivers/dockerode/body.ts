@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { ShimError } from "../../base/index.js";
 import type { Call } from "./call.js";
-import { Malformed } from "./failures.js";
+import { Malformed, Truncated } from "./failures.js";
 
 /** Longer answers are not Docker's. */
 export const maxAnswerBytes = 256 * 1024 * 1024;
@@ -52,7 +52,10 @@ async function nextWithin(
   }
 }
 
-/** Reads a whole answer. @throws Malformed when it is longer than `maxBytes`. */
+/**
+ * Reads a whole answer, by its events: the iterator of a stream costs more than all else that a short call does.
+ * @throws Malformed when it is longer than `maxBytes`; Truncated; whatever ended the call.
+ */
 export async function readAll(
   call: Call,
   response: IncomingMessage,
@@ -65,10 +68,22 @@ export async function readAll(
     response.destroy();
     throw tooLong();
   }
-  for await (const chunk of chunksOf(call, response)) {
-    bytes += chunk.length;
-    if (bytes > maxBytes) throw tooLong();
-    parts.push(chunk);
+  const read = new Promise<void>((resolve, reject) => {
+    const cut = () => {
+      reject(new Truncated("it ended too early"));
+    };
+    if (response.destroyed) cut();
+    response.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > maxBytes) reject(tooLong());
+      else parts.push(chunk);
+    });
+    response.on("end", resolve).on("error", reject).on("close", cut);
+  });
+  try {
+    await call.guard(read);
+  } finally {
+    response.destroy();
   }
   return Buffer.concat(parts, bytes);
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Code } from "@connectrpc/connect";
 import { killExec } from "../../../src/containers/exec-end.js";
+import { ExecEnds } from "../../../src/inventory/exec-ends.js";
 import { fails, forever, openLab, until, type Lab } from "./lab.js";
 
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();
@@ -24,6 +25,39 @@ describe("ExecSync", () => {
     for (const code of [126, 127]) {
       assert.equal((await exec(lab, id, ["sh", "-c", `exit ${code}`])).exitCode, code);
     }
+  });
+
+  it("takes the exit code from Docker's event, and asks Docker when none comes", async () => {
+    await using lab = await openLab();
+    const { engine } = lab;
+    const id = await lab.run(forever);
+    const codes = async () => (await exec(lab, id, ["sh", "-c", "exit 42"])).exitCode;
+    assert.equal(await codes(), 42);
+    assert.equal(engine.calls.count("execs.inspect"), 0);
+    // Of the exec's making, its start and its end.
+    engine.faults.events.drop(3);
+    assert.equal(await codes(), 42);
+    assert.equal(engine.calls.count("execs.inspect"), 1);
+    engine.faults.events.delay(200);
+    assert.equal(await codes(), 42);
+    assert.equal(engine.calls.count("execs.inspect"), 2);
+  });
+
+  it("believes no event of another exec, and no code that is none", async () => {
+    const ends = new ExecEnds();
+    const { exitCode, forget } = ends.expect("mine");
+    const attributes = [
+      { execID: "other", exitCode: "1" },
+      { execID: "mine", exitCode: "" },
+      { execID: "mine" },
+      { execID: "mine", exitCode: "3" },
+      { execID: "mine", exitCode: "4" },
+    ];
+    for (const each of attributes) {
+      ends.onEvent({ type: "container", action: "exec_die", subject: "c", timeNanos: 1n, attributes: each });
+    }
+    assert.equal(await exitCode, 3);
+    forget();
   });
 
   it("takes a start that Docker refuses for a command that cannot be run", async () => {
