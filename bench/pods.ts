@@ -25,7 +25,6 @@ import { median } from "./numbers.js";
 import { alone, type MeasuredShim } from "./shims.js";
 
 const podRpcs = ["RunPodSandbox", "StopPodSandbox"];
-const containerRpcs = ["CreateContainer", "StartContainer", "StopContainer", "RemoveContainer"];
 
 /** One RPC: the middle of the rounds' medians, in milliseconds. */
 export interface PodFigure {
@@ -33,8 +32,8 @@ export interface PodFigure {
   readonly rpc: string;
   readonly oursMs: number;
   readonly theirsMs: number;
-  /** The calls to Docker and the plugins that the work needs, and nothing else; pods only. */
-  readonly bareMs?: number;
+  /** The calls to Docker and the plugins that the work needs, and nothing else. */
+  readonly bareMs: number;
 }
 
 export interface PodBenchOptions {
@@ -42,7 +41,7 @@ export interface PodBenchOptions {
   /** The built command line. */
   readonly program: string;
   readonly rounds: number;
-  /** Pods, and containers, of each turn. */
+  /** Pods of each turn. */
   readonly calls: number;
 }
 
@@ -51,7 +50,7 @@ type Turn = ReadonlyMap<string, number>;
 /** A shim that was frozen first hears of what the others did meanwhile. */
 const wakeMs = 1_500;
 
-/** Measures how long pods and containers take to make and end: docker-cri, cri-dockerd and the bare calls in turn. */
+/** Measures how long pods take to make and end: docker-cri, cri-dockerd and the bare calls in turn. */
 export async function measurePods(options: PodBenchOptions): Promise<PodFigure[]> {
   return await withLab(async (lab) => {
     const { engine } = options;
@@ -85,11 +84,10 @@ async function measureNetwork(
     if (round > 0) turns.push(turn);
   }
   for (const { service } of shims) await service.shutDown();
-  return [...podRpcs, ...containerRpcs].map((rpc) => {
+  return podRpcs.map((rpc) => {
     const middle = (who: "theirs" | "ours" | "bare") =>
       median(turns.map((turn) => turn[who].get(rpc) ?? NaN));
-    const both = { network, rpc, oursMs: middle("ours"), theirsMs: middle("theirs") };
-    return podRpcs.includes(rpc) ? { ...both, bareMs: middle("bare") } : both;
+    return { network, rpc, oursMs: middle("ours"), theirsMs: middle("theirs"), bareMs: middle("bare") };
   });
 }
 
@@ -99,7 +97,6 @@ async function takeTurn({ name, endpoint }: MeasuredShim, calls: number): Promis
   const results = await cribench(endpoint, [
     { rpc: "MakePods", calls, containersPerPod: 0 },
     { rpc: "RemovePods" },
-    { rpc: "ContainerCycle", calls },
   ]);
   for (const { rpc, errors, firstError } of results)
     if (errors > 0) throw new Error(`${name}: ${errors} ${rpc} failed: ${firstError ?? ""}`);
