@@ -144,4 +144,27 @@ export interface HostKernel {
   readonly release: string;
   /** 2 on a unified hierarchy, else 1. */
   cgroupVersion(): Promise<1 | 2>;
+  /**
+   * Opens what the kernel tells of processes that it killed for want of memory. Whoever opens it must close it.
+   * @throws ENOENT, EPERM, EACCES where the kernel's log cannot be read.
+   */
+  openOomLog(): Promise<HostOomLog>;
+}
+
+/** A reader of the kernel's log, with a place of its own. */
+export interface HostOomLog {
+  /**
+   * The kills since the last read; of the first, those that the log still holds. Never waits for one. Some are
+   * missing where the kernel has overwritten them, or where it tells only of some, as of more than ten in 5 s.
+   */
+  read(): Promise<OomKill[]>;
+  close(): Promise<void>;
+}
+
+/** A process that the kernel killed. */
+export interface OomKill {
+  /** The process's cgroup, such as `/docker/0f3c…`. */
+  readonly cgroup: string;
+  /** When it was at the latest: the log's clock is not quite that of the day. */
+  readonly latestNanos: bigint;
 }

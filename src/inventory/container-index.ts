@@ -4,6 +4,7 @@ import { untoldEvents, type LifeEvent } from "./changes.js";
 import { ContainerTable } from "./container-table.js";
 import { eventsAfter, hasLeft, isStuck, momentOf, type Entry, type Sent } from "./entry.js";
 import { Inspector, type Inspection } from "./inspector.js";
+import type { OomKills } from "./oom-kills.js";
 import { fromSummary, sameAsListed, type ContainerRecord } from "./record.js";
 
 /** How long after a removal Docker's events of it may come. */
@@ -20,6 +21,8 @@ export interface ContainerIndexOptions {
   readonly log: Logger;
   /** Whether a pid of the engine lives; undefined where the engine's processes cannot be seen. */
   readonly isAlive: ((pid: number) => Promise<boolean>) | undefined;
+  /** What the kernel of the engine's machine tells; undefined where it is another than ours. */
+  readonly oomKills: OomKills | undefined;
   /** True: the engine's clock is ours, so an event older than an inspect is contained in it. */
   readonly sameClock: boolean;
   readonly onStep: (step: LifeEvent) => void;

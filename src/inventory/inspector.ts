@@ -1,5 +1,6 @@
 import { Gate, isKind, messageOf, type Logger } from "../base/index.js";
 import type { DockerContainer, DockerService } from "../docker/index.js";
+import type { OomKills } from "./oom-kills.js";
 import { answered, hasLeft, sentNow, waitLonger, type Entry, type Sent } from "./entry.js";
 
 const inspectsAtOnce = 16;
@@ -18,6 +19,8 @@ export interface InspectorOptions {
   readonly signal: AbortSignal;
   /** Whether a pid of the engine lives; undefined where the engine's processes cannot be seen. */
   readonly isAlive: ((pid: number) => Promise<boolean>) | undefined;
+  /** What the kernel of the engine's machine tells; undefined where it is another than ours. */
+  readonly oomKills: OomKills | undefined;
   /** Asks for one more inspect. */
   readonly again: (entry: Entry) => void;
 }
@@ -51,11 +54,11 @@ export class Inspector {
     if (hasLeft(entry)) return { is: "stuck", sent };
     clearTimeout(entry.timer);
     entry.timer = undefined;
-    const { docker, signal } = this.options;
+    const { docker, oomKills, signal } = this.options;
     try {
       const container = await docker.containers.inspect(entry.id, { deadlineMs: entry.deadlineMs, signal });
       answered(entry);
-      return { is: "seen", sent, docker: container };
+      return { is: "seen", sent, docker: oomKills ? await oomKills.correct(container) : container };
     } catch (error) {
       if (isKind(error, "not-found")) return { is: "gone", sent };
       if (!signal.aborted && !hasLeft(entry)) this.retryLater(entry, error);

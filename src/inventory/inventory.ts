@@ -9,6 +9,7 @@ import { ContainerIndex } from "./container-index.js";
 import { ExecEnds } from "./exec-ends.js";
 import { Follower } from "./follower.js";
 import { ImageIndex } from "./image-index.js";
+import { OomKills } from "./oom-kills.js";
 import type { ContainerRecord, SandboxRecord, WorkloadRecord } from "./record.js";
 
 /** What the engine said of itself when the connection was made. */
@@ -34,6 +35,7 @@ export class Inventory {
   private readonly containers: ContainerIndex;
   private readonly listeners = new Set<(step: LifeEvent) => void>();
   private readonly follower: Follower;
+  private readonly oomKills: OomKills | undefined;
   private readonly readyWaiters = new Set<() => void>();
   private facts: EngineFacts | undefined;
   private synced = false;
@@ -45,13 +47,15 @@ export class Inventory {
     @inject(ShimConfig) private readonly config: ShimConfig,
     @inject(Logger) private readonly log: Logger,
   ) {
-    // Another machine's processes cannot be seen here, and its clock is not ours.
+    // Another machine's processes and kernel cannot be seen here, and its clock is not ours.
     const local = config.engine.kind !== "docker" || config.engine.endpoint.startsWith("unix:");
+    this.oomKills = local ? new OomKills(host.kernel, log) : undefined;
     this.images = new ImageIndex(docker, log);
     this.containers = new ContainerIndex({
       docker,
       log,
       isAlive: local ? (pid) => host.processes.isAlive(pid) : undefined,
+      oomKills: this.oomKills,
       sameClock: local,
       onStep: (step) => {
         this.tell(step);
@@ -76,6 +80,7 @@ export class Inventory {
 
   /** Starts to follow Docker; returns at once. */
   start(): void {
+    this.oomKills?.start();
     this.follower.start();
   }
 
@@ -103,6 +108,7 @@ export class Inventory {
     this.containers.close();
     for (const done of [...this.readyWaiters]) done();
     await closing;
+    await this.oomKills?.close();
   }
 
   /** Whether Docker answers now. */

@@ -23,11 +23,3 @@ export const leftOut: readonly LeftOut[] = [
 export function whyLeftOut(spec: string): string | undefined {
   return leftOut.find(({ name }) => spec.includes(name))?.why;
 }
-
-/** A spec that Docker itself fails now and then: it passes when one of a few tries does, and each try is told. */
-export const triedAgain: LeftOut = {
-  name: "Container OOM runtime should output OOMKilled reason",
-  why:
-    "Docker can miss an OOM kill whose victim is the container's first process, for the cgroup may be gone before " +
-    "containerd has looked: 20 of 72 containers that Docker 26.1 ran alone on two cores ended with 137 and OOMKilled false",
-};

@@ -3,8 +3,7 @@ import { join } from "node:path";
 import { serveUnixSocket } from "../../src/adapters/unix-socket/index.js";
 import { createShim } from "../../src/index.js";
 import { critest, imageSet, run, type EngineName, type Lab } from "../docker/lab/index.js";
-import { say } from "../docker/lab/say.js";
-import { leftOut, triedAgain } from "./left-out.js";
+import { leftOut } from "./left-out.js";
 import { serveTls } from "./tls-front.js";
 
 /** One spec's outcome, out of ginkgo's JSON report. */
@@ -23,7 +22,6 @@ interface ReportedSpec {
   Failure?: { Message: string };
 }
 
-const mostTries = 4;
 const registryHosts = ["registry.k8s.io", "k8s.gcr.io", "gcr.io"];
 
 export interface CritestOptions {
@@ -62,35 +60,21 @@ export async function runCritest(lab: Lab, options: CritestOptions): Promise<Spe
   await shim.start();
   const path = join(dockerd.folder, "cri.sock");
   await using _server = await serveUnixSocket(shim, { path });
-  const tryOnce = async (focus: string | undefined): Promise<Spec[]> => {
-    const report = join(dockerd.folder, "critest.json");
-    await run(
-      program,
-      [
-        `-runtime-endpoint=unix://${path}`,
-        `-image-endpoint=unix://${path}`,
-        `-ginkgo.json-report=${report}`,
-        "-ginkgo.no-color",
-        ...(focus === undefined ? [] : [`-ginkgo.focus=${focus}`]),
-        ...leftOut.map(({ name }) => `-ginkgo.skip=${name}`),
-      ],
-      { allowFailure: true, timeoutMs: 900_000, logPath: join(dockerd.folder, "critest.log") },
-    );
-    return specsOf(await readFile(report, "utf8"));
-  };
-  let specs = await tryOnce(options.focus?.source);
-  for (let tries = 1; tries < mostTries && specs.some(deservesAnotherTry); tries++) {
-    say(`once more: ${triedAgain.name}: ${triedAgain.why}`);
-    // What did not run has not passed: the failure stands.
-    const ran = (await tryOnce(triedAgain.name)).filter(({ state }) => state !== "skipped");
-    const again = new Map(ran.map((spec) => [spec.name, spec]));
-    specs = specs.map((spec) => (deservesAnotherTry(spec) ? (again.get(spec.name) ?? spec) : spec));
-  }
+  const report = join(dockerd.folder, "critest.json");
+  await run(
+    program,
+    [
+      `-runtime-endpoint=unix://${path}`,
+      `-image-endpoint=unix://${path}`,
+      `-ginkgo.json-report=${report}`,
+      "-ginkgo.no-color",
+      ...(options.focus ? [`-ginkgo.focus=${options.focus.source}`] : []),
+      ...leftOut.map(({ name }) => `-ginkgo.skip=${name}`),
+    ],
+    { allowFailure: true, timeoutMs: 900_000, logPath: join(dockerd.folder, "critest.log") },
+  );
+  const specs = specsOf(await readFile(report, "utf8"));
   return specs.filter(({ name }) => options.focus?.test(name) ?? true);
-}
-
-function deservesAnotherTry({ name, state }: Spec): boolean {
-  return state !== "passed" && state !== "skipped" && name.includes(triedAgain.name);
 }
 
 /** A bridge with its plugins, as a node has them; its link goes when the lab closes. */

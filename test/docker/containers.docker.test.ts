@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import {
@@ -9,6 +10,7 @@ import {
   type ContainerConfig,
   type ContainerConfigSchema,
 } from "../../src/client/index.js";
+import { NodeHost } from "../../src/drivers/node/index.js";
 import { openLab, run, type Dockerd, type EngineName } from "./lab/index.js";
 import { openNode, podConfig, runContainer, runPod, type NodeInView } from "./proxy/node-in-view.js";
 
@@ -81,14 +83,40 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
       assert.equal(containers[0]?.state, ContainerState.CONTAINER_EXITED);
     });
 
-    it("gives OOMKilled as the reason", async () => {
-      // Not process 1: Docker itself can miss a kill that takes the whole container along.
-      const containerId = await create("oom", ["sh", "-c", "tail /dev/zero; exit $?"], {
-        linux: { resources: { memoryLimitInBytes: 32n << 20n } },
-      });
+    async function runOutOfMemory(name: string, command: string[]) {
+      const linux = { resources: { memoryLimitInBytes: 15n << 20n } };
+      const containerId = await create(name, command, { linux });
       await node.cri.runtime.startContainer({ containerId });
       await until(async () => (await statusOf(containerId)).state === ContainerState.CONTAINER_EXITED);
-      assert.equal((await statusOf(containerId)).reason, "OOMKilled");
+      return { containerId, ...(await statusOf(containerId)) };
+    }
+
+    it("gives OOMKilled as the reason when a child was killed, and none of it for another SIGKILL", async () => {
+      const { reason } = await runOutOfMemory("oom", ["sh", "-c", "tail /dev/zero; exit $?"]);
+      assert.equal(reason, "OOMKilled");
+      const killed = await runOutOfMemory("killed", ["sh", "-c", "sh -c 'kill -9 $$'; exit 137"]);
+      assert.deepEqual([killed.reason, killed.exitCode], ["Error", 137]);
+    });
+
+    it("gives OOMKilled as the reason each time that the first process was killed, which Docker can miss", async (t) => {
+      const kernelLog = await new NodeHost().kernel.openOomLog();
+      t.after(() => kernelLog.close());
+      let missed = 0;
+      for (let time = 0; time < 20; time++) {
+        // The kernel tells of no more than ten kills in 5 s.
+        await pause(600);
+        const command = ["dd", "if=/dev/zero", "of=/dev/null", "bs=20M"];
+        const { containerId, reason, exitCode } = await runOutOfMemory(`oom-${time}`, command);
+        assert.deepEqual([reason, exitCode], ["OOMKilled", 137]);
+        const { stdout } = await dockerd.docker(["inspect", "-f", "{{.State.OOMKilled}}", containerId]);
+        if (stdout.trim() === "false") missed++;
+        const told = (await kernelLog.read()).map(({ cgroup }) => cgroup);
+        assert.ok(
+          told.some((cgroup) => cgroup.includes(containerId)),
+          `the kernel's log names ${told.join()}`,
+        );
+      }
+      t.diagnostic(`Docker ${engine} has missed ${missed} of 20`);
     });
 
     it("kills a command and its children when ExecSync's time is up", async () => {

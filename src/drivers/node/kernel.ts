@@ -1,6 +1,7 @@
 import { statfs } from "node:fs/promises";
 import { release } from "node:os";
-import type { HostKernel } from "../../host/index.js";
+import type { HostKernel, HostOomLog } from "../../host/index.js";
+import { openOomLog } from "./oom-log.js";
 
 /** `CGROUP2_SUPER_MAGIC` of linux/magic.h. */
 const cgroup2Magic = 0x63677270n;
@@ -11,5 +12,9 @@ export class NodeKernel implements HostKernel {
   async cgroupVersion(): Promise<1 | 2> {
     const { type } = await statfs("/sys/fs/cgroup", { bigint: true });
     return type === cgroup2Magic ? 2 : 1;
+  }
+
+  openOomLog(): Promise<HostOomLog> {
+    return openOomLog();
   }
 }

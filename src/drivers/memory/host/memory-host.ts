@@ -1,4 +1,4 @@
-import type { Host, HostKernel } from "../../../host/index.js";
+import type { Host, HostKernel, HostOomLog, OomKill } from "../../../host/index.js";
 import type { Process } from "../processes/process.js";
 import { ProcessTable } from "../processes/process-table.js";
 import { FileTree } from "./file-tree.js";
@@ -40,6 +40,8 @@ export class MemoryHost implements Host {
   readonly logFiles: MemoryLogFiles;
   readonly processes: MemoryHostProcesses;
   readonly kernel: HostKernel;
+  /** What the kernel's log tells; kills are added here. */
+  readonly oomKills: OomKill[] = [];
 
   constructor(options: MemoryHostOptions = {}) {
     for (const folder of folders) this.tree.makeDirectory(folder);
@@ -55,6 +57,10 @@ export class MemoryHost implements Host {
     this.kernel = {
       release: options.kernelRelease ?? "6.12.0",
       cgroupVersion: () => Promise.resolve(version),
+      openOomLog: async () => {
+        await this.faults.meet("kernel.openOomLog", "/dev/kmsg");
+        return this.oomLog();
+      },
     };
     this.processTable.observe({
       started: (process) => {
@@ -64,6 +70,19 @@ export class MemoryHost implements Host {
         this.tree.removeAll(`/proc/${process.pid}`);
       },
     });
+  }
+
+  private oomLog(): HostOomLog {
+    let seen = 0;
+    return {
+      read: async () => {
+        await this.faults.meet("oomLog.read", "/dev/kmsg");
+        const fresh = this.oomKills.slice(seen);
+        seen = this.oomKills.length;
+        return fresh;
+      },
+      close: () => Promise.resolve(),
+    };
   }
 
   private showProcess({ pid, name }: Process): void {

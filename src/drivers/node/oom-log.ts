@@ -1,0 +1,45 @@
+import { constants } from "node:fs";
+import { open } from "node:fs/promises";
+import type { HostOomLog, OomKill } from "../../host/index.js";
+import { codeOf } from "./codes.js";
+
+/** No record of the kernel is longer. */
+const recordBytes = 8192;
+/** The log's clock is not the one that is set: in so many seconds it is wrong by less than one. */
+const secondsToDrift = 10_000n;
+
+/**
+ * Opens the kernel's log. Each open of the device has a place of its own in it, and each read is one record.
+ * @see Linux, Documentation/ABI/testing/dev-kmsg
+ */
+export async function openOomLog(): Promise<HostOomLog> {
+  const file = await open("/dev/kmsg", constants.O_RDONLY | constants.O_NONBLOCK);
+  return {
+    async read() {
+      const record = Buffer.alloc(recordBytes);
+      const kills: OomKill[] = [];
+      for (;;) {
+        try {
+          const { bytesRead } = await file.read(record, 0, record.length, null);
+          if (bytesRead === 0) return kills;
+          const kill = parseOomKill(record.toString("latin1", 0, bytesRead));
+          if (kill) kills.push(kill);
+        } catch (error) {
+          if (codeOf(error) === "EAGAIN") return kills;
+          // EPIPE: records were overwritten before they were read; the next read has the oldest that is left.
+          if (codeOf(error) !== "EPIPE") throw error;
+        }
+      }
+    },
+    close: () => file.close(),
+  };
+}
+
+/** One record, when it tells of such a kill. Only the kernel itself writes records of a facility of 0. */
+export function parseOomKill(record: string): OomKill | undefined {
+  const [, micros, cgroup] = /^[0-7],\d+,(\d+),[^;]*;oom-kill:.*?,task_memcg=([^,]*),/.exec(record) ?? [];
+  if (micros === undefined || cgroup === undefined) return undefined;
+  const sinceBoot = BigInt(micros) * 1_000n;
+  const boot = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
+  return { cgroup, latestNanos: boot + sinceBoot + sinceBoot / secondsToDrift };
+}
