@@ -105,7 +105,8 @@ async function takeTurn({ name, endpoint }: MeasuredShim, calls: number): Promis
 
 /**
  * The same pods by nothing but the calls that they need, one after the other: create, start, the process id, ADD of
- * each plugin; DEL of each plugin, stop. Nothing is kept for a crash, and nobody is asked over a socket.
+ * each plugin; DEL of each plugin, stop. As with the shims all are made before the first is ended. Nothing is kept
+ * for a crash, and nobody is asked over a socket.
  */
 async function bareTurn(
   { dockerd, root, cniConf }: PodNode,
@@ -125,7 +126,8 @@ async function bareTurn(
   const docker = createDockerodeService({ endpoint: dockerd.endpoint, requestTimeoutMs: 120_000, log });
   const network = plugin === "cni" ? await barePlugins(cniConf) : undefined;
   const times = { run: [] as number[], stop: [] as number[] };
-  const onePod = async (index: number) => {
+  const made: { readonly id: string; readonly leave: (() => Promise<void>) | undefined }[] = [];
+  const make = async (index: number) => {
     const name = `bare-${process.pid}-${index}`;
     const pod = { name, namespace: "bench", uid: name };
     const message = create(PodSandboxConfigSchema, {
@@ -140,17 +142,20 @@ async function bareTurn(
     const { state } = await docker.containers.inspect(id);
     const netns = `/proc/${state.pid ?? 0}/ns/net`;
     const leave = await network?.join(id, netns);
-    const made = performance.now();
+    times.run.push(performance.now() - began);
+    made.push({ id, leave });
+  };
+  const end = async ({ id, leave }: (typeof made)[number]) => {
+    const began = performance.now();
     await leave?.();
     await docker.containers.stop(id, { graceSeconds: 10 });
-    const stopped = performance.now();
+    times.stop.push(performance.now() - began);
     await docker.containers.remove(id, { force: true });
-    times.run.push(made - began);
-    times.stop.push(stopped - made);
   };
   try {
     await alone(undefined, shims, async () => {
-      for (let index = 0; index < calls; index++) await onePod(index);
+      for (let index = 0; index < calls; index++) await make(index);
+      for (const pod of made) await end(pod);
     });
   } finally {
     await docker.close();
