@@ -34,7 +34,9 @@ export class Checkpoints {
 
   /** Writes a sandbox's file whole, or not at all. */
   async write(sandboxId: string, checkpoint: SandboxCheckpoint): Promise<void> {
-    await this.host.files.writeAtomic(this.path(sandboxId), encodeCheckpoint(checkpoint));
+    // After a crash of the machine nothing is left of a pod that was being made, whatever its file says.
+    const sync = !checkpoint.unfinished;
+    await this.host.files.writeAtomic(this.path(sandboxId), encodeCheckpoint(checkpoint), { sync });
   }
 
   /** Reads a sandbox's file; undefined when it is missing or cannot be read, which the log says. */

@@ -22,11 +22,12 @@ export interface HostFiles {
    * in the same folder, written, synced, renamed. Makes the folder (mode 0755) when it is missing. The temporary
    * file of NAME is called `.NAME.HEX.tmp`: what a crash leaves behind can be told by that.
    * @param options.mode Of the file, 0600 by default.
+   * @param options.sync False for what is of use until the machine itself crashes, after which it may be torn.
    */
   writeAtomic(
     path: string,
     content: string | Uint8Array,
-    options?: { readonly mode?: number },
+    options?: { readonly mode?: number; readonly sync?: boolean },
   ): Promise<void>;
   /** Writes into the existing file, so that its inode, and bind mounts of it, stay. */
   overwrite(path: string, content: string): Promise<void>;

@@ -54,6 +54,18 @@ export function untoldEvents(events: readonly DockerEvent[], { state }: DockerCo
   return startedSince ? [...events] : events.slice(0, -1);
 }
 
+// What Docker does between its note of a start or an end and the event that tells of it.
+const noteToEventNanos = 1_000_000_000n;
+
+/** Whether an inspect's answer shows what an event tells, although the event came after it. */
+export function shows({ state }: DockerContainer, { action, timeNanos }: DockerEvent): boolean {
+  const isOf = (noted: bigint | undefined) =>
+    noted !== undefined && noted <= timeNanos && timeNanos - noted < noteToEventNanos;
+  if (action === "create") return true;
+  if (action === "start") return isOf(state.startedAtNanos);
+  return action === "die" && !state.running && isOf(state.finishedAtNanos);
+}
+
 function stopUnseen(record: ContainerRecord, timeNanos: bigint): LifeEvent {
   return { type: "stopped", record: endedUnseen(record, timeNanos), timeNanos };
 }

@@ -1,6 +1,6 @@
 import { nowNanos, type Logger } from "../base/index.js";
-import type { DockerContainerSummary, DockerEvent, DockerService } from "../docker/index.js";
-import { untoldEvents, type LifeEvent } from "./changes.js";
+import type { DockerContainer, DockerContainerSummary, DockerEvent, DockerService } from "../docker/index.js";
+import { shows, untoldEvents, type LifeEvent } from "./changes.js";
 import { ContainerTable } from "./container-table.js";
 import { eventsAfter, hasLeft, isStuck, momentOf, type Entry, type Sent } from "./entry.js";
 import { Inspector, type Inspection } from "./inspector.js";
@@ -212,7 +212,7 @@ export class ContainerIndex {
     while (entry.covered < entry.asked && !hasLeft(entry) && !this.closed.signal.aborted) {
       const inspection = await this.inspector.inspect(entry);
       if (hasLeft(entry)) return;
-      const behind = inspection.is === "seen" && this.eventsAfter(entry, inspection.sent).length > 0;
+      const behind = inspection.is === "seen" && this.untoldAfter(entry, inspection).length > 0;
       if (behind && ++overtaken < overtakenRounds) continue;
       entry.covered = inspection.sent.ticket;
       await this.take(entry, inspection);
@@ -232,7 +232,7 @@ export class ContainerIndex {
     const { docker, sent } = inspection;
     const processGone = await this.inspector.processGone(docker);
     if (hasLeft(entry)) return;
-    const later = this.eventsAfter(entry, sent);
+    const later = this.untoldAfter(entry, { docker, sent });
     const before = entry.pending.filter((event) => !later.includes(event));
     entry.pending = later;
     entry.inspectedAtMs = sent.atMs;
@@ -240,8 +240,12 @@ export class ContainerIndex {
     this.table.accept(entry, docker, { processGone });
   }
 
-  private eventsAfter(entry: Entry, sent: Sent): DockerEvent[] {
-    return eventsAfter(entry, sent, this.options.sameClock);
+  /** The events after an inspect was sent that its answer does not show all the same. */
+  private untoldAfter(
+    entry: Entry,
+    { docker, sent }: { docker: DockerContainer; sent: Sent },
+  ): DockerEvent[] {
+    return eventsAfter(entry, sent, this.options.sameClock).filter((event) => !shows(docker, event));
   }
 
   private async checkProcess(entry: Entry): Promise<void> {

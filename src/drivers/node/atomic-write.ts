@@ -12,25 +12,33 @@ export function temporaryPathFor(path: string): string {
  * Writes a whole file under a temporary name, syncs it, moves it into place and syncs the folder. When it
  * fails, the old file is untouched and the temporary one is gone.
  */
-export async function writeAtomic(path: string, content: string | Uint8Array, mode: number): Promise<void> {
+export async function writeAtomic(
+  path: string,
+  content: string | Uint8Array,
+  { mode = 0o600, sync = true }: { readonly mode?: number; readonly sync?: boolean } = {},
+): Promise<void> {
   const temporary = temporaryPathFor(path);
   try {
-    await writeSynced(temporary, content, mode);
+    await writeNew(temporary, content, { mode, sync });
     await rename(temporary, path);
   } catch (error) {
     await unlink(temporary).catch(() => undefined);
     throw error;
   }
-  await syncFolder(dirname(path));
+  if (sync) await syncFolder(dirname(path));
 }
 
-async function writeSynced(path: string, content: string | Uint8Array, mode: number): Promise<void> {
+async function writeNew(
+  path: string,
+  content: string | Uint8Array,
+  { mode, sync }: { readonly mode: number; readonly sync: boolean },
+): Promise<void> {
   const file = await openInFolder(path, mode);
   try {
     await file.writeFile(content);
     // The umask may have taken bits away.
     await file.chmod(mode);
-    await file.sync();
+    if (sync) await file.sync();
   } finally {
     await file.close();
   }

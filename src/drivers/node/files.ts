@@ -26,9 +26,9 @@ export class NodeFiles implements HostFiles {
   writeAtomic(
     path: string,
     content: string | Uint8Array,
-    options: { readonly mode?: number } = {},
+    options?: { readonly mode?: number; readonly sync?: boolean },
   ): Promise<void> {
-    return writeAtomic(path, content, options.mode ?? 0o600);
+    return writeAtomic(path, content, options);
   }
 
   async overwrite(path: string, content: string): Promise<void> {

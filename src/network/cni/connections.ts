@@ -5,7 +5,7 @@ import { loopbackInterface, podInterface, possiblePodArgs, type Attachment } fro
 import { capabilityArgs } from "./capabilities.js";
 import { connectionOf, type Connection } from "./connection.js";
 import type { JsonObject } from "./json.js";
-import type { ListRunner } from "./list-runner.js";
+import type { AttachOptions, ListRunner } from "./list-runner.js";
 import { formatList, type NetworkList } from "./network-config.js";
 import type { PodRecords } from "./pod-records.js";
 import { addressesOf, type CniResult } from "./result.js";
@@ -36,7 +36,7 @@ export interface ConnectionsOptions {
 /**
  * Makes and ends the connections of pods. A pod's main one is on record before its first plugin runs and until
  * its last one has cleaned up, so that a crash at any point leaves something to clean up by. The loopback one,
- * which is made and ended beside it, ends with the namespace at the latest.
+ * which is made and ended beside the main one's longest step, ends with the namespace at the latest.
  */
 export class Connections {
   constructor(private readonly options: ConnectionsOptions) {}
@@ -54,15 +54,17 @@ export class Connections {
     const loopback = { ...pod, ifName: loopbackInterface, capabilityArgs: {} };
     const leftOver = await cache.read({ networkName: networks.main.name, ...main });
     if (leftOver) await this.endEntry(leftOver, pod.netns, { signal });
+    const beside = new Beside(async () => {
+      const result = await lists.add(networks.loopback, loopback, { signal });
+      await cache.write(record(networks.loopback, loopback, result));
+    });
     try {
-      const [made] = await settled([
-        this.connectMain(networks.main, main, { signal }),
-        lists
-          .add(networks.loopback, loopback, { signal })
-          .then((result) => cache.write(record(networks.loopback, loopback, result))),
-      ]);
+      const made = await this.connectMain(networks.main, main, { signal, beside: beside.begin });
+      await beside.ended();
       return made;
     } catch (error) {
+      // Nothing may be under way when it is undone.
+      await beside.ended().catch(() => undefined);
       if (await this.undo(networks, main, loopback)) onUndone();
       throw error;
     }
@@ -81,20 +83,21 @@ export class Connections {
     const { lists, cache, records, log } = this.options;
     const netns = await this.living(pod.netnsPath);
     const { mains, loopbacks, unreadable } = await records.ofPod(pod);
-    const endMains = async () => {
-      for (const connection of mains) await this.end(connection, netns, options);
-      if (mains.length > 0) return;
-      log.info(
-        { pod: pod.id, network: network?.name },
-        "no CNI result is cached: only the present network can be asked",
-      );
-      if (!network) return;
-      await lists.delete(network, this.guess(pod, netns, podCidrs), undefined, options);
-    };
-    await settled([
-      endMains(),
-      ...loopbacks.map((connection) => this.endLoopback(connection, netns, options)),
-    ]);
+    const beside = new Beside(() =>
+      settled(loopbacks.map((connection) => this.endLoopback(connection, netns, options))),
+    );
+    const attachOptions = { ...options, beside: beside.begin };
+    try {
+      for (const connection of mains) await this.end(connection, netns, attachOptions);
+      if (mains.length === 0) {
+        const what = { pod: pod.id, network: network?.name };
+        log.info(what, "no CNI result is cached: only the present network can be asked");
+        if (network) await lists.delete(network, this.guess(pod, netns, podCidrs), undefined, attachOptions);
+      }
+    } finally {
+      beside.begin();
+      await beside.ended();
+    }
     for (const name of unreadable) await cache.removeFile(name);
   }
 
@@ -111,7 +114,7 @@ export class Connections {
   private async connectMain(
     network: NetworkList,
     attachment: Attachment,
-    options: NetworkCallOptions,
+    options: AttachOptions,
   ): Promise<{ ips: string[]; result: CniResult }> {
     const { lists, cache } = this.options;
     await cache.write(record(network, attachment, undefined));
@@ -129,7 +132,7 @@ export class Connections {
     else await this.options.cache.remove(entry);
   }
 
-  private async end(connection: Connection, netns: string, options: NetworkCallOptions): Promise<void> {
+  private async end(connection: Connection, netns: string, options: AttachOptions): Promise<void> {
     const { lists, cache } = this.options;
     const { entry, list, result } = connection;
     await lists.delete(list, { ...entry, netns }, result, options);
@@ -189,12 +192,27 @@ export class Connections {
   }
 }
 
-/** Like Promise.all, but nothing is under way any more when it tells a failure, which can then be undone. */
-async function settled<T extends readonly Promise<unknown>[]>(
-  work: readonly [...T],
-): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+/** Work that begins once, when something else is far enough. */
+class Beside {
+  private running: Promise<void> | undefined;
+
+  constructor(private readonly work: () => Promise<void>) {}
+
+  readonly begin = (): void => {
+    this.running ??= this.work();
+    this.running.catch(() => undefined);
+  };
+
+  /** Waits for its end, if it has begun. @throws What the work throws. */
+  async ended(): Promise<void> {
+    await this.running;
+  }
+}
+
+/** Waits for all, also when one fails. @throws What the first one that failed threw. */
+async function settled(work: readonly Promise<void>[]): Promise<void> {
   await Promise.allSettled(work);
-  return Promise.all(work);
+  await Promise.all(work);
 }
 
 function record(list: NetworkList, attachment: Attachment, result: CniResult | undefined): CachedAttachment {

@@ -11,6 +11,11 @@ export interface ListCallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface AttachOptions extends ListCallOptions {
+  /** Called once the first plugin runs, which makes the interface and ends it: it works the longest by far. */
+  readonly beside?: () => void;
+}
+
 /**
  * Runs the plugins of a network in their order.
  * @see CNI SPEC, section 3
@@ -19,12 +24,17 @@ export class ListRunner {
   constructor(private readonly plugins: PluginRunner) {}
 
   /** Connects: each plugin gets the result of the one before. @returns The last one's. @throws ShimError. */
-  async add(list: NetworkList, attachment: Attachment, options: ListCallOptions = {}): Promise<CniResult> {
+  async add(
+    list: NetworkList,
+    attachment: Attachment,
+    { signal, beside }: AttachOptions = {},
+  ): Promise<CniResult> {
     let result: CniResult | undefined;
     for (const plugin of list.plugins) {
       const request = attachmentRequest(list, plugin, attachment, result);
-      const run = runOf(list, plugin, "ADD");
-      const raw = await this.plugins.add(run, { request, attachment, signal: options.signal });
+      const adding = this.plugins.add(runOf(list, plugin, "ADD"), { request, attachment, signal });
+      if (plugin === list.plugins[0]) beside?.();
+      const raw = await adding;
       try {
         result = readResult(raw, list.version);
       } catch (error) {
@@ -49,10 +59,12 @@ export class ListRunner {
     list: NetworkList,
     attachment: Attachment,
     result: JsonObject | undefined,
-    options: ListCallOptions = {},
+    { beside, ...options }: AttachOptions = {},
   ): Promise<void> {
     for (const plugin of list.plugins.toReversed()) {
-      await this.deleteOne(list, plugin, attachment, result, options);
+      const deleting = this.deleteOne(list, plugin, attachment, result, options);
+      if (plugin === list.plugins[0]) beside?.();
+      await deleting;
     }
   }
 

@@ -64,7 +64,12 @@ export class ResultCache {
       capabilityArgs,
       ...(result && { result }),
     };
-    await this.files.writeAtomic(`${this.folder}/${fileOf(entry)}`, JSON.stringify(body), { mode: 0o600 });
+    // Without a result it is there for a crash of this process; one of the machine ends the namespace too.
+    const sync = result !== undefined;
+    await this.files.writeAtomic(`${this.folder}/${fileOf(entry)}`, JSON.stringify(body), {
+      mode: 0o600,
+      sync,
+    });
   }
 
   async remove(key: AttachmentKey): Promise<void> {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { DockerContainer, DockerContainerState, DockerEvent } from "../../../src/docker/index.js";
-import { lastSteps, stepsBetween, untoldEvents } from "../../../src/inventory/changes.js";
+import { lastSteps, shows, stepsBetween, untoldEvents } from "../../../src/inventory/changes.js";
 import {
   afterEvent,
   toRecord,
@@ -117,6 +117,23 @@ describe("events that an inspect does not tell", () => {
   for (const [what, events, state, untold] of table) {
     it(what, () => {
       assert.deepEqual(untoldEvents(events, docker(state)), untold);
+    });
+  }
+
+  for (const [what, state, action, atSeconds, shown] of [
+    ["a create", {}, "create", 30n, true],
+    ["its start", running, "start", 10n, true],
+    ["its start, though it has ended", exited, "start", 10n, true],
+    ["a later start", running, "start", 12n, false],
+    ["a start before the one shown", running, "start", 9n, false],
+    ["a start of one that never was", {}, "start", 10n, false],
+    ["its end", exited, "die", 20n, true],
+    ["a later end", exited, "die", 22n, false],
+    ["the end of one that runs", { ...running, finishedAtNanos: 20n * second }, "die", 20n, false],
+    ["a kill for want of memory", exited, "oom", 20n, false],
+  ] as const) {
+    it(`are ${shown ? "" : "not "}shown by an answer: ${what}`, () => {
+      assert.equal(shows(docker(state), event(action, atSeconds * second)), shown);
     });
   }
 
