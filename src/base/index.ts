@@ -13,6 +13,7 @@ export {
 } from "./image-reference.js";
 export { KeyedLock } from "./keyed-lock.js";
 export { Logger } from "./logger.js";
+export { OnceBegun } from "./once-begun.js";
 export { onAbort } from "./on-abort.js";
 export { SingleFlight } from "./single-flight.js";
 export { formatRfc3339Nanos, nowNanos, parseRfc3339Nanos } from "./units.js";

@@ -9,6 +9,7 @@ export interface Host {
   readonly trees: HostTrees;
   readonly processes: HostProcesses;
   readonly kernel: HostKernel;
+  readonly namespaces: HostNamespaces;
   readonly logFiles: HostLogFiles;
 }
 
@@ -138,6 +139,22 @@ export interface HostCommandResult {
   readonly exitCode: number;
   readonly stdout: Buffer;
   readonly stderr: Buffer;
+}
+
+/** Namespaces of processes. */
+export interface HostNamespaces {
+  /**
+   * Gives a namespace a path of its own, by which it lives on until released, whatever becomes of its processes. One
+   * that is kept there already stays.
+   * @param path Such as `/proc/PID/ns/net`.
+   * @param keptAt Its folder is made (mode 0700) when it is missing.
+   * @throws ShimError "failed-precondition" where this process may not do that, or the namespace is gone.
+   */
+  keep(path: string, keptAt: string): Promise<void>;
+  /** Whether a namespace is kept at a path. */
+  isKept(keptAt: string): Promise<boolean>;
+  /** Lets a namespace go and removes its path; one that is not kept is a success. */
+  release(keptAt: string): Promise<void>;
 }
 
 export interface HostKernel {

@@ -5,6 +5,7 @@ import { checkContainerId, podArgs, podInterface } from "./cni/attachment.js";
 import { capabilityArgs, undeclared } from "./cni/capabilities.js";
 import type { JsonObject } from "./cni/json.js";
 import { Connections, type PodNetworks } from "./cni/connections.js";
+import { KeptNamespaces } from "./cni/kept-namespaces.js";
 import { ListRunner } from "./cni/list-runner.js";
 import { NetworkSource } from "./cni/network-source.js";
 import { PluginRunner } from "./cni/plugin-runner.js";
@@ -14,6 +15,7 @@ import { PodRecords } from "./cni/pod-records.js";
 import { ResultCache } from "./cni/result-cache.js";
 import { UseOrClean } from "./cni/use-or-clean.js";
 import type {
+  DetachOptions,
   Network,
   NetworkAttachment,
   NetworkCallOptions,
@@ -50,6 +52,7 @@ export class CniNetwork implements Network {
   private readonly lists: ListRunner;
   private readonly cidrs: PodCidrs;
   private readonly ledger: PodLedger;
+  private readonly kept: KeptNamespaces;
   private readonly locks = new KeyedLock();
   private readonly gate = new UseOrClean();
   private readonly log: Logger;
@@ -75,6 +78,7 @@ export class CniNetwork implements Network {
     });
     this.records = new PodRecords(this.cache);
     this.ledger = new PodLedger(files, this.records);
+    this.kept = new KeptNamespaces(host, config.cniCacheDir, log);
     const { lists, cache, records } = this;
     this.connections = new Connections({ lists, cache, records, files, log });
   }
@@ -118,12 +122,19 @@ export class CniNetwork implements Network {
     });
   }
 
-  detach(pod: PodToDetach, options: NetworkCallOptions): Promise<void> {
+  detach(pod: PodToDetach, { onNamespaceKept, ...options }: DetachOptions): Promise<void> {
     return this.alone(pod, "teardown", options, async () => {
-      if (this.ledger.isDisconnected(pod.id)) return;
-      if (!this.source.network) await this.source.look();
-      await this.connections.disconnect(pod, this.source.network, this.cidrs.current, options);
-      this.ledger.disconnected(pod.id);
+      const { id, netnsPath } = pod;
+      if (!this.ledger.isDisconnected(id)) {
+        if (!this.source.network) await this.source.look();
+        if (onNamespaceKept) await this.kept.keep(id, netnsPath);
+        const kept = await this.kept.find(id);
+        if (kept !== undefined) onNamespaceKept?.();
+        const alive = { ...pod, netnsPath: kept ?? netnsPath };
+        await this.connections.disconnect(alive, this.source.network, this.cidrs.current, options);
+        this.ledger.disconnected(id);
+      }
+      await this.kept.release(id);
     });
   }
 
@@ -146,7 +157,9 @@ export class CniNetwork implements Network {
     const given = [...validPodIds];
     const failures = await this.gate.clean("network.gc", gcPatienceMs, async () => {
       const valid = new Set([...given, ...this.ledger.connectedHere]);
-      const failed = await this.connections.endStale(valid, options);
+      const findKept = (id: string) => this.kept.find(id);
+      const failed = await this.connections.endStale(valid, findKept, options);
+      await this.letGo();
       await this.ledger.restore();
       const { network } = this.source;
       if (!network || network.disableGc) return failed;
@@ -172,14 +185,23 @@ export class CniNetwork implements Network {
     await this.cache.start();
     await this.cidrs.start();
     await this.endLeftRunning();
+    await this.letGo();
     await this.ledger.restore();
     await this.source.start();
   }
 
+  /** Lets the namespaces go that a process has kept which was killed in the middle of a detach. */
+  private async letGo(): Promise<void> {
+    await this.kept.sweep(await this.idsOnRecord());
+  }
+
+  private async idsOnRecord(): Promise<Set<string>> {
+    return new Set((await this.records.connected()).map(({ entry }) => entry.containerId));
+  }
+
   /** A process that was killed in the middle of a plugin's run leaves the plugin running. */
   private async endLeftRunning(): Promise<void> {
-    const onRecord = (await this.records.connected()).map(({ entry }) => entry.containerId);
-    const killed = await this.plugins.killLeftRunning(new Set(onRecord));
+    const killed = await this.plugins.killLeftRunning(await this.idsOnRecord());
     if (killed > 0) this.log.warn({ killed }, "killed CNI plugins that an earlier process had left running");
   }
 

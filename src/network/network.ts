@@ -30,7 +30,7 @@ export interface Network {
    * in place or not. A pod that is not connected is a success.
    * @throws ShimError as {@link Network.attach}; a retry goes on where it stopped.
    */
-  detach(pod: PodToDetach, options: NetworkCallOptions): Promise<void>;
+  detach(pod: PodToDetach, options: DetachOptions): Promise<void>;
 
   /**
    * Asks whether a pod's connection is still as it was made.
@@ -62,6 +62,14 @@ export const Network = Symbol("Network");
 
 export interface NetworkCallOptions {
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface DetachOptions extends NetworkCallOptions {
+  /**
+   * Called when the pod's processes may end already, because this room keeps the namespace until it is done. Where it
+   * cannot, this is not called, and they must live until then.
+   */
+  readonly onNamespaceKept?: () => void;
 }
 
 /** CRI's NetworkReady condition. */

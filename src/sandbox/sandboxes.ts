@@ -5,6 +5,7 @@ import {
   KeyedLock,
   Logger,
   messageOf,
+  OnceBegun,
   rememberEncoding,
   ShimError,
   sleep,
@@ -140,13 +141,21 @@ export class Sandboxes {
           .workloadsOf(full)
           .map((container) => this.containers.stop(container.id, { graceSeconds, signal })),
       );
-      await this.teardown.detach(full, signal);
       let record = this.inventory.record(full);
-      if (record?.docker.state.running) {
+      const ending = new OnceBegun(async () => {
+        if (!record?.docker.state.running) return;
         record = await this.inventory.change(full, () =>
           ignoringGone(this.docker.containers.stop(full, { graceSeconds, signal })),
         );
+      });
+      try {
+        await this.teardown.detach(full, { signal, onNamespaceKept: ending.begin });
+      } catch (error) {
+        await ending.settled();
+        throw error;
       }
+      ending.begin();
+      await ending.ended();
       // Without a container there is nothing left that a later call could end.
       if (!record) await this.checkpoints.remove(full);
     });

@@ -4,7 +4,7 @@ import { ShimConfig } from "../config/index.js";
 import { Containers, removeContainer } from "../containers/index.js";
 import { DockerService } from "../docker/index.js";
 import { Inventory, stageOf, type SandboxRecord } from "../inventory/index.js";
-import { Network } from "../network/index.js";
+import { Network, type DetachOptions } from "../network/index.js";
 import { podToDetach } from "./network-pod.js";
 
 /** What the containers of a pod get to end by themselves. */
@@ -24,13 +24,13 @@ export class Teardown {
   ) {}
 
   /** Gives a pod's addresses back; one that has none is a success. */
-  async detach(id: string, signal?: AbortSignal): Promise<void> {
+  async detach(id: string, options: DetachOptions = {}): Promise<void> {
     const record = this.record(id);
     const checkpoint = await this.checkpoints.read(id);
     const hostNetwork = record
       ? record.docker.host.networkMode === "host"
       : (checkpoint?.hostNetwork ?? false);
-    if (!hostNetwork) await this.network.detach(podToDetach(id, record, checkpoint), { signal });
+    if (!hostNetwork) await this.network.detach(podToDetach(id, record, checkpoint), options);
   }
 
   /** Removes a pod with all that belongs to it, in whatever state it is. */
@@ -38,7 +38,7 @@ export class Teardown {
     await Promise.all(
       this.inventory.workloadsOf(id).map((container) => this.containers.remove(container.id)),
     );
-    await this.detach(id, signal);
+    await this.detach(id, { signal });
     await removeContainer(this.docker, id);
     this.inventory.removed(id);
     await this.checkpoints.remove(id);

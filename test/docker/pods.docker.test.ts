@@ -131,6 +131,30 @@ describe("pods on a real engine with real CNI plugins", { timeout: 900_000 }, ()
     }
   });
 
+  it("ends a pod's container beside its network, whose namespace lives until the plugins are done", async () => {
+    const clean = await node.traces();
+    const id = await run("beside", { hostPort: 27_080 });
+    await writePlugin(
+      node,
+      "bandwidth",
+      `[ "$CNI_COMMAND" != DEL ] || sleep 2\nexec ${realPlugins}/bandwidth`,
+    );
+    const running = async () =>
+      (await node.dockerd.docker(["inspect", "-f", "{{.State.Running}}", id])).stdout.trim();
+    let stopped = false;
+    const stopping = shim.cri.runtime.stopPodSandbox({ podSandboxId: id }).then(() => (stopped = true));
+    assert.ok(await waitUntil(async () => (await running()) === "false", 5_000, 50));
+    assert.equal(stopped, false);
+    const during = await node.traces();
+    assert.equal(during.namespaces.length, 1);
+    assert.equal(during.links.length, 1, "the pod's interface is still there");
+    await stopping;
+    await rm(join(node.ownPlugins, "bandwidth"));
+    assert.deepEqual((await node.traces()).namespaces, []);
+    await end(id);
+    await assertSameTraces(node, clean);
+  });
+
   it("leaves nothing of a plugin that outlives the shim and would connect a pod after its end", async () => {
     const clean = await node.traces();
     const slowMs = 3_000;

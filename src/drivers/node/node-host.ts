@@ -2,6 +2,7 @@ import type { Host } from "../../host/index.js";
 import { NodeFiles } from "./files.js";
 import { NodeKernel } from "./kernel.js";
 import { NodeLogFiles } from "./log-files.js";
+import { NodeNamespaces } from "./namespaces.js";
 import { NodeProcesses } from "./processes.js";
 import { NodeTrees } from "./trees.js";
 
@@ -11,5 +12,6 @@ export class NodeHost implements Host {
   readonly trees = new NodeTrees();
   readonly processes = new NodeProcesses();
   readonly kernel = new NodeKernel();
+  readonly namespaces = new NodeNamespaces();
   readonly logFiles = new NodeLogFiles();
 }

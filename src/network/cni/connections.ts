@@ -1,4 +1,4 @@
-import { messageOf, ShimError, type Logger } from "../../base/index.js";
+import { messageOf, OnceBegun, ShimError, type Logger } from "../../base/index.js";
 import type { HostFiles } from "../../host/index.js";
 import type { NetworkCallOptions, PodToDetach } from "../network.js";
 import { loopbackInterface, podInterface, possiblePodArgs, type Attachment } from "./attachment.js";
@@ -54,7 +54,7 @@ export class Connections {
     const loopback = { ...pod, ifName: loopbackInterface, capabilityArgs: {} };
     const leftOver = await cache.read({ networkName: networks.main.name, ...main });
     if (leftOver) await this.endEntry(leftOver, pod.netns, { signal });
-    const beside = new Beside(async () => {
+    const beside = new OnceBegun(async () => {
       const result = await lists.add(networks.loopback, loopback, { signal });
       await cache.write(record(networks.loopback, loopback, result));
     });
@@ -64,7 +64,7 @@ export class Connections {
       return made;
     } catch (error) {
       // Nothing may be under way when it is undone.
-      await beside.ended().catch(() => undefined);
+      await beside.settled();
       if (await this.undo(networks, main, loopback)) onUndone();
       throw error;
     }
@@ -83,7 +83,7 @@ export class Connections {
     const { lists, cache, records, log } = this.options;
     const netns = await this.living(pod.netnsPath);
     const { mains, loopbacks, unreadable } = await records.ofPod(pod);
-    const beside = new Beside(() =>
+    const beside = new OnceBegun(() =>
       settled(loopbacks.map((connection) => this.endLoopback(connection, netns, options))),
     );
     const attachOptions = { ...options, beside: beside.begin };
@@ -101,12 +101,21 @@ export class Connections {
     for (const name of unreadable) await cache.removeFile(name);
   }
 
-  /** Ends the connections on record of pods that are not valid. @returns The failures. */
-  async endStale(valid: ReadonlySet<string>, options: NetworkCallOptions): Promise<unknown[]> {
+  /**
+   * Ends the connections on record of pods that are not valid.
+   * @param findKept The path of a pod's namespace, if it is kept.
+   * @returns The failures.
+   */
+  async endStale(
+    valid: ReadonlySet<string>,
+    findKept: (podId: string) => Promise<string | undefined>,
+    options: NetworkCallOptions,
+  ): Promise<unknown[]> {
     const failures: unknown[] = [];
     for (const entry of await this.options.records.stale(valid)) {
       // The path on record may name somebody else's namespace by now.
-      await this.endEntry(entry, "", options).catch((error: unknown) => failures.push(error));
+      const netns = (await findKept(entry.containerId)) ?? "";
+      await this.endEntry(entry, netns, options).catch((error: unknown) => failures.push(error));
     }
     return failures;
   }
@@ -189,23 +198,6 @@ export class Connections {
   private async living(netnsPath: string | undefined): Promise<string> {
     if (netnsPath === undefined || netnsPath === "") return "";
     return (await this.options.files.kindOf(netnsPath)) === undefined ? "" : netnsPath;
-  }
-}
-
-/** Work that begins once, when something else is far enough. */
-class Beside {
-  private running: Promise<void> | undefined;
-
-  constructor(private readonly work: () => Promise<void>) {}
-
-  readonly begin = (): void => {
-    this.running ??= this.work();
-    this.running.catch(() => undefined);
-  };
-
-  /** Waits for its end, if it has begun. @throws What the work throws. */
-  async ended(): Promise<void> {
-    await this.running;
   }
 }
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { chained, pod, PluginLab, podId, resultWith } from "./plugin-lab.js";
 
@@ -124,5 +125,55 @@ describe("detaching a pod", () => {
     assert.doesNotMatch(portmap?.env["CNI_ARGS"] ?? "", /K8S_POD_NAME=/);
     assert.match(portmap?.env["CNI_ARGS"] ?? "", /K8S_POD_NAMESPACE=shop/);
     assert.deepEqual(portmap?.request["runtimeConfig"], { portMappings: [] });
+  });
+
+  it("keeps the namespace until the plugins are done, and says that the pod may end", async () => {
+    await using lab = await chained();
+    const network = await lab.network();
+    await network.attach(pod(), {});
+    await lab.calls();
+    const seen: string[][] = [];
+    const onNamespaceKept = () =>
+      void lab.allCalls().then((calls) => seen.push(calls.map(({ type }) => type)));
+    await lab.does("portmap", "DEL", "sleep 0.2");
+    await network.detach(pod(), { onNamespaceKept });
+    assert.deepEqual(seen, [[]], "it is said before the first plugin is done");
+    const calls = await lab.calls();
+    const kept = join(lab.folder, "cache", "docker-cri-netns", podId);
+    assert.deepEqual(new Set(calls.map(({ env }) => env["CNI_NETNS"])), new Set([kept]));
+    assert.deepEqual(await lab.kept(), []);
+    await network.detach(pod(), { onNamespaceKept: () => assert.fail("there is nothing to keep it for") });
+  });
+
+  it("says nothing of the sort when it cannot keep the namespace", async () => {
+    await using lab = await chained();
+    lab.namespaces.failure = new Error("no right to mount");
+    const network = await lab.network();
+    await network.attach(pod(), {});
+    await lab.calls();
+    await network.detach(pod(), { onNamespaceKept: () => assert.fail("it is not kept") });
+    const calls = await lab.calls();
+    assert.deepEqual(new Set(calls.map(({ env }) => env["CNI_NETNS"])), new Set(["/proc/self/ns/net"]));
+  });
+
+  it("finds a namespace that a killed process has kept, and lets those go that nobody needs", async () => {
+    await using lab = await chained();
+    const network = await lab.network();
+    await network.attach(pod(), {});
+    await lab.fails("bridge", "DEL", { code: 100, msg: "not now" });
+    await assert.rejects(network.detach(pod(), { onNamespaceKept: () => undefined }), /not now/);
+    assert.deepEqual(await lab.kept(), [podId]);
+    const other = "f".repeat(64);
+    await lab.namespaces.keep("/proc/self/ns/net", join(lab.folder, "cache", "docker-cri-netns", other));
+    await lab.behaves("bridge", "DEL");
+    await lab.calls();
+    const again = await lab.network();
+    assert.deepEqual(await lab.kept(), [podId]);
+    let told = 0;
+    await again.detach({ ...pod(), netnsPath: undefined }, { onNamespaceKept: () => told++ });
+    assert.equal(told, 1);
+    const [call] = await lab.calls();
+    assert.equal(call?.env["CNI_NETNS"], join(lab.folder, "cache", "docker-cri-netns", podId));
+    assert.deepEqual(await lab.kept(), []);
   });
 });

@@ -1,10 +1,11 @@
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import assert from "node:assert/strict";
 import { pino } from "pino";
 import { parseConfig } from "../../../src/config/index.js";
+import type { Host, HostNamespaces } from "../../../src/host/index.js";
 import { NodeHost } from "../../../src/drivers/node/index.js";
 import { CniNetwork, type PodToAttach } from "../../../src/network/index.js";
 
@@ -31,6 +32,8 @@ if [ -e "$LAB/behaviour/$TYPE.$CNI_COMMAND" ]; then . "$LAB/behaviour/$TYPE.$CNI
 export class PluginLab implements AsyncDisposable {
   private readonly networks: CniNetwork[] = [];
 
+  readonly namespaces = new LinkedNamespaces();
+
   private constructor(readonly folder: string) {}
 
   static async open(): Promise<PluginLab> {
@@ -48,6 +51,11 @@ export class PluginLab implements AsyncDisposable {
 
   get confDir(): string {
     return join(this.folder, "conf");
+  }
+
+  /** The namespaces that are kept, by pod. */
+  async kept(): Promise<string[]> {
+    return await readdir(join(this.folder, "cache", "docker-cri-netns")).catch(() => []);
   }
 
   get results(): string {
@@ -116,8 +124,10 @@ export class PluginLab implements AsyncDisposable {
       },
     });
     const log = pino({ level: "silent" });
+    const { files, trees, processes, kernel, logFiles } = new NodeHost();
+    const host: Host = { files, trees, processes, kernel, logFiles, namespaces: this.namespaces };
     const network = new CniNetwork({
-      host: new NodeHost(),
+      host,
       config,
       log,
       intervalMs: options.intervalMs ?? 60_000,
@@ -155,6 +165,29 @@ export class PluginLab implements AsyncDisposable {
 
   async cached(): Promise<string[]> {
     return (await readdir(this.results).catch(() => [])).sort();
+  }
+}
+
+/** Keeps namespaces by links, which needs no rights. */
+class LinkedNamespaces implements HostNamespaces {
+  /** What keeping one ends in. */
+  failure: Error | undefined;
+
+  async keep(path: string, keptAt: string): Promise<void> {
+    if (this.failure) throw this.failure;
+    await mkdir(dirname(keptAt), { recursive: true });
+    if (!(await this.isKept(keptAt))) await symlink(path, keptAt);
+  }
+
+  async isKept(keptAt: string): Promise<boolean> {
+    return await lstat(keptAt).then(
+      (stat) => stat.isSymbolicLink(),
+      () => false,
+    );
+  }
+
+  async release(keptAt: string): Promise<void> {
+    await rm(keptAt, { force: true });
   }
 }
 

@@ -45,6 +45,7 @@ async function startShim(
       logFiles: engine.host.logFiles,
       processes: engine.host.processes,
       kernel: engine.host.kernel,
+      namespaces: crash.wrap(engine.host.namespaces),
     },
     log: pino({ level: "silent" }),
     orphanGraceMs,

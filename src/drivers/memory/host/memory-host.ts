@@ -6,6 +6,7 @@ import { HostFaults } from "./host-faults.js";
 import { MemoryHostFiles } from "./host-files.js";
 import { MemoryLogFiles } from "./log-files.js";
 import { HostPrograms, MemoryHostProcesses } from "./host-processes.js";
+import { MemoryNamespaces } from "./namespaces.js";
 import { MemoryTrees } from "./trees.js";
 
 const folders = [
@@ -39,6 +40,7 @@ export class MemoryHost implements Host {
   readonly trees: MemoryTrees;
   readonly logFiles: MemoryLogFiles;
   readonly processes: MemoryHostProcesses;
+  readonly namespaces: MemoryNamespaces;
   readonly kernel: HostKernel;
   /** What the kernel's log tells; kills are added here. */
   readonly oomKills: OomKill[] = [];
@@ -53,6 +55,7 @@ export class MemoryHost implements Host {
     this.trees = new MemoryTrees(this.tree, this.faults);
     this.logFiles = new MemoryLogFiles(this.tree, this.faults);
     this.processes = new MemoryHostProcesses(this.processTable, this.programs, this.faults);
+    this.namespaces = new MemoryNamespaces(this.tree, this.faults);
     const version = options.cgroupVersion ?? 2;
     this.kernel = {
       release: options.kernelRelease ?? "6.12.0",
