@@ -21,10 +21,16 @@ export interface DockerEvents {
    * Follows the events of containers, images and the daemon. The iterable's `ready` promise resolves when
    * Docker has taken the subscription: what happens after that is in the stream. The iteration ends with a
    * ShimError `unavailable` when the stream breaks, and quietly only when `signal` aborts.
-   * @param options.sinceNanos Replays what Docker still remembers from that time on (inclusive).
    * @see Docker API GET /events
    */
-  subscribe(options: CallOptions & { readonly sinceNanos?: bigint }): EventSubscription;
+  subscribe(options: SubscribeOptions): EventSubscription;
+}
+
+export interface SubscribeOptions extends CallOptions {
+  /** Replays what Docker still remembers from that time on (inclusive). */
+  readonly sinceNanos?: bigint;
+  /** These alone are told, and the others not even sent; all when absent. Of what has a colon, none can be named. */
+  readonly actions?: readonly string[];
 }
 
 export interface EventSubscription extends AsyncIterable<DockerEvent> {

@@ -15,6 +15,8 @@ const changePatienceMs = 100;
 const overtakenRounds = 3;
 
 const lifeActions = new Set(["create", "start", "die", "oom", "pause", "unpause", "rename", "update"]);
+/** The actions of containers that {@link ContainerIndex.onEvent} wants to hear of. */
+export const containerActions = [...lifeActions, "destroy"];
 
 export interface ContainerIndexOptions {
   readonly docker: DockerService;

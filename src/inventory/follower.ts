@@ -9,7 +9,7 @@ import {
   type Logger,
 } from "../base/index.js";
 import type { DockerContainerSummary, DockerEvent, DockerService } from "../docker/index.js";
-import type { ContainerIndex } from "./container-index.js";
+import { containerActions, type ContainerIndex } from "./container-index.js";
 import { monotonicMs } from "./entry.js";
 import type { ExecEnds } from "./exec-ends.js";
 import type { ImageIndex } from "./image-index.js";
@@ -23,6 +23,9 @@ const firstBackoffMs = 100;
 const longestBackoffMs = 1_000;
 /** Images are compared with a list once in so many comparisons of the containers. */
 const imageRounds = 5;
+const imageActions = ["pull", "import", "load", "create", "tag", "untag", "delete", "prune"];
+/** The rest, as of health checks and of the begin of execs, is not even sent. */
+const actions = [...containerActions, "exec_die", ...imageActions, "reload"];
 const typeLabel = "io.kubernetes.docker.type";
 
 export interface FollowerOptions {
@@ -91,7 +94,7 @@ export class Follower {
 
   private async session(session: AbortController, onSynced: () => void): Promise<void> {
     const { signal } = session;
-    const events = this.options.docker.events.subscribe({ signal, deadlineMs: connectDeadlineMs });
+    const events = this.options.docker.events.subscribe({ actions, signal, deadlineMs: connectDeadlineMs });
     const ended = this.consume(events);
     ended.catch(() => {
       session.abort();

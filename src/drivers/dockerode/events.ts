@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
-import { nowNanos, type CallOptions } from "../../base/index.js";
-import type { DockerEvent, DockerEvents, EventSubscription } from "../../docker/index.js";
+import { nowNanos } from "../../base/index.js";
+import type { DockerEvent, DockerEvents, EventSubscription, SubscribeOptions } from "../../docker/index.js";
 import { chunksOf } from "./body.js";
 import type { Call } from "./call.js";
 import { decodeEvent } from "./decode/event.js";
@@ -15,7 +15,7 @@ const operation = "events.subscribe";
 export class DockerodeEvents implements DockerEvents {
   constructor(private readonly engine: Engine) {}
 
-  subscribe(options: CallOptions & { readonly sinceNanos?: bigint }): EventSubscription {
+  subscribe(options: SubscribeOptions): EventSubscription {
     return new Subscription(this.engine, options);
   }
 }
@@ -29,11 +29,15 @@ class Subscription implements EventSubscription {
 
   constructor(
     private readonly engine: Engine,
-    private readonly options: CallOptions & { readonly sinceNanos?: bigint },
+    private readonly options: SubscribeOptions,
   ) {
     // Docker answers a moment before it listens. From now on, its memory of past events fills that gap.
     const since = encodeTime(options.sinceNanos ?? nowNanos());
-    const filters = encodeFilters({ type: ["container", "image", "daemon"] });
+    const { actions } = options;
+    const filters = encodeFilters({
+      type: ["container", "image", "daemon"],
+      ...(actions === undefined ? {} : { event: actions }),
+    });
     this.#request = { method: "GET", path: "/events", query: { since, filters } };
     this.#call = engine.open(operation, { signal: options.signal }, options.deadlineMs);
     this.#response = this.#subscribe();

@@ -1,5 +1,5 @@
-import { onAbort, type CallOptions } from "../../base/index.js";
-import type { DockerEvent, DockerEvents, EventSubscription } from "../../docker/index.js";
+import { onAbort } from "../../base/index.js";
+import type { DockerEvent, DockerEvents, EventSubscription, SubscribeOptions } from "../../docker/index.js";
 import type { Connection } from "./connection.js";
 import type { EventFeed } from "./events.js";
 
@@ -9,7 +9,7 @@ const method = "events.subscribe";
 export class MemoryEvents implements DockerEvents {
   constructor(private readonly connection: Connection) {}
 
-  subscribe(options: CallOptions & { readonly sinceNanos?: bigint }): EventSubscription {
+  subscribe(options: SubscribeOptions): EventSubscription {
     return new MemorySubscription(this.connection, options);
   }
 }
@@ -24,10 +24,10 @@ class MemorySubscription implements EventSubscription {
 
   constructor(
     private readonly connection: Connection,
-    options: CallOptions & { readonly sinceNanos?: bigint },
+    private readonly options: SubscribeOptions,
   ) {
     this.outer = options.signal;
-    this.feed = connection.call(method, options, {}, () => this.open(options.sinceNanos));
+    this.feed = connection.call(method, options, {}, () => this.open());
     this.ready = this.feed.then(() => undefined);
     // Whoever only iterates learns of a failure there.
     this.ready.catch(() => {
@@ -40,8 +40,8 @@ class MemorySubscription implements EventSubscription {
     );
   }
 
-  private open(sinceNanos: bigint | undefined): EventFeed {
-    const feed = this.connection.engine.events.listen(sinceNanos);
+  private open(): EventFeed {
+    const feed = this.connection.engine.events.listen(this.options.sinceNanos);
     const release = this.connection.hold(method, (error) => {
       this.end(error);
     });
@@ -63,7 +63,10 @@ class MemorySubscription implements EventSubscription {
   async *[Symbol.asyncIterator](): AsyncGenerator<DockerEvent> {
     try {
       const feed = await this.feed;
-      for (;;) yield await feed.next(this.ended.signal);
+      for (;;) {
+        const event = await feed.next(this.ended.signal);
+        if (this.options.actions?.includes(event.action) ?? true) yield event;
+      }
     } catch (error) {
       if (!this.outer?.aborted) throw error;
     } finally {

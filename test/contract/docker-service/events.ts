@@ -115,6 +115,31 @@ export function testEvents(scene: () => Scene): void {
     assert.deepEqual(await collect(never), []);
   });
 
+  it("tells of the actions alone that were asked for", async () => {
+    const { service } = scene();
+    const abort = new AbortController();
+    const subscription = service.events.subscribe({
+      actions: ["start", "exec_die", "untag"],
+      signal: abort.signal,
+    });
+    await subscription.ready;
+    const collected = collect(subscription);
+    const watch = await EventWatch.open(service);
+    const container = await scene().sleeper();
+    const { stream } = await scene().exec(container, { command: ["true"] });
+    await collect(stream.output);
+    await watch.event(container, "exec_die");
+    await service.containers.remove(container, { force: true });
+    await watch.event(container, "destroy");
+    await watch.close();
+    abort.abort();
+    const own = (await collected).filter(({ subject }) => subject === container);
+    assert.deepEqual(
+      own.map(({ action }) => action),
+      ["start", "exec_die"],
+    );
+  });
+
   it("tells of an image that is tagged and untagged", async () => {
     const { images } = scene().service;
     const watch = await EventWatch.open(scene().service);

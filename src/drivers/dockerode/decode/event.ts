@@ -25,6 +25,6 @@ export function decodeEvent(line: string): DockerEvent {
  * that only a key can match, and attributes have no numbers.
  */
 function exactTime(line: string): bigint | undefined {
-  const digits = /"timeNano"\s*:\s*(\d{1,19})\s*[,}]/.exec(line)?.[1];
+  const digits = /"timeNano"\s*:\s*(\d{1,19})\s*[,}]/.exec(line.slice(line.lastIndexOf('"timeNano"')))?.[1];
   return digits === undefined ? undefined : BigInt(digits);
 }
