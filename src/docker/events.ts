@@ -29,7 +29,10 @@ export interface DockerEvents {
 export interface SubscribeOptions extends CallOptions {
   /** Replays what Docker still remembers from that time on (inclusive). */
   readonly sinceNanos?: bigint;
-  /** These alone are told, and the others not even sent; all when absent. Of what has a colon, none can be named. */
+  /**
+   * These alone are told, and the others are not even sent; all when absent. Those that Docker writes with a colon
+   * (`exec_create`, `exec_start`, `health_status`) cannot be asked for.
+   */
   readonly actions?: readonly string[];
 }
 
