@@ -1,10 +1,11 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { pino } from "pino";
 import type { DockerContainerSpec, DockerService } from "../src/docker/index.js";
 import { createDockerodeService } from "../src/drivers/dockerode/index.js";
 import { cribench, withLab, type EngineName } from "../test/docker/lab/index.js";
 import { verdict, type Mark } from "./marks.js";
 import { median } from "./numbers.js";
-import { alone, startOurs, startPeer, type MeasuredShim } from "./shims.js";
+import { alone, startOurs, startPeer, wakeMs, type MeasuredShim } from "./shims.js";
 import { ratioText, table } from "./tables.js";
 
 const mostOfPeer = 1;
@@ -107,6 +108,7 @@ function marksOf({ work, oursMs, theirsMs, bareMs }: ContainerFigure): Mark[] {
 
 /** @throws Error when a call failed: a figure of failures is none. */
 async function takeTurn({ name, endpoint }: MeasuredShim, calls: number): Promise<Turn> {
+  await pause(wakeMs);
   const results = await cribench(endpoint, [
     { rpc: "ContainerCycle", calls, hostNetwork: true },
     { rpc: "MakePods", name: "home", calls: 1, hostNetwork: true },

@@ -22,7 +22,7 @@ import {
 } from "../test/docker/lab/index.js";
 import { openPodNode, realPlugins, type PodNode } from "../test/docker/pods-node.js";
 import { median } from "./numbers.js";
-import { alone, type MeasuredShim } from "./shims.js";
+import { alone, wakeMs, type MeasuredShim } from "./shims.js";
 
 const podRpcs = ["RunPodSandbox", "StopPodSandbox"];
 
@@ -46,9 +46,6 @@ export interface PodBenchOptions {
 }
 
 type Turn = ReadonlyMap<string, number>;
-
-/** A shim that was frozen first hears of what the others did meanwhile. */
-const wakeMs = 1_500;
 
 /** Measures how long pods take to make and end: docker-cri, cri-dockerd and the bare calls in turn. */
 export async function measurePods(options: PodBenchOptions): Promise<PodFigure[]> {

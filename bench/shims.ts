@@ -3,6 +3,9 @@ import { join } from "node:path";
 import { accepts, waitUntil, type Dockerd, type Lab, type Service } from "../test/docker/lab/index.js";
 import { selfReportModule } from "./self-report.js";
 
+/** A shim that was frozen first hears of what the others did meanwhile. */
+export const wakeMs = 1_500;
+
 export type ShimName = "docker-cri" | "cri-dockerd";
 
 /** A shim that is measured: its process, and where it serves. */
