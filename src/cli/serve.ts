@@ -52,13 +52,15 @@ export async function serve(
 
 /**
  * Has V8 collect garbage early, keep the space for new objects as small as it is, and give memory back when there is
- * little to do. By itself it lets a heap of 25 MiB grow to 100 before it looks, and the node's memory is for pods. In
- * an embedder's process this is not ours to set.
+ * little to do. By itself it lets a heap of 25 MiB grow to 100 before it looks, and the node's memory is for pods. So
+ * small a space takes one thread 0.3 ms; helpers that have to wait for a core make it 10 when the node is busy. In an
+ * embedder's process this is not ours to set.
  * @see Node, v8.setFlagsFromString; these flags are read anew at each collection, so that they work from now on
  */
 function keepHeapSmall(): void {
   setFlagsFromString("--optimize-for-size");
   setFlagsFromString("--semi-space-growth-factor=1");
+  setFlagsFromString("--no-parallel-scavenge");
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

@@ -195,6 +195,11 @@ export interface LogOptions extends CallOptions {
   readonly tailLines?: number;
 }
 
+export interface LogBatchOptions extends LogOptions {
+  /** Until this aborts, entries that come close on one another may be gathered for a fifth of a second. */
+  readonly gatherUntil?: AbortSignal;
+}
+
 /**
  * One entry of Docker's log. A line over 16 KiB comes in several entries of one time; only the last of them
  * ends with a newline.
@@ -285,7 +290,7 @@ export interface DockerContainers {
    * twice: this is for who knows what he has, and asks again. Otherwise as {@link logs}.
    * @see Docker API GET /containers/{id}/logs?timestamps=1
    */
-  logBatches(id: string, options?: LogOptions): AsyncIterable<readonly LogFrame[]>;
+  logBatches(id: string, options?: LogBatchOptions): AsyncIterable<readonly LogFrame[]>;
 
   /**
    * Attaches to the container's first process.

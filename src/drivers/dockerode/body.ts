@@ -89,10 +89,10 @@ export async function readAll(
 }
 
 /** Docker's words of an error answer: its JSON `message`, or the text as it is. */
-export async function readErrorText(call: Call, response: IncomingMessage): Promise<string> {
+export async function readErrorText(chunks: AsyncIterable<Buffer>): Promise<string> {
   const parts: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of chunksOf(call, response)) {
+  for await (const chunk of chunks) {
     parts.push(chunk);
     bytes += chunk.length;
     if (bytes > maxErrorBytes) break;

@@ -8,6 +8,7 @@ import type {
   DockerContainerSummary,
   DockerResources,
   LogFrame,
+  LogBatchOptions,
   LogOptions,
   TerminalSize,
 } from "../../docker/index.js";
@@ -96,7 +97,7 @@ export class DockerodeContainers implements DockerContainers {
     await this.#post(operation, id, "update", { body: encodeResources(resources) }, options);
   }
 
-  logBatches(id: string, options: LogOptions = {}): AsyncGenerator<readonly LogFrame[]> {
+  logBatches(id: string, options: LogBatchOptions = {}): AsyncGenerator<readonly LogFrame[]> {
     return readLogBatches(this.engine, id, options);
   }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
-import { parseEndpoint, ShimError, type CallOptions, type Logger } from "../../base/index.js";
+import { stringify } from "node:querystring";
+import { parseEndpoint, ShimError, type CallOptions, type Endpoint, type Logger } from "../../base/index.js";
 import { EngineAgent } from "./agent.js";
 import { agree, formatApiVersion, parseApiVersion, type ApiVersion } from "./api-version.js";
 import { chunksOf, parseJson, readAll, readErrorText } from "./body.js";
@@ -10,6 +11,7 @@ import { Malformed } from "./failures.js";
 import { Hijacker, type Hijacked } from "./hijack.js";
 import { openModem, type Dial } from "./modem.js";
 import { Negotiator } from "./negotiator.js";
+import { PulledAnswer } from "./pulled-answer.js";
 
 /** A dockerd that lives answers a ping at once. */
 const pingMs = 10_000;
@@ -31,6 +33,7 @@ type Named = Pick<EngineRequest, "method" | "path">;
 
 /** What all calls to an engine have in common: connections, version, deadlines, errors, and an end. */
 export class Engine {
+  readonly #where: Endpoint;
   readonly #agent: EngineAgent;
   readonly #dial: Dial;
   readonly #hijacker: Hijacker;
@@ -42,7 +45,7 @@ export class Engine {
     readonly requestTimeoutMs: number,
     private readonly log: Logger,
   ) {
-    const where = parseEndpoint(endpoint);
+    const where = (this.#where = parseEndpoint(endpoint));
     this.#agent = new EngineAgent(() => {
       this.#negotiator.forget();
     });
@@ -93,6 +96,27 @@ export class Engine {
       const response = await this.#send(call, request);
       call.answered();
       return response;
+    });
+  }
+
+  /** As {@link head}, of a GET whose answer is read at its reader's pace, who closes it. */
+  async pull(call: Call, { path, query = {} }: Pick<EngineRequest, "path" | "query">): Promise<PulledAnswer> {
+    const request = { method: "GET", path } as const;
+    return await this.#attempt(call, request, async () => {
+      call.asked();
+      call.check();
+      const version = formatApiVersion(await this.version(call));
+      const answer = await PulledAnswer.get(this.#where, `/v${version}${path}?${stringify(query)}`, call);
+      if (answer.status === 200) {
+        call.answered();
+        return answer;
+      }
+      try {
+        const text = await call.guard(readErrorText(answer));
+        throw fromStatus(this.#asked(call, request), answer.status, text);
+      } finally {
+        answer.close();
+      }
     });
   }
 
@@ -201,7 +225,7 @@ export class Engine {
     closeOnAbort(response, call.signal);
     const status = response.statusCode ?? 0;
     if ((status >= 200 && status < 300) || accept.includes(status)) return response;
-    throw fromStatus(this.#asked(call, request), status, await readErrorText(call, response));
+    throw fromStatus(this.#asked(call, request), status, await readErrorText(chunksOf(call, response)));
   }
 
   async #attempt<T>(call: Call, request: Named, work: () => Promise<T>): Promise<T> {

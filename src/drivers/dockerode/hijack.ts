@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net";
 import { stringify } from "node:querystring";
 import type { Readable } from "node:stream";
 import type { Endpoint } from "../../base/index.js";
-import { readErrorText } from "./body.js";
+import { chunksOf, readErrorText } from "./body.js";
 import { closedError, type Call } from "./call.js";
 import { fromStatus, type Asked } from "./errors.js";
 
@@ -52,7 +52,7 @@ export class Hijacker {
       const status = response.statusCode ?? 0;
       // Proxies drop the Upgrade header, and then Docker answers with a body that never ends by itself.
       if (status === 200) return { socket, readable: response };
-      throw fromStatus(asked, status, await readErrorText(call, response));
+      throw fromStatus(asked, status, await readErrorText(chunksOf(call, response)));
     } catch (error) {
       socket.destroy();
       throw error;
@@ -67,7 +67,8 @@ export class Hijacker {
   }
 }
 
-function target(endpoint: Endpoint): { path: string } | { host: string; port: number } {
+/** Where to connect to. */
+export function target(endpoint: Endpoint): { path: string } | { host: string; port: number } {
   if (endpoint.kind === "unix") return { path: endpoint.path };
   return { host: endpoint.host, port: endpoint.port };
 }

@@ -23,22 +23,41 @@ export async function* frameEntries(chunks: AsyncIterable<Buffer>): AsyncGenerat
   }
 }
 
+/** The entries of a container with a terminal, one by one. */
+export async function* terminalEntries(chunks: AsyncIterable<Buffer>): AsyncGenerator<LogFrame> {
+  const demux = new TerminalDemux();
+  for await (const chunk of chunks) {
+    const entries: LogFrame[] = [];
+    demux.push(chunk, entries);
+    yield* entries;
+  }
+  const last: LogFrame[] = [];
+  demux.end(last);
+  yield* last;
+}
+
 /**
- * The entries of a container with a terminal. Its log has no frames: an entry ends with its newline, or
+ * Takes the log of a container with a terminal apart. It has no frames: an entry ends with its newline, or
  * where Docker cut a long line and wrote the same timestamp once more.
  */
-export async function* terminalEntries(chunks: AsyncIterable<Buffer>): AsyncGenerator<LogFrame> {
-  let pending: Buffer = Buffer.alloc(0);
-  for await (const chunk of chunks) {
-    pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
-    for (let size = entrySize(pending); size > 0; size = entrySize(pending)) {
-      yield terminalEntry(pending.subarray(0, size));
-      pending = pending.subarray(size);
+export class TerminalDemux {
+  private pending: Buffer = Buffer.alloc(0);
+
+  /** Adds the entries that have come whole. @throws Malformed. */
+  push(chunk: Buffer, entries: LogFrame[]): void {
+    this.pending = this.pending.length === 0 ? chunk : Buffer.concat([this.pending, chunk]);
+    for (let size = entrySize(this.pending); size > 0; size = entrySize(this.pending)) {
+      entries.push(terminalEntry(this.pending.subarray(0, size)));
+      this.pending = this.pending.subarray(size);
     }
-    if (pending.length > maxLineBytes)
+    if (this.pending.length > maxLineBytes)
       throw new Malformed(`a log entry is longer than ${maxLineBytes} bytes`);
   }
-  if (pending.length > 0) yield terminalEntry(pending);
+
+  /** Adds what came last, without a newline. @throws Malformed. */
+  end(entries: LogFrame[]): void {
+    if (this.pending.length > 0) entries.push(terminalEntry(this.pending));
+  }
 }
 
 /** How many bytes the first entry takes, its timestamp included; 0 when its end has not come. */

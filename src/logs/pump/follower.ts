@@ -30,6 +30,7 @@ export class Follower {
   private mayBeStuck = true;
 
   private readonly rotations: RotationWatch;
+  private readonly urgent = new AbortController();
 
   constructor(private readonly options: FollowerOptions) {
     this.rotations = new RotationWatch(options);
@@ -38,6 +39,11 @@ export class Follower {
   /** Ends the follow that is under way. */
   cut(): void {
     this.current?.abort();
+  }
+
+  /** From now on lines are not gathered: the end is near. */
+  hurry(): void {
+    this.urgent.abort();
   }
 
   /** Writes what the sieve lets through, until the stream ends or it is better to begin anew. */
@@ -49,11 +55,12 @@ export class Follower {
       current.abort();
     });
     const { rotations } = this;
+    const gatherUntil = this.urgent.signal;
     const stream = new FollowedStream(sink, sieve, options.tailLines);
     const stopWatching = this.mayBeStuck ? this.watchSilence(stream, current) : undefined;
     try {
       await rotations.begin();
-      for await (const batch of docker.logBatches(id, { ...options, follow: true, signal })) {
+      for await (const batch of docker.logBatches(id, { ...options, follow: true, gatherUntil, signal })) {
         for (const frame of batch) {
           if (rotations.isSuspect(frame) && sieve.isOpen && (await rotations.isAmiss(frame))) return "behind";
           if (!stream.isQuick(frame) && !(await stream.mayGoOn())) return "missed";
@@ -125,7 +132,7 @@ class FollowedStream {
     private readonly tailLines: number | undefined,
   ) {}
 
-  /** Takes a frame in; false when {@link pause} must have it before the next. */
+  /** Takes a frame in; false when {@link mayGoOn} must be asked before the next. */
   isQuick(frame: LogFrame): boolean {
     const { sieve, sink } = this;
     const fresh = sieve.pass(frame);
@@ -134,16 +141,20 @@ class FollowedStream {
       sink.add(fresh);
       this.hasWritten = true;
     }
-    return sieve.isOpen && !sink.isFull && this.frames % framesPerTurn !== 0;
+    return !this.isMissed && !sink.isFull && this.frames % framesPerTurn !== 0;
   }
 
   /** Holds Docker back while the disk is slow. @returns False when the place to go on from is not in the stream. */
   async mayGoOn(): Promise<boolean> {
-    const { sieve, sink, tailLines } = this;
-    const isPast = tailLines !== undefined && this.frames >= tailLines;
-    if (!sieve.isOpen && (isPast || sieve.isDoubtful)) return false;
-    await sink.room();
+    if (this.isMissed) return false;
+    await this.sink.room();
     if (this.frames % framesPerTurn === 0) await nextTurn();
     return true;
+  }
+
+  private get isMissed(): boolean {
+    const { sieve, tailLines, frames } = this;
+    if (sieve.isOpen) return false;
+    return sieve.isDoubtful || (tailLines !== undefined && frames >= tailLines);
   }
 }

@@ -1,15 +1,11 @@
 import { Backoff, sleep } from "../../base/index.js";
 import type { LogFrame } from "../../docker/index.js";
-import { Alarm } from "../alarm.js";
 import type { BufferPool } from "./buffer-pool.js";
 import { LineBuffer } from "./line-buffer.js";
 import { LogFileGone, type LogWriter } from "./log-writer.js";
 
 /** So much may wait while as much is being written. */
 const fullBytes = 256 * 1024;
-/** Lines that come in quick succession are gathered up to so much, or for so long. */
-const gatherBytes = 64 * 1024;
-const gatherMs = 10;
 const firstRetryMs = 100;
 const longestRetryMs = 5_000;
 
@@ -34,7 +30,6 @@ export class LineSink {
   private draining: Promise<void> | undefined;
   private gone: LogFileGone | undefined;
   private takers: (() => void)[] = [];
-  private readonly alarm = new Alarm();
 
   constructor(private readonly options: LineSinkOptions) {
     this.waiting = new LineBuffer(options.pool);
@@ -44,7 +39,6 @@ export class LineSink {
   /** Takes lines in. Whoever adds more while {@link isFull} uses up memory. */
   add(frame: LogFrame): void {
     this.waiting.add(frame);
-    if (this.waiting.sizeBytes >= gatherBytes) this.alarm.ring();
     if (this.draining || this.gone || this.waiting.sizeBytes === 0) return;
     // What comes in the same turn goes in the same write.
     this.draining = new Promise((resolve) => setImmediate(resolve)).then(() => this.drain());
@@ -64,10 +58,7 @@ export class LineSink {
 
   /** Resolves when all that was added is in the file, or the signal has aborted. @throws LogFileGone. */
   async flushed(): Promise<void> {
-    while (this.draining) {
-      this.alarm.ring();
-      await this.draining;
-    }
+    while (this.draining) await this.draining;
     if (this.gone) throw this.gone;
   }
 
@@ -84,8 +75,6 @@ export class LineSink {
         this.admit();
         await this.writeAll(this.writing.lines());
         this.writing.clear();
-        if (this.waiting.sizeBytes > 0 && this.waiting.sizeBytes < gatherBytes)
-          await this.alarm.wait(gatherMs);
       }
     } catch (error) {
       if (!(error instanceof LogFileGone)) throw error;

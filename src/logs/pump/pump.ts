@@ -90,6 +90,7 @@ export class Pump implements LogKeeper {
 
   ended(): void {
     this.alarm.ring();
+    this.replay.hurry();
     if (this.isComplete || this.endingTimer) return;
     this.endingTimer = setTimeout(() => {
       this.endingTimer = undefined;

@@ -66,6 +66,11 @@ export class Replay {
     return end;
   }
 
+  /** From now on lines are not gathered: the end is near. */
+  hurry(): void {
+    this.follower.hurry();
+  }
+
   /** Ends a follow that is under way. */
   cut(): void {
     this.follower.cut();

@@ -26,7 +26,7 @@ describe("log lines", () => {
     fc.assert(
       fc.property(fc.array(entry, { minLength: 1, maxLength: 30 }), (entries) => {
         const wanted = entries.filter((each) => !each.partial || each.text.length > 0);
-        const buffer = new LineBuffer(new BufferPool(256, 2));
+        const buffer = new LineBuffer(new BufferPool(8 * 1024));
         const frames = entries.map(({ stream, timestampNanos, partial, text: data }) => ({
           stream,
           timestampNanos,

@@ -8,6 +8,7 @@ import type {
   DockerContainerSummary,
   DockerResources,
   LogFrame,
+  LogBatchOptions,
   LogOptions,
   TerminalSize,
 } from "../../../docker/index.js";
@@ -123,7 +124,7 @@ export class MemoryContainers implements DockerContainers {
     });
   }
 
-  async *logBatches(id: string, options: LogOptions = {}): AsyncGenerator<readonly LogFrame[]> {
+  async *logBatches(id: string, options: LogBatchOptions = {}): AsyncGenerator<readonly LogFrame[]> {
     for await (const entry of this.logs(id, options)) yield [entry];
   }
 

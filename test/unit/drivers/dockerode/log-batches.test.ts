@@ -1,0 +1,206 @@
+import assert from "node:assert/strict";
+import type { ServerResponse } from "node:http";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { isKind, ShimError } from "../../../../src/base/index.js";
+import type { LogFrame } from "../../../../src/docker/index.js";
+import {
+  collect,
+  eventually,
+  failsWith,
+  fakeEngine,
+  frame,
+  json,
+  rawEngine,
+  someId,
+  type Answer,
+} from "./fake-engine.js";
+
+const stamp = "2026-01-02T03:04:05.000000001Z";
+const entry = (text: string) => frame(1, `${stamp} ${text}`);
+const texts = (batches: readonly (readonly LogFrame[])[]) =>
+  batches.flat().map(({ data }) => Buffer.from(data).toString());
+
+function container(write: (response: ServerResponse) => void, tty = false): Answer {
+  return (request, response) => {
+    if (request.url?.endsWith("/json") === true) json(response, { Id: someId, Config: { Tty: tty } });
+    else write(response);
+  };
+}
+
+function inspected(): string {
+  const body = JSON.stringify({ Id: someId, Config: { Tty: false } });
+  return `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+}
+
+/** Reads until the end or an error, and gives what came before it. */
+async function read(
+  batches: AsyncIterable<readonly LogFrame[]>,
+): Promise<{ texts: string[]; error: unknown }> {
+  const seen: (readonly LogFrame[])[] = [];
+  try {
+    for await (const batch of batches) seen.push(batch);
+    return { texts: texts(seen), error: undefined };
+  } catch (error) {
+    return { texts: texts(seen), error };
+  }
+}
+
+describe("a log in batches", () => {
+  it("ends with its answer, whichever way that has an end", async (t) => {
+    const chunked = await fakeEngine(
+      t,
+      container((response) => {
+        response.write(entry("a\n"));
+        response.end(entry("b\n"));
+      }),
+    );
+    assert.deepEqual(texts(await collect(chunked.service.containers.logBatches("a"))), ["a\n", "b\n"]);
+    const raw = await rawEngine(t, (socket, head) => {
+      if (head.includes("/json ")) socket.write(inspected());
+      else socket.end(Buffer.concat([Buffer.from("HTTP/1.0 200 OK\r\n\r\n"), entry("a\n")]));
+    });
+    assert.deepEqual(texts(await collect(raw.service.containers.logBatches("a"))), ["a\n"]);
+    await eventually(() => raw.openConnections() <= 1, "the connection is closed");
+  });
+
+  it("that stops between two entries did not end: Docker was killed", async (t) => {
+    const engine = await rawEngine(t, (socket, head) => {
+      if (head.includes("/json ")) {
+        socket.write(inspected());
+        return;
+      }
+      const bytes = entry("a\n");
+      socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+      socket.write(
+        Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from("\r\n")]),
+      );
+      setTimeout(() => socket.end(), 20);
+    });
+    const { texts: seen, error } = await read(engine.service.containers.logBatches("a"));
+    assert.deepEqual(seen, ["a\n"]);
+    assert.ok(isKind(error, "unavailable"), String(error));
+  });
+
+  it("gives what came before an error", async (t) => {
+    const engine = await fakeEngine(
+      t,
+      container((response) => response.end(Buffer.concat([entry("a\n"), frame(3, "the disk is gone")]))),
+    );
+    const { texts: seen, error } = await read(engine.service.containers.logBatches("a"));
+    assert.deepEqual(seen, ["a\n"]);
+    assert.match(String(error), /the disk is gone/);
+  });
+
+  it("tells Docker's error answers apart", async (t) => {
+    const engine = await fakeEngine(
+      t,
+      container((response) => {
+        json(response, { message: "No such container: a" }, 404);
+      }),
+    );
+    await assert.rejects(
+      collect(engine.service.containers.logBatches("a")),
+      failsWith("not-found", "No such"),
+    );
+  });
+
+  it("is cut off by its signal and its deadline, and when the reader leaves", async (t) => {
+    const engine = await fakeEngine(
+      t,
+      container((response) => response.write(entry("a\n"))),
+    );
+    const { containers } = engine.service;
+    const caller = new AbortController();
+    setTimeout(() => {
+      caller.abort();
+    }, 30);
+    const signalled = collect(containers.logBatches("a", { follow: true, signal: caller.signal }));
+    await assert.rejects(signalled, failsWith("cancelled"));
+    const late = collect(containers.logBatches("a", { follow: true, deadlineMs: 60 }));
+    await assert.rejects(late, failsWith("deadline-exceeded", "60 ms"));
+    for await (const batch of containers.logBatches("a", { follow: true })) {
+      assert.deepEqual(texts([batch]), ["a\n"]);
+      break;
+    }
+    await eventually(() => engine.openConnections() <= 1, "the connections are closed");
+  });
+
+  it("holds Docker back while nobody reads", async (t) => {
+    let sent = 0;
+    const bytes = entry(`${"x".repeat(65_000)}\n`);
+    const engine = await fakeEngine(
+      t,
+      container((response) => {
+        const more = () => {
+          for (let room = true; room && sent < 300; sent++) room = response.write(bytes);
+          if (sent < 300) response.once("drain", more);
+          else response.end();
+        };
+        more();
+      }),
+    );
+    let count = 0;
+    for await (const batch of engine.service.containers.logBatches("a")) {
+      if (count === 0) {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        assert.ok(sent < 30, `${sent} entries were sent into nowhere`);
+      }
+      count += batch.length;
+    }
+    assert.equal(count, 300);
+  });
+
+  it("gathers what comes little by little, until that is urgent", async (t) => {
+    const lines = 60;
+    const trickle = container((response) => {
+      let sent = 0;
+      const timer = setInterval(() => {
+        response.write(entry(`${sent}\n`));
+        if (++sent < lines) return;
+        clearInterval(timer);
+        response.end();
+      }, 4);
+    });
+    const engine = await fakeEngine(t, trickle);
+    const count = async (gatherUntil?: AbortSignal) => {
+      const options = { follow: true, ...(gatherUntil ? { gatherUntil } : {}) };
+      const batches = await collect(engine.service.containers.logBatches("a", options));
+      assert.equal(batches.flat().length, lines);
+      return batches.length;
+    };
+    assert.ok((await count(new AbortController().signal)) < 10);
+    assert.ok((await count(AbortSignal.abort())) > 20);
+    assert.ok((await count()) > 20);
+  });
+
+  it("is whole or a clear error, whatever bytes an engine sends", async (t) => {
+    let answer = Buffer.alloc(0);
+    const engine = await rawEngine(t, (socket, head) => {
+      if (head.includes("/json ")) socket.write(inspected());
+      else socket.end(answer);
+    });
+    const heads = fc.constantFrom(
+      "HTTP/1.1 200 OK\r\n\r\n",
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+      "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n",
+      "HTTP/1.1 200 OK\r\nX: ",
+      "SSH-2.0-OpenSSH\r\n\r\n",
+      "",
+    );
+    const bodies = fc.oneof(
+      fc.uint8Array({ maxLength: 64 }),
+      fc.constantFrom(entry("a\n"), Buffer.from("5\r\nhello\r\n0\r\n\r\n"), Buffer.from("{}")),
+    );
+    await fc.assert(
+      fc.asyncProperty(heads, bodies, async (head, body) => {
+        answer = Buffer.concat([Buffer.from(head), body]);
+        const { error } = await read(engine.service.containers.logBatches("a", { deadlineMs: 2_000 }));
+        assert.ok(error === undefined || error instanceof ShimError, String(error));
+        assert.ok(!isKind(error, "deadline-exceeded"), String(error));
+      }),
+      { numRuns: 150 },
+    );
+    await eventually(() => engine.openConnections() <= 1, "every connection is closed");
+  });
+});
