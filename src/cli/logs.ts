@@ -11,6 +11,7 @@ export interface LogsOptions {
   readonly follow?: boolean;
   readonly tail?: string;
   readonly since?: string;
+  readonly limitBytes?: string;
   readonly stream?: string;
   readonly timestamps?: boolean;
 }
@@ -32,18 +33,25 @@ export async function logs(path: string, options: LogsOptions, io: Io, signal: A
   return exitCodes.ok;
 }
 
-function readOptions({ follow = false, tail, since, stream }: LogsOptions): ReadContainerLogOptions {
+function readOptions({
+  follow = false,
+  tail,
+  since,
+  limitBytes,
+  stream,
+}: LogsOptions): ReadContainerLogOptions {
   return {
     follow,
-    ...(tail === undefined ? {} : { tailLines: countOf(tail) }),
+    ...(tail === undefined ? {} : { tailLines: countOf(tail, "--tail", "lines") }),
+    ...(limitBytes === undefined ? {} : { limitBytes: countOf(limitBytes, "--limit-bytes", "bytes") }),
     ...(since === undefined ? {} : { sinceTime: timeOf(since) }),
     ...(stream === undefined ? {} : { stream: streamOf(stream) }),
   };
 }
 
-function countOf(text: string): number {
+function countOf(text: string, option: string, unit: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new ShimError("invalid-argument", `--tail: "${text}" is not a number of lines`);
+  throw new ShimError("invalid-argument", `${option}: "${text}" is not a number of ${unit}`);
 }
 
 function timeOf(text: string): bigint {

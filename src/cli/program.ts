@@ -107,6 +107,7 @@ function logsCommand(io: Io, exit: (code: number) => void): Command {
     .option("-f, --follow", "go on with what comes, until SIGINT")
     .option("-n, --tail <lines>", "only the last so many lines")
     .option("--since <time>", "only from then on: 2026-01-31T12:00:00Z, or 10m for ten minutes ago")
+    .option("--limit-bytes <bytes>", "at most so much text")
     .option("--stream <name>", "stdout or stderr alone")
     .option("-t, --timestamps", "each line's time before it");
   return command.action(async (path: string, options: LogsOptions) => {

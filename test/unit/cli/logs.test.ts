@@ -34,6 +34,8 @@ describe("docker-cri logs", () => {
     [["-n", "0"], ""],
     [["--since", "2026-11-23T21:01:04Z"], "three\nno newline"],
     [["--since", "1h"], ""],
+    [["--limit-bytes", "6"], "one\n"],
+    [["--limit-bytes", "10"], "one\nth"],
     [["--stream", "stderr"], ""],
     [["-t", "--tail=2"], "2026-11-23T21:01:04.500000000Z three\n2026-11-23T21:01:05.000000000Z no newline"],
   ] as const) {
@@ -66,6 +68,7 @@ describe("docker-cri logs", () => {
   for (const [args, code, line] of [
     [["/no/such.log"], 1, /^docker-cri: there is no log file \/no\/such\.log\n$/],
     [["PATH", "--tail", "-1"], 2, /^docker-cri: --tail: "-1" is not a number of lines\n$/],
+    [["PATH", "--limit-bytes", "1k"], 2, /^docker-cri: --limit-bytes: "1k" is not a number of bytes\n$/],
     [["PATH", "--since", "yesterday"], 2, /^docker-cri: --since: "yesterday" is neither a time/],
     [["PATH", "--stream", "both"], 2, /^docker-cri: --stream: "both" is neither/],
     [[], 2, /^docker-cri: missing required argument 'path'; see docker-cri logs --help\n$/],
