@@ -14,6 +14,11 @@ export interface HostLogFiles {
   openAppend(path: string, options: { readonly root: string; readonly mode: number }): Promise<LogFile>;
   /** Opens a file likewise, and makes nothing; undefined when it is missing. */
   openExisting(path: string, options: { readonly root: string }): Promise<LogFile | undefined>;
+  /**
+   * Removes a link that stands in the place of a file. What is no link stays, and so does what lies behind a link
+   * in the place of a folder below `root`.
+   */
+  removeLink(path: string, options: { readonly root: string }): Promise<void>;
   /** The {@link LogFileStat.identity} of what the path names, links not followed; undefined when it is missing. */
   identityOf(path: string): Promise<string | undefined>;
   /** Another text whenever the file is another one, or was written; links followed, undefined when it is missing. */

@@ -71,7 +71,7 @@ export class ContainerLogs {
       return;
     }
     // A link in its place is left over from a container that is no more.
-    if ((await this.kindOf(target.logPath)) === "link") await this.host.files.remove(target.logPath);
+    await this.removeLink(target);
     const writer = this.writerFor(target);
     await this.openFirst(writer, target);
     if (this.isFree(target.id)) this.pump(target, writer, { isNew: true });
@@ -144,8 +144,7 @@ export class ContainerLogs {
     const keeper = this.keepers.get(target.id);
     this.keepers.delete(target.id);
     await keeper?.stop();
-    if (target.logPath !== "" && (await this.kindOf(target.logPath)) === "link")
-      await this.host.files.remove(target.logPath);
+    if (target.logPath !== "") await this.removeLink(target);
   }
 
   /** Ends all work; the files stay, and the next shim goes on where they end. Idempotent. */
@@ -198,6 +197,10 @@ export class ContainerLogs {
     const { docker, host, log } = this;
     const { id, logPath: path } = target;
     return new DockerJsonLink({ id, path, docker: docker.containers, host, log, isThere });
+  }
+
+  private async removeLink({ logPath: path, logRoot: root = dirname(path) }: LogTarget): Promise<void> {
+    await this.host.logFiles.removeLink(path, { root });
   }
 
   private writerFor({ logPath: path, logRoot: root = dirname(path) }: LogTarget): LogWriter {

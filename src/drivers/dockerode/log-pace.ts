@@ -2,6 +2,8 @@ import type { LogFrame } from "../../docker/index.js";
 
 /** How long an entry may wait for others to be read with it. */
 const longestMs = 200;
+/** What says more than is wanted in such a time is read as it comes: a wait that ends late would hold Docker up. */
+const shortestMs = 5;
 /** So much is read at once if it comes in that time. Docker's end of a connection holds six times as much. */
 const wantedBytes = 32 * 1024;
 /** What the kernel needs for an entry, however short: Docker sends each by itself. */
@@ -22,7 +24,7 @@ export class LogPace {
     const bytes = last.reduce((sum, { data }) => sum + data.length + entryBytes, 0);
     const ms = Math.min(longestMs, ((now - this.readAtMs) * wantedBytes) / bytes);
     this.readAtMs = now;
-    if (ms < 1 || this.isOver) return;
+    if (bytes >= wantedBytes || ms < shortestMs || this.isOver) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, ms);
       this.wake = () => {

@@ -1,5 +1,5 @@
 import { constants, write, type BigIntStats } from "node:fs";
-import { lstat, mkdir, open, stat, type FileHandle } from "node:fs/promises";
+import { lstat, mkdir, open, stat, unlink, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
 import { promisify } from "node:util";
 import type { HostLogFiles, LogFile, LogFileStat } from "../../host/index.js";
@@ -38,6 +38,20 @@ export class NodeLogFiles implements HostLogFiles {
     } catch (error) {
       if (codeOf(error) === "ENOENT") return undefined;
       throw named(error, path);
+    } finally {
+      await folder?.close();
+    }
+  }
+
+  async removeLink(path: string, { root }: { readonly root: string }): Promise<void> {
+    let folder: FileHandle | undefined;
+    try {
+      folder = await openFolderBelow(root, dirname(path), { make: false });
+      const name = inside(folder, basename(path));
+      if ((await lstat(name)).isSymbolicLink()) await unlink(name);
+    } catch (error) {
+      const isNotThere = ["ENOENT", "ENOTDIR", "ELOOP"].includes(codeOf(error) ?? "");
+      if (!isNotThere) throw named(error, path);
     } finally {
       await folder?.close();
     }

@@ -35,6 +35,11 @@ export class MemoryLogFiles implements HostLogFiles {
     return file && this.handle(path, file);
   }
 
+  async removeLink(path: string, { root }: { readonly root: string }): Promise<void> {
+    await this.faults.meet("logFiles.removeLink", path);
+    if (this.linkOnTheWay(path, root) === posix.normalize(path)) this.tree.remove(path);
+  }
+
   async identityOf(path: string): Promise<string | undefined> {
     await this.faults.meet("logFiles.identityOf", path);
     const inode = this.tree.stat(path)?.inode;
@@ -53,11 +58,18 @@ export class MemoryLogFiles implements HostLogFiles {
   }
 
   private refuseLinks(path: string, root: string): void {
+    const link = this.linkOnTheWay(path, root);
+    if (link !== undefined) throw fsError("ELOOP", "open", link);
+  }
+
+  /** The first link below the root. */
+  private linkOnTheWay(path: string, root: string): string | undefined {
     let at = posix.normalize(root);
     for (const name of posix.relative(root, path).split("/")) {
       at = posix.join(at, name);
-      if (this.tree.stat(at)?.kind === "link") throw fsError("ELOOP", "open", at);
+      if (this.tree.stat(at)?.kind === "link") return at;
     }
+    return undefined;
   }
 }
 

@@ -97,6 +97,21 @@ describe("NodeLogFiles", () => {
     }
   });
 
+  it("removes a link in the place of the file, and nothing behind a link", async () => {
+    const root = join(folder, "cleared");
+    const elsewhere = join(folder, "kept");
+    await mkdir(root);
+    await mkdir(elsewhere);
+    await symlink("nowhere", join(elsewhere, "0.log"));
+    await symlink(elsewhere, join(root, "app"));
+    await symlink(join(elsewhere, "0.log"), join(root, "0.log"));
+    await writeFile(join(root, "1.log"), "");
+    for (const name of ["0.log", "1.log", "2.log", "app/0.log", "none/0.log", "1.log/0.log"])
+      await node.removeLink(join(root, name), { root });
+    assert.deepEqual((await readdir(root)).sort(), ["1.log", "app"]);
+    assert.deepEqual(await readdir(elsewhere), ["0.log"]);
+  });
+
   it("stays with a file that is renamed, and knows when it is removed", async () => {
     const path = join(folder, "moving.log");
     const file = await node.openAppend(path, { root: folder, mode });
