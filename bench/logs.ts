@@ -1,236 +1,191 @@
-import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, fstatSync, openSync, readdirSync, readSync } from "node:fs";
-import { open } from "node:fs/promises";
+import { rm } from "node:fs/promises";
+import { cpus } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { basicImageNames, run, withLab, type Dockerd, type EngineName } from "../test/docker/lab/index.js";
+import { setTimeout as pause } from "node:timers/promises";
+import { cribench, timed, withLab, type Dockerd, type Lab } from "../test/docker/lab/index.js";
+import { followerOf, startBare, startShim, type Follower } from "./log-followers.js";
+import { startSayers, startShouter, type Sayers } from "./log-sayers.js";
+import type { BenchOptions } from "./options.js";
+import { startPeer } from "./shims.js";
 
-/**
- * What keeping logs costs, beside a bare consumer of Docker's logs: `npx tsx bench/logs.ts`. One container that
- * says all its lines at once, and many that say 50 lines a second each. Needs root and the lab's Docker.
- */
-const { values } = parseArgs({
-  options: {
-    engine: { type: "string", default: "20.10" },
-    lines: { type: "string", default: "1000000" },
-    containers: { type: "string", default: "200" },
-    seconds: { type: "string", default: "20" },
-    rounds: { type: "string", default: "2" },
-  },
-});
-const lines = Number(values.lines);
-const containers = Number(values.containers);
-const seconds = Number(values.seconds);
-const rounds = Number(values.rounds);
+/** Who did what with the logs meanwhile. */
+export type LogMode = "bare follow" | "docker-cri" | "docker-cri, docker-json" | "cri-dockerd";
 
-type Mode = "bare" | "shim";
-
-interface Report {
-  readonly cpuSeconds: number;
-  readonly rssBytes: number;
-  readonly frames: number;
-  readonly listMs?: { readonly p50: number; readonly p99: number };
-  readonly turnMsP99: number;
-}
-
-interface Result extends Report {
-  readonly what: string;
-  readonly mode: Mode;
+/** What was measured while containers spoke. */
+export interface LogFigure {
+  readonly load: string;
+  readonly mode: LogMode;
   readonly lines: number;
   readonly seconds: number;
+  readonly cpuSeconds: number;
   readonly dockerdCpuSeconds: number;
+  readonly rssBytes: number;
+  /** Of the machine's cores, what nobody used. */
+  readonly idleCores: number;
+  /** ListContainers, by grpc-go every 20 ms. */
+  readonly listMs: { readonly p50: number; readonly p99: number } | undefined;
 }
 
-/** A consumer's process. */
-class Consumer {
-  private readonly child: ChildProcess;
-  private said = "";
+export const shoutingLoad = "one that shouts";
+export const fullLoad = (options: Pick<BenchOptions, "sayers">) => `${options.sayers} × 50 lines/s`;
 
-  constructor(mode: Mode, dockerd: Dockerd, rest: readonly string[]) {
-    const program = join(import.meta.dirname, "logs-consumer.ts");
-    const args = ["--import", "tsx", program, mode, dockerd.endpoint, ...rest];
-    this.child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
-    this.child.stdout?.setEncoding("utf8").on("data", (text: string) => (this.said += text));
-  }
+const listEveryMs = 20;
+const sayingSeconds = 15;
+/** Lists of a shouting container end before it does. */
+const shoutingListSeconds = 6;
+/** Of all containers, which speak so that the machine is not at its limit. */
+const fewOf = (all: number) => Math.ceil(all / 5);
+const warmUpMs = 5_000;
+const settleEveryMs = 2_000;
 
-  async says(word: string): Promise<void> {
-    while (!this.said.includes(word)) {
-      if (this.child.exitCode !== null) throw new Error(`the consumer ended with ${this.child.exitCode}`);
-      await pause(5);
+/** Measures what keeping logs costs beside a bare follow of Docker's logs, and who is asked for lists meanwhile. */
+export async function measureLogs(options: BenchOptions): Promise<LogFigure[]> {
+  return await withLab(async (lab) => {
+    const dockerd = await lab.dockerd({ engine: options.engine, name: "bench" });
+    const figures: LogFigure[] = [];
+    for (let round = 0; round < options.rounds; round++) {
+      for (const mode of ["bare follow", "docker-cri"] as const) {
+        figures.push(
+          await timed(`a shouting container, ${mode}`, () => shout(lab, dockerd, mode, options, round)),
+        );
+      }
     }
-  }
-
-  async report(): Promise<Report> {
-    this.said = "";
-    this.child.kill("SIGUSR2");
-    await this.says("\n");
-    return JSON.parse(this.said) as Report;
-  }
-
-  async end(): Promise<void> {
-    if (this.child.exitCode !== null) return;
-    const gone = new Promise((resolve) => this.child.on("exit", resolve));
-    this.child.kill("SIGKILL");
-    await gone;
-  }
-}
-
-/** Containers as kubelet's are, so that a shim takes their logs up. */
-async function startContainer(
-  dockerd: Dockerd,
-  name: string,
-  logPath: string,
-  more: readonly string[],
-): Promise<string> {
-  const labels = {
-    "io.kubernetes.docker.type": "container",
-    "io.kubernetes.container.name": "app",
-    "io.kubernetes.container.logpath": logPath,
-    "io.kubernetes.sandbox.id": "0".repeat(64),
-  };
-  const flags = Object.entries(labels).flatMap(([key, value]) => ["--label", `${key}=${value}`]);
-  const { stdout } = await dockerd.docker([
-    ...["run", "--detach", "--network", "none", "--name", `k8s_app_${name}_ns_uid-${name}_0`],
-    ...["--log-driver", "json-file", "--log-opt", "max-size=2g", ...flags, ...more],
-  ]);
-  return stdout.trim();
-}
-
-const shouting = `BEGIN {
-  pad = "x"; for (i = 0; i < 6; i++) pad = pad pad
-  getline token < "/control/tokens"
-  for (n = 1; n <= lines; n++) print n " " pad substr(pad, 1, n % 32)
-  print "the end"; fflush()
-  getline token < "/control/tokens"
-}`;
-
-async function measureShouting(dockerd: Dockerd, mode: Mode, round: number): Promise<Result> {
-  const name = `shout-${mode}-${round}`;
-  const control = join(dockerd.folder, name);
-  const path = join(dockerd.folder, "pods", name, "app/0.log");
-  await run("mkdir", ["-p", control]);
-  await run("mkfifo", [join(control, "tokens")]);
-  await using tokens = await open(join(control, "tokens"), "r+");
-  const id = await startContainer(dockerd, name, path, [
-    ...["--volume", `${control}:/control`, basicImageNames.busybox],
-    ...["awk", "-v", `lines=${lines}`, shouting],
-  ]);
-  const consumer = new Consumer(mode, dockerd, mode === "bare" ? [id] : [join(control, "root")]);
-  try {
-    await consumer.says("ready");
-    await pause(1_000);
-    const dockerdBefore = await dockerd.cpuSeconds();
-    await consumer.report();
-    const began = performance.now();
-    await tokens.write("go\n");
-    if (mode === "bare") {
-      while ((await consumer.report()).frames < lines + 1) await pause(20);
-    } else while (!endOf(path).includes("the end")) await pause(20);
-    const took = (performance.now() - began) / 1000;
-    const report = await consumer.report();
-    const dockerdCpuSeconds = (await dockerd.cpuSeconds()) - dockerdBefore;
-    return { what: "one that shouts", mode, lines, seconds: took, dockerdCpuSeconds, ...report };
-  } finally {
-    await consumer.end();
-    await dockerd.docker(["rm", "--force", id]);
-  }
-}
-
-async function measureMany(dockerd: Dockerd): Promise<Result[]> {
-  const ids: string[] = [];
-  for (let n = 0; n < containers; n += 4) {
-    const four = [n, n + 1, n + 2, n + 3].filter((each) => each < containers);
-    const started = four.map((each) =>
-      startContainer(dockerd, `many-${each}`, join(dockerd.folder, `pods/many-${each}/app/0.log`), [
-        ...[basicImageNames.busybox, "ping", "-i", "0.02", "127.0.0.1"],
-      ]),
+    const sayers = await timed(`starting ${options.sayers} containers`, () =>
+      startSayers(dockerd, options.sayers),
     );
-    ids.push(...(await Promise.all(started)));
-  }
-  const results: Result[] = [];
-  for (let round = 0; round < rounds; round++) {
-    for (const mode of ["bare", "shim"] as const) {
-      const root = join(dockerd.folder, "many-root");
-      const consumer = new Consumer(mode, dockerd, mode === "bare" ? ids : [root]);
-      await consumer.says("ready");
-      // What Docker has stored is read first.
-      await pause(10_000);
-      const [before, bytes] = [await consumer.report(), bytesBelow(join(dockerd.folder, "pods"))];
-      const dockerdBefore = await dockerd.cpuSeconds();
-      await pause(seconds * 1000);
-      const after = await consumer.report();
-      const said =
-        mode === "bare"
-          ? after.frames - before.frames
-          : Math.round((bytesBelow(join(dockerd.folder, "pods")) - bytes) / 100);
-      results.push({
-        ...after,
-        what: `${containers} × 50 lines/s`,
-        mode,
-        lines: said,
-        seconds,
-        cpuSeconds: after.cpuSeconds - before.cpuSeconds,
-        dockerdCpuSeconds: (await dockerd.cpuSeconds()) - dockerdBefore,
-      });
-      await consumer.end();
+    const plan: (readonly [LogMode, number])[] = [
+      ...Array.from({ length: options.rounds }, () => [
+        ["bare follow", options.sayers] as const,
+        ["docker-cri", options.sayers] as const,
+      ]).flat(),
+      ["docker-cri", fewOf(options.sayers)],
+      ["docker-cri", 0],
+      ["docker-cri, docker-json", options.sayers],
+      ["cri-dockerd", options.sayers],
+    ];
+    for (const [mode, speaking] of plan) {
+      const measure = () => listen(lab, dockerd, mode, options, sayers, speaking);
+      figures.push(await timed(`${speaking} of ${options.sayers} speak, ${mode}`, measure));
     }
-  }
-  return results;
+    return figures;
+  });
 }
 
-function endOf(path: string): string {
+async function shout(
+  lab: Lab,
+  dockerd: Dockerd,
+  mode: LogMode,
+  options: BenchOptions,
+  round: number,
+): Promise<LogFigure> {
+  await using shouter = await startShouter(
+    dockerd,
+    `shout-${mode === "bare follow" ? "bare" : "shim"}-${round}`,
+    options.lines,
+  );
+  await using follower = await start(lab, dockerd, mode, options, [shouter.id]);
+  await settled(follower);
+  return await measured(dockerd, follower, { load: shoutingLoad, mode }, async () => {
+    await shouter.begin();
+    const lists = listContainers(follower, shoutingListSeconds);
+    const before = await follower.lines();
+    let now = before;
+    const began = performance.now();
+    while (now < options.lines) {
+      await pause(50);
+      now = await follower.lines();
+    }
+    return { lines: options.lines, seconds: (performance.now() - began) / 1_000, listMs: await lists };
+  });
+}
+
+async function listen(
+  lab: Lab,
+  dockerd: Dockerd,
+  mode: LogMode,
+  options: BenchOptions,
+  sayers: Sayers,
+  speaking: number,
+): Promise<LogFigure> {
+  // What is stored is read while nobody speaks: only what is said from then on is measured.
+  await using follower = await start(lab, dockerd, mode, options, sayers.ids);
+  await settled(follower);
+  sayers.thaw(speaking);
   try {
-    const file = openSync(path, "r");
-    const buffer = Buffer.alloc(64);
-    const { size } = fstatSync(file);
-    readSync(file, buffer, 0, 64, Math.max(0, size - 64));
-    closeSync(file);
-    return buffer.toString("latin1");
-  } catch {
-    return "";
+    await pause(warmUpMs);
+    return await measured(dockerd, follower, { load: `${speaking} × 50 lines/s`, mode }, async () => {
+      const began = performance.now();
+      const before = await follower.lines();
+      const [listMs] = await Promise.all([
+        listContainers(follower, sayingSeconds),
+        pause(sayingSeconds * 1_000),
+      ]);
+      const lines = (await follower.lines()) - before;
+      return { lines, seconds: (performance.now() - began) / 1_000, listMs };
+    });
+  } finally {
+    sayers.freeze();
+    await settled(follower);
   }
 }
 
-function bytesBelow(folder: string): number {
-  let sum = 0;
-  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const file = openSync(join(entry.parentPath, entry.name), "r");
-    sum += fstatSync(file).size;
-    closeSync(file);
+async function start(
+  lab: Lab,
+  dockerd: Dockerd,
+  mode: LogMode,
+  { program }: BenchOptions,
+  ids: readonly string[],
+): Promise<Follower> {
+  if (mode === "bare follow") return await startBare(dockerd, ids);
+  if (mode === "docker-cri") return await startShim(lab, dockerd, program, "cri");
+  if (mode === "docker-cri, docker-json") {
+    // A log that is a file is pumped in this mode too.
+    await rm(join(dockerd.folder, "pods"), { recursive: true, force: true });
+    return await startShim(lab, dockerd, program, "docker-json");
   }
-  return sum;
+  const { service, endpoint } = await startPeer(lab, dockerd);
+  return followerOf(service, endpoint);
 }
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-function row(result: Result): string {
-  const perMillion = (cpu: number) => ((cpu * 1e6) / result.lines).toFixed(2);
-  return [
-    result.what.padEnd(20),
-    result.mode.padEnd(6),
-    String(Math.round(result.lines / result.seconds)).padStart(9),
-    perMillion(result.cpuSeconds).padStart(11),
-    perMillion(result.dockerdCpuSeconds).padStart(12),
-    (result.rssBytes / 2 ** 20).toFixed(0).padStart(8),
-    (result.listMs?.p50.toFixed(1) ?? "").padStart(9),
-    (result.listMs?.p99.toFixed(1) ?? "").padStart(9),
-    result.turnMsP99.toFixed(1).padStart(9),
-  ].join(" ");
-}
-
-await withLab(async (lab) => {
-  const dockerd = await lab.dockerd({ engine: values.engine as EngineName, name: "logbench" });
-  const results: Result[] = [];
-  if (lines > 0) {
-    for (let round = 0; round < rounds; round++) {
-      for (const mode of ["bare", "shim"] as const) results.push(await measureShouting(dockerd, mode, round));
-    }
+/** Waits until the follower has nothing left to do. */
+async function settled(follower: Follower): Promise<void> {
+  for (let before = -1, used = follower.cpuSeconds(); ;) {
+    await pause(settleEveryMs);
+    const [lines, now] = [await follower.lines(), follower.cpuSeconds()];
+    if (lines === before && now - used < (settleEveryMs / 1_000) * 0.1) return;
+    [before, used] = [lines, now];
   }
-  if (containers > 0) results.push(...(await measureMany(dockerd)));
-  const head =
-    "what                 who      lines/s  CPU s/M l.  dockerd s/M   RSS MB  List p50  List p99  turn p99";
-  process.stdout.write(`${head}\n${results.map(row).join("\n")}\n`);
-});
+}
+
+type Work = Pick<LogFigure, "lines" | "seconds" | "listMs">;
+
+async function measured(
+  dockerd: Dockerd,
+  follower: Follower,
+  what: Pick<LogFigure, "load" | "mode">,
+  work: () => Promise<Work>,
+): Promise<LogFigure> {
+  const [cpu, dockerdCpu, idle] = [follower.cpuSeconds(), await dockerd.cpuSeconds(), idleSeconds()];
+  const began = performance.now();
+  const done = await work();
+  const idleCores = ((idleSeconds() - idle) * 1_000) / (performance.now() - began);
+  return {
+    ...what,
+    ...done,
+    cpuSeconds: follower.cpuSeconds() - cpu,
+    dockerdCpuSeconds: (await dockerd.cpuSeconds()) - dockerdCpu,
+    rssBytes: await follower.rssBytes(),
+    idleCores,
+  };
+}
+
+async function listContainers({ endpoint }: Follower, seconds: number): Promise<LogFigure["listMs"]> {
+  if (endpoint === undefined) return undefined;
+  const [result] = await cribench(endpoint, [{ rpc: "ListContainers", seconds, everyMs: listEveryMs }]);
+  if (!result || result.errors > 0) throw new Error(`ListContainers: ${result?.firstError ?? "no result"}`);
+  return { p50: result.p50Ms, p99: result.p99Ms };
+}
+
+function idleSeconds(): number {
+  return cpus().reduce((sum, { times }) => sum + times.idle, 0) / 1_000;
+}

@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import type { EngineName } from "../test/docker/lab/index.js";
 
 /** What can be measured, in the order in which it is. All but the start is side by side with cri-dockerd. */
-export const partNames = ["start", "reads", "churn", "images", "pods", "containers"] as const;
+export const partNames = ["start", "reads", "churn", "images", "pods", "containers", "logs"] as const;
 export type PartName = (typeof partNames)[number];
 
 /** What one run of the benchmark measures. */
@@ -17,6 +17,9 @@ export interface BenchOptions {
   readonly calls: number;
   /** How often each shim has its turn. */
   readonly rounds: number;
+  /** Lines that the shouting container says, and containers that say 50 a second. */
+  readonly lines: number;
+  readonly sayers: number;
   readonly engine: EngineName;
   /** The built command line. */
   readonly program: string;
@@ -29,6 +32,8 @@ const help = `npm run bench -- [options]
   --pods 1,60,250     reads: pods on the node meanwhile
   --churn 1000        churn: pods that each shim makes and removes
   --calls 15          pods, containers: how many each shim makes and ends in a turn
+  --lines 1000000     logs: what the container says that shouts
+  --sayers 200        logs: containers that say 50 lines a second
   --rounds 3          turns of each shim
   --engine 20.10      the Docker Engine: 20.10 or 26.1
   --program FILE      the built command line, dist/cli/main.js by default
@@ -47,6 +52,8 @@ export function readOptions(args: readonly string[]): BenchOptions {
       pods: { type: "string", default: "1,60,250" },
       churn: { type: "string", default: "1000" },
       calls: { type: "string", default: "15" },
+      lines: { type: "string", default: "1000000" },
+      sayers: { type: "string", default: "200" },
       rounds: { type: "string", default: "3" },
       engine: { type: "string", default: "20.10" },
       program: { type: "string", default: join(import.meta.dirname, "..", "dist", "cli", "main.js") },
@@ -67,6 +74,8 @@ export function readOptions(args: readonly string[]): BenchOptions {
       .sort((a, b) => a - b),
     churn: wholeNumber("--churn", values.churn),
     calls: wholeNumber("--calls", values.calls),
+    lines: wholeNumber("--lines", values.lines),
+    sayers: wholeNumber("--sayers", values.sayers),
     rounds: wholeNumber("--rounds", values.rounds),
     engine: values.engine,
     program: values.program,

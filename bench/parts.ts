@@ -3,6 +3,8 @@ import { churnMarkdown, churnMarks } from "./churn-report.js";
 import { measureColdStart } from "./cold-start.js";
 import { containersMarkdown, containersMarks, measureContainers } from "./containers.js";
 import { imagesMarkdown, imagesMarks, measureImages } from "./images.js";
+import { measureLogs } from "./logs.js";
+import { logsMarkdown, logsMarks } from "./logs-report.js";
 import type { Mark } from "./marks.js";
 import type { BenchOptions, PartName } from "./options.js";
 import { measurePods } from "./pods.js";
@@ -44,6 +46,10 @@ export async function measurePart(part: PartName, options: BenchOptions): Promis
     case "containers": {
       const figures = await measureContainers(options);
       return { figures, markdown: containersMarkdown(figures), marks: containersMarks(figures) };
+    }
+    case "logs": {
+      const figures = await measureLogs(options);
+      return { figures, markdown: logsMarkdown(figures, options), marks: logsMarks(figures, options) };
     }
     case "pods": {
       const figures = await measurePods(options);

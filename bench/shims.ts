@@ -28,8 +28,16 @@ export async function startPeer(lab: Lab, dockerd: Dockerd): Promise<MeasuredShi
   return { name: "cri-dockerd", service, endpoint };
 }
 
-/** Starts docker-cri likewise: as a user would, but for a signal that has it report on itself. */
-export async function startOurs(lab: Lab, dockerd: Dockerd, program: string): Promise<MeasuredShim> {
+/**
+ * Starts docker-cri likewise: as a user would, but for a signal that has it report on itself.
+ * @param flags More of serve's.
+ */
+export async function startOurs(
+  lab: Lab,
+  dockerd: Dockerd,
+  program: string,
+  flags: readonly string[] = [],
+): Promise<MeasuredShim> {
   const service = await lab.service({
     name: "docker-cri",
     command: process.execPath,
@@ -43,6 +51,7 @@ export async function startOurs(lab: Lab, dockerd: Dockerd, program: string): Pr
       "--network-plugin=none",
       `--root-directory=${join(folder, "root")}`,
       "--restrict-oom-score-adj",
+      ...flags,
     ],
     ready: (folder) => accepts(socketIn(folder)),
   });
