@@ -2,10 +2,16 @@ import type { LogFrame } from "../../docker/index.js";
 
 /** How long an entry may wait for others to be read with it. */
 const longestMs = 200;
-/** What says more than is wanted in such a time is read as it comes: a wait that ends late would hold Docker up. */
+/** A wait for less is not worth a timer. */
 const shortestMs = 5;
-/** So much is read at once if it comes in that time. Docker's end of a connection holds six times as much. */
+/** So much is read at once if it comes in that time. Docker's end of a connection holds five times as much. */
 const wantedBytes = 32 * 1024;
+/**
+ * A piece of so much shows that Docker was held up, and for some time then nothing waits: what comes first after
+ * it, while Docker wakes up, looks as if there were little to say.
+ */
+const loudBytes = 2 * wantedBytes;
+const loudMs = 1_000;
 /** What the kernel needs for an entry, however short: Docker sends each by itself. */
 const entryBytes = 512;
 
@@ -15,6 +21,7 @@ const entryBytes = 512;
  */
 export class LogPace {
   private readAtMs = performance.now();
+  private loudUntilMs = 0;
   private isOver = false;
   private wake: () => void = () => undefined;
 
@@ -24,7 +31,8 @@ export class LogPace {
     const bytes = last.reduce((sum, { data }) => sum + data.length + entryBytes, 0);
     const ms = Math.min(longestMs, ((now - this.readAtMs) * wantedBytes) / bytes);
     this.readAtMs = now;
-    if (bytes >= wantedBytes || ms < shortestMs || this.isOver) return;
+    if (bytes >= loudBytes) this.loudUntilMs = now + loudMs;
+    if (now < this.loudUntilMs || ms < shortestMs || this.isOver) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, ms);
       this.wake = () => {
