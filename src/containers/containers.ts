@@ -57,7 +57,10 @@ export class Containers {
   async keepLogs(): Promise<void> {
     this.inventory.subscribe(({ type, record }) => {
       if (type !== "created") this.answered.delete(record.id);
-      if (type === "stopped") void this.logs.finish(record.id);
+      if (type !== "stopped") return;
+      // One that somebody has restarted goes on with its log.
+      const now = this.inventory.record(record.id);
+      if (!now || stageOf(now.docker) === "exited") void this.logs.finish(record.id);
     });
     await this.inventory.whenReady();
     if (!this.inventory.isReady) return;
@@ -142,10 +145,8 @@ export class Containers {
       );
     }
     await this.logs.start(logTarget(record));
-    await this.inventory.change(record.id, async () => {
-      await this.docker.containers.start(record.id);
-      await this.logs.started(record.id);
-    });
+    const started = await this.inventory.change(record.id, () => this.docker.containers.start(record.id));
+    await this.logs.started(record.id, started?.docker);
   }
 
   /** Stops a container; one that is stopped or gone is a success. */

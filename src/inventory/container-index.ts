@@ -80,7 +80,8 @@ export class ContainerIndex {
     if (entry.foreign && event.action !== "rename") return;
     entry.pending.push(event);
     if (entry.hidden) return;
-    if (entry.changing === 0) this.ask(entry);
+    // Who creates a container asks for it as well, as soon as Docker has told its id.
+    if (entry.changing === 0 && event.action !== "create") this.ask(entry);
     else
       setTimeout(() => {
         this.askOf(entry, event);
@@ -144,8 +145,8 @@ export class ContainerIndex {
     const listed = new Set(list.map((summary) => summary.id));
     let differing = 0;
     for (const entry of [...this.table.all()]) {
-      if (listed.has(entry.id) || entry.inspectedAtMs >= listedAtMs || entry.settling || entry.hidden)
-        continue;
+      const awaited = entry.settling !== undefined || entry.pending.length > 0;
+      if (listed.has(entry.id) || entry.inspectedAtMs >= listedAtMs || awaited || entry.hidden) continue;
       differing++;
       this.table.drop(entry, nowNanos());
     }

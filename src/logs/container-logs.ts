@@ -2,7 +2,7 @@ import { dirname } from "node:path";
 import { inject, injectable } from "tsyringe";
 import { Gate, Logger, messageOf, ShimError } from "../base/index.js";
 import { ShimConfig } from "../config/index.js";
-import { DockerService } from "../docker/index.js";
+import { DockerService, type DockerContainer } from "../docker/index.js";
 import { Host } from "../host/index.js";
 import { DockerJsonLink } from "./docker-json-link.js";
 import type { LogKeeper } from "./keeper.js";
@@ -81,9 +81,10 @@ export class ContainerLogs {
   /**
    * Tells that Docker has started the container. Without it the log begins a little later, and nothing is lost.
    * Never fails because of the log.
+   * @param container What Docker says of it now, where that is known.
    */
-  async started(containerId: string): Promise<void> {
-    await this.keepers.get(containerId)?.started();
+  async started(containerId: string, container?: DockerContainer): Promise<void> {
+    await this.keepers.get(containerId)?.started(container);
   }
 
   /**

@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
 import { Backoff, isKind, messageOf, ShimError, sleep, type Logger } from "../base/index.js";
+import type { DockerContainer } from "../docker/index.js";
 import type { Host } from "../host/index.js";
 import { Alarm } from "./alarm.js";
 import type { LogKeeper, LogSource } from "./keeper.js";
@@ -28,13 +29,16 @@ export class DockerJsonLink implements LogKeeper {
   isComplete = false;
   private readonly alarm = new Alarm();
   private readonly stopped = new AbortController();
+  /** What Docker said of the container when it was started. */
+  private told: DockerContainer | undefined;
 
   constructor(private readonly options: DockerJsonLinkOptions) {
     this.isComplete = options.isThere;
     this.complete = options.isThere ? Promise.resolve() : this.run();
   }
 
-  async started(): Promise<void> {
+  async started(container?: DockerContainer): Promise<void> {
+    this.told = container;
     this.alarm.ring();
     const late = new AbortController();
     const patience = sleep(startedPatienceMs, late.signal).catch(() => undefined);
@@ -82,7 +86,8 @@ export class DockerJsonLink implements LogKeeper {
   /** @returns False when the container is yet to be started. */
   private async link(): Promise<boolean> {
     const { id, path, docker, host, log } = this.options;
-    const { state, logPath } = await docker.inspect(id, { signal: this.stopped.signal });
+    const { signal } = this.stopped;
+    const { state, logPath } = this.told ?? (await docker.inspect(id, { signal }));
     if (state.status === "created" && state.startedAtNanos === undefined) return false;
     if (logPath === undefined || logPath === "") {
       log.warn(

@@ -1,4 +1,4 @@
-import type { DockerContainers } from "../docker/index.js";
+import type { DockerContainer, DockerContainers } from "../docker/index.js";
 
 /** What the room asks of Docker. */
 export type LogSource = Pick<DockerContainers, "logBatches" | "inspect">;
@@ -9,9 +9,12 @@ export interface LogKeeper {
   readonly complete: Promise<void>;
   /** True once {@link complete} has resolved. */
   readonly isComplete: boolean;
-  /** The container runs now; resolves when its log can be opened. */
-  started(): Promise<void>;
-  /** The container has ended: what is left of its log is not waited for long. */
+  /**
+   * The container was started; resolves when its log can be opened.
+   * @param container What Docker says of it now, where that is known.
+   */
+  started(container?: DockerContainer): Promise<void>;
+  /** The container does not run any more: what is left of its log is not waited for long. */
   ended(): void;
   /** Goes on in a new file. @throws ShimError, or Node's error. */
   reopen(): Promise<void>;

@@ -1,5 +1,6 @@
 import { onAbort, sleep } from "../../base/index.js";
 import type { LogFrame, LogOptions } from "../../docker/index.js";
+import type { LogSource } from "../keeper.js";
 import { holdsEntry } from "./anchor.js";
 import type { LineSink } from "./line-sink.js";
 import type { LogWriter } from "./log-writer.js";
@@ -19,6 +20,9 @@ const graceMs = 500;
 const framesPerTurn = 512;
 
 export interface FollowerOptions extends RotationWatchOptions {
+  readonly id: string;
+  readonly docker: LogSource;
+  readonly signal: AbortSignal;
   readonly writer: LogWriter;
   readonly sink: LineSink;
 }

@@ -1,4 +1,5 @@
 import { Backoff, isKind, messageOf, ShimError, sleep, type Gate, type Logger } from "../../base/index.js";
+import type { DockerContainer } from "../../docker/index.js";
 import type { Host } from "../../host/index.js";
 import { Alarm } from "../alarm.js";
 import type { LogKeeper, LogSource } from "../keeper.js";
@@ -13,6 +14,8 @@ const longestRetryMs = 5_000;
 /** Docker's starts take a third of a second; who starts a container says so, and this is for the others. */
 const firstLookMs = 200;
 const longestLookMs = 10_000;
+/** How long the news of a container's end may come after the end of its stream. */
+const tellingMs = 100;
 /** How long the stream of a container that has ended may take to end by itself. */
 const endingMs = 500;
 /** How long what is on its way may still be written when the pump is stopped. */
@@ -56,6 +59,9 @@ export class Pump implements LogKeeper {
   private markComplete: () => void = () => undefined;
   private readonly alarm = new Alarm();
   private isFileGone = false;
+  /** What Docker said of the container when it was started. */
+  private told: DockerContainer | undefined;
+  private isOver = false;
   private endingTimer: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: PumpOptions) {
@@ -79,16 +85,18 @@ export class Pump implements LogKeeper {
         this.replay.cut();
       },
     });
-    this.replay = new Replay({ ...options, sink: this.sink, signal });
+    this.replay = new Replay({ ...options, describe: () => this.describe(), sink: this.sink, signal });
     this.running = this.run();
   }
 
-  started(): Promise<void> {
+  started(container?: DockerContainer): Promise<void> {
+    this.told = container;
     this.alarm.ring();
     return Promise.resolve();
   }
 
   ended(): void {
+    this.isOver = true;
     this.alarm.ring();
     this.replay.hurry();
     if (this.isComplete || this.endingTimer) return;
@@ -148,7 +156,10 @@ export class Pump implements LogKeeper {
       return stage;
     }
     const end = await this.replay.follow();
-    return end === "ended" && !this.isFileGone ? await this.stage() : "again";
+    if (end !== "ended" || this.isFileGone) return "again";
+    // Whoever watches the container is about to tell: Docker is at work on it, and had better not be asked.
+    if (!this.isOver) await this.alarm.wait(tellingMs);
+    return this.isOver ? "ended" : await this.stage();
   }
 
   private async recoverFile(): Promise<void> {
@@ -157,11 +168,14 @@ export class Pump implements LogKeeper {
     this.isFileGone = false;
   }
 
+  private async describe(): Promise<DockerContainer> {
+    const { docker, id } = this.options;
+    return this.told ?? (await docker.inspect(id, { signal: this.stopped.signal }));
+  }
+
   private async stage(): Promise<Stage> {
     const { docker, id } = this.options;
-    const { state } = await docker.inspect(id, { signal: this.stopped.signal });
-    if (state.running) return "running";
-    return state.status === "created" && state.startedAtNanos === undefined ? "created" : "ended";
+    return stageOf(await docker.inspect(id, { signal: this.stopped.signal }));
   }
 
   private async untilStarted(): Promise<Stage> {
@@ -169,7 +183,7 @@ export class Pump implements LogKeeper {
     let stage: Stage = "created";
     while (stage === "created" && !this.isStopped()) {
       await this.alarm.wait(backoff.next());
-      if (!this.isStopped()) stage = await this.stage();
+      if (!this.isStopped()) stage = this.told ? stageOf(this.told) : await this.stage();
     }
     return stage;
   }
@@ -206,4 +220,9 @@ export class Pump implements LogKeeper {
   private isStopped(): boolean {
     return this.stopped.signal.aborted;
   }
+}
+
+function stageOf({ state }: DockerContainer): Stage {
+  if (state.running) return "running";
+  return state.status === "created" && state.startedAtNanos === undefined ? "created" : "ended";
 }

@@ -92,9 +92,9 @@ export class Replay {
   }
 
   private async goOnAfterLoss(anchor: Anchor): Promise<void> {
-    const { docker, id, signal, log } = this.options;
+    const { describe, id, log } = this.options;
     const { timestampNanos } = anchor.entry;
-    const { createdAtNanos = 0n } = await docker.inspect(id, { signal });
+    const { createdAtNanos = 0n } = await describe();
     const sieve = new TimeSieve(timestampNanos);
     await this.read({}, sieve);
     if (!sieve.isOpen) this.lost = anchor;

@@ -2,7 +2,6 @@ import { dirname, join } from "node:path";
 import { nowNanos } from "../../base/index.js";
 import type { DockerContainer, LogFrame } from "../../docker/index.js";
 import type { Host } from "../../host/index.js";
-import type { LogSource } from "../keeper.js";
 
 /** No engine logs more in a second. */
 const mostBytesPerSecond = 500_000_000;
@@ -12,10 +11,9 @@ const localMaxSizeBytes = 20_000_000;
 const lateMs = 1_000;
 
 export interface RotationWatchOptions {
-  readonly id: string;
-  readonly docker: LogSource;
+  /** Docker's description of the container: of it what stays as it is. */
+  readonly describe: () => Promise<DockerContainer>;
   readonly host: Pick<Host, "logFiles">;
-  readonly signal: AbortSignal;
 }
 
 /**
@@ -69,8 +67,8 @@ export class RotationWatch {
   }
 
   private async learn(): Promise<void> {
-    const { docker, host, id, signal } = this.options;
-    const container = await docker.inspect(id, { signal });
+    const { describe, host } = this.options;
+    const container = await describe();
     const maxSizeBytes = maxSizeOf(container);
     if (maxSizeBytes !== undefined) {
       this.leastGapNanos = BigInt(Math.ceil((maxSizeBytes / mostBytesPerSecond) * 1e9));
