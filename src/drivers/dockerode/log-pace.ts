@@ -7,11 +7,13 @@ const shortestMs = 5;
 /** So much is read at once if it comes in that time. Docker's end of a connection holds five times as much. */
 const wantedBytes = 32 * 1024;
 /**
- * A piece of so much shows that Docker was held up, and for some time then nothing waits: what comes first after
- * it, while Docker wakes up, looks as if there were little to say.
+ * A piece of so much in so little time shows that Docker was held up, and for a while then nothing waits: what comes
+ * first after it, while Docker wakes up, looks as if there were little to say. In more time it only shows that this
+ * process is late, and would be later if it did more.
  */
 const loudBytes = 2 * wantedBytes;
-const loudMs = 1_000;
+const loudWithinMs = 100;
+const loudMs = 250;
 /** What the kernel needs for an entry, however short: Docker sends each by itself. */
 const entryBytes = 512;
 
@@ -29,9 +31,10 @@ export class LogPace {
   async next(last: readonly LogFrame[]): Promise<void> {
     const now = performance.now();
     const bytes = last.reduce((sum, { data }) => sum + data.length + entryBytes, 0);
-    const ms = Math.min(longestMs, ((now - this.readAtMs) * wantedBytes) / bytes);
+    const tookMs = now - this.readAtMs;
+    const ms = Math.min(longestMs, (tookMs * wantedBytes) / bytes);
     this.readAtMs = now;
-    if (bytes >= loudBytes) this.loudUntilMs = now + loudMs;
+    if (bytes >= loudBytes && tookMs <= loudWithinMs) this.loudUntilMs = now + loudMs;
     if (now < this.loudUntilMs || ms < shortestMs || this.isOver) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, ms);
