@@ -1,11 +1,17 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { ContainerState } from "../../src/client/index.js";
 import { readContainerLog } from "../../src/index.js";
-import { basicImageNames, openLab, type Dockerd, type EngineName } from "./lab/index.js";
+import {
+  basicImageNames,
+  hasJournald,
+  keepJournal,
+  openLab,
+  type Dockerd,
+  type EngineName,
+} from "./lab/index.js";
 import { burstLines, CountingContainer, startWithTokens } from "./logs-counting.js";
 import { KilledPump, numbersIn, pause } from "./logs-killed-pump.js";
 import { openNode, type NodeInView } from "./proxy/node-in-view.js";
@@ -14,7 +20,6 @@ const lab = openLab();
 after(() => lab.close());
 
 const engines = ["20.10", "26.1"] as const satisfies readonly EngineName[];
-const journalSocket = "/run/systemd/journal/socket";
 
 async function textsOf(path: string): Promise<string[]> {
   const texts: string[] = [];
@@ -28,6 +33,7 @@ for (const engine of engines) {
   describe(`the log of each driver on Docker ${engine}`, { timeout: 120_000 }, () => {
     let dockerd: Dockerd;
     before(async () => {
+      if (hasJournald) await keepJournal(lab);
       dockerd = await lab.dockerd({ engine, name: "drivers" });
     });
     after(() => dockerd.stop());
@@ -46,7 +52,7 @@ for (const engine of engines) {
     ].join("\n");
 
     for (const [driver, ...options] of drivers) {
-      const skip = driver === "journald" && !existsSync(journalSocket) ? "no journald runs here" : false;
+      const skip = driver === "journald" && !hasJournald ? "there is no systemd-journald here" : false;
       it(`${driver} is whole, also when the shim is killed meanwhile`, { skip }, async () => {
         const flags = ["--log-driver", driver, ...options.flatMap((option) => ["--log-opt", option])];
         const control = join(dockerd.folder, `control-${driver}`);
@@ -76,7 +82,10 @@ for (const engine of engines) {
         // JSON has no place for bytes that are no text.
         const byte = driver === "json-file" ? "\xef\xbf\xbd" : "\x80";
         assert.deepEqual(of("stderr"), err);
-        assert.deepEqual(of("stdout"), [...out, `stdout a\0${byte}$`, "stdout $", "stdout open"]);
+        // Docker 20.10 drops empty lines on their way from the journal.
+        const empty = held.stdout.includes("\n\n") ? ["stdout $"] : [];
+        if (driver !== "journald") assert.equal(empty.length, 1);
+        assert.deepEqual(of("stdout"), [...out, `stdout a\0${byte}$`, ...empty, "stdout open"]);
       });
     }
 
