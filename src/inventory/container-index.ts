@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { nowNanos, type Logger } from "../base/index.js";
 import type { DockerContainer, DockerContainerSummary, DockerEvent, DockerService } from "../docker/index.js";
 import { shows, untoldEvents, type LifeEvent } from "./changes.js";
@@ -13,6 +14,9 @@ const lastEventsMs = 2_000;
 const changePatienceMs = 100;
 /** Rounds in which events overtook the inspect before its answer is taken as it is. */
 const overtakenRounds = 3;
+
+/** How many processes are looked at before others get their turn; each takes some 20 microseconds. */
+const checksPerTurn = 50;
 
 const lifeActions = new Set(["create", "start", "die", "oom", "pause", "unpause", "rename", "update"]);
 /** The actions of containers that {@link ContainerIndex.onEvent} wants to hear of. */
@@ -169,7 +173,12 @@ export class ContainerIndex {
    * hangs already, one more would only hang longer.
    */
   async checkProcesses(): Promise<void> {
-    await Promise.all([...this.table.all()].map((entry) => this.checkProcess(entry)));
+    const entries = [...this.table.all()];
+    for (let start = 0; start < entries.length; start += checksPerTurn) {
+      const some = entries.slice(start, start + checksPerTurn);
+      await Promise.all(some.map((entry) => this.checkProcess(entry)));
+      await nextTurn();
+    }
   }
 
   /** Ends all work; nothing is left running. */

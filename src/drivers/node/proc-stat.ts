@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { codeOf } from "./codes.js";
 
@@ -19,10 +20,24 @@ export async function readStat(pid: number): Promise<ProcessStat | undefined> {
   try {
     return parseStat(pid, await readFile(`/proc/${pid}/stat`, "utf8"));
   } catch (error) {
-    // ESRCH: the process ended between open and read.
-    if (["ENOENT", "ESRCH"].includes(codeOf(error) ?? "")) return undefined;
+    if (isGone(error)) return undefined;
     throw error;
   }
+}
+
+/** As {@link readStat}, in some 20 microseconds: for many processes, each of which costs the thread pool ten times that. */
+export function readStatNow(pid: number): ProcessStat | undefined {
+  try {
+    return parseStat(pid, readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
+  }
+}
+
+/** ESRCH: the process ended between open and read. */
+function isGone(error: unknown): boolean {
+  return ["ENOENT", "ESRCH"].includes(codeOf(error) ?? "");
 }
 
 /** A process names itself as it likes, with spaces and brackets: the fields begin after the last bracket. */

@@ -2,14 +2,15 @@ import { readFile } from "node:fs/promises";
 import { ShimError } from "../../base/index.js";
 import type { HostCommand, HostCommandResult, HostProcesses } from "../../host/index.js";
 import { killTree, killWhere } from "./kill-tree.js";
-import { isDead, readStat } from "./proc-stat.js";
+import { isDead, readStatNow } from "./proc-stat.js";
 import { runCommand } from "./run-command.js";
 
 export class NodeProcesses implements HostProcesses {
-  async isAlive(pid: number): Promise<boolean> {
-    if (!isPid(pid)) return false;
-    const stat = await readStat(pid);
-    return stat !== undefined && !isDead(stat);
+  isAlive(pid: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const stat = isPid(pid) ? readStatNow(pid) : undefined;
+      resolve(stat !== undefined && !isDead(stat));
+    });
   }
 
   async killTree(pid: number): Promise<number> {
