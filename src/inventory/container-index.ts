@@ -82,6 +82,7 @@ export class ContainerIndex {
     }
     if (this.options.sameClock && momentOf(event) <= entry.inspectedAtMs) return;
     if (entry.foreign && event.action !== "rename") return;
+    if (entry.record?.provisional === false && shows(entry.record.docker, event)) return;
     entry.pending.push(event);
     if (entry.hidden) return;
     // Who creates a container asks for it as well, as soon as Docker has told its id.
