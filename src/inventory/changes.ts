@@ -46,9 +46,15 @@ export function lastSteps(record: ContainerRecord, timeNanos: bigint): LifeEvent
 
 /**
  * Of the events before an inspect, those that its answer does not tell: the last one led to what the answer
- * shows, unless the container has been started again since.
+ * shows, unless the container has been started again since. Where the start is still the known one, the answer
+ * tells all.
  */
-export function untoldEvents(events: readonly DockerEvent[], { state }: DockerContainer): DockerEvent[] {
+export function untoldEvents(
+  events: readonly DockerEvent[],
+  { state }: DockerContainer,
+  known: ContainerRecord | undefined,
+): DockerEvent[] {
+  if (known?.provisional === false && known.docker.state.startedAtNanos === state.startedAtNanos) return [];
   const last = events.at(-1);
   const startedSince = last?.action === "die" && (state.startedAtNanos ?? 0n) > last.timeNanos;
   return startedSince ? [...events] : events.slice(0, -1);
@@ -57,8 +63,18 @@ export function untoldEvents(events: readonly DockerEvent[], { state }: DockerCo
 // What Docker does between its note of a start or an end and the event that tells of it.
 const noteToEventNanos = 1_000_000_000n;
 
-/** Whether an inspect's answer shows what an event tells, although the event came after it. */
-export function shows({ state }: DockerContainer, { action, timeNanos }: DockerEvent): boolean {
+/**
+ * Whether an inspect's answer shows what an event tells, although the event came after it. Of a container that had
+ * ended by the time of a start's event it is not known whether that was its start, or the next.
+ */
+export function shows(docker: DockerContainer, event: DockerEvent): boolean {
+  const { running, finishedAtNanos } = docker.state;
+  const ended = !running && finishedAtNanos !== undefined && finishedAtNanos < event.timeNanos;
+  return mayShow(docker, event) && !(event.action === "start" && ended);
+}
+
+/** Whether what an answer shows can be what an event tells, and by their times is. */
+export function mayShow({ state }: DockerContainer, { action, timeNanos }: DockerEvent): boolean {
   const isOf = (noted: bigint | undefined) =>
     noted !== undefined && noted <= timeNanos && timeNanos - noted < noteToEventNanos;
   if (action === "create") return true;
@@ -76,6 +92,8 @@ const eventToleranceNanos = 1_000_000_000n;
 function startedAgain({ docker, provisional }: ContainerRecord, startedAtNanos: bigint | undefined): boolean {
   const known = docker.state.startedAtNanos;
   if (known === undefined || startedAtNanos === undefined) return false;
+  // Docker notes a start when the runtime has answered: a process may have ended before, and be noted so.
+  if (startedAtNanos === known) return false;
   const ended = stageOf(docker) === "exited" ? docker.state.finishedAtNanos : undefined;
   if (ended !== undefined && startedAtNanos > ended) return true;
   return startedAtNanos - known > (provisional ? eventToleranceNanos : 0n);

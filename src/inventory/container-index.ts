@@ -82,8 +82,9 @@ export class ContainerIndex {
     }
     if (this.options.sameClock && momentOf(event) <= entry.inspectedAtMs) return;
     if (entry.foreign && event.action !== "rename") return;
-    if (entry.record?.provisional === false && shows(entry.record.docker, event)) return;
-    entry.pending.push(event);
+    const { record, pending } = entry;
+    if (record?.provisional === false && pending.length === 0 && shows(record.docker, event)) return;
+    pending.push(event);
     if (entry.hidden) return;
     // Who creates a container asks for it as well, as soon as Docker has told its id.
     if (entry.changing === 0 && event.action !== "create") this.ask(entry);
@@ -226,7 +227,10 @@ export class ContainerIndex {
       const inspection = await this.inspector.inspect(entry);
       if (hasLeft(entry)) return;
       const behind = inspection.is === "seen" && this.untoldAfter(entry, inspection).length > 0;
-      if (behind && ++overtaken < overtakenRounds) continue;
+      if (behind && ++overtaken < overtakenRounds) {
+        entry.overtaken = inspection.docker;
+        continue;
+      }
       entry.covered = inspection.sent.ticket;
       await this.take(entry, inspection);
     }
@@ -248,8 +252,9 @@ export class ContainerIndex {
     const later = this.untoldAfter(entry, { docker, sent });
     const before = entry.pending.filter((event) => !later.includes(event));
     entry.pending = later;
+    entry.overtaken = undefined;
     entry.inspectedAtMs = sent.atMs;
-    this.table.acceptEvents(entry, untoldEvents(before, docker));
+    this.table.acceptEvents(entry, untoldEvents(before, docker, entry.record));
     this.table.accept(entry, docker, { processGone });
   }
 

@@ -1,6 +1,6 @@
 import { nowNanos, type Logger } from "../base/index.js";
 import type { DockerContainer, DockerEvent } from "../docker/index.js";
-import { lastSteps, stepsBetween, type LifeEvent } from "./changes.js";
+import { lastSteps, mayShow, stepsBetween, type LifeEvent } from "./changes.js";
 import { newEntry, type Entry } from "./entry.js";
 import { afterEvent, toRecord, type ContainerRecord, type RecordMarks } from "./record.js";
 
@@ -59,8 +59,11 @@ export class ContainerTable {
 
   /** Takes what events tell, without Docker's own word. */
   acceptEvents(entry: Entry, events: readonly DockerEvent[]): void {
+    if (!entry.record && entry.overtaken) this.accept(entry, entry.overtaken, {});
     for (const event of events) {
-      if (entry.record) this.accept(entry, afterEvent(entry.record.docker, event), { provisional: true });
+      const { record } = entry;
+      if (!record || (!record.provisional && mayShow(record.docker, event))) continue;
+      this.accept(entry, afterEvent(record.docker, event), { provisional: true });
     }
   }
 

@@ -1,4 +1,4 @@
-import type { DockerEvent } from "../docker/index.js";
+import type { DockerContainer, DockerEvent } from "../docker/index.js";
 import type { ContainerRecord } from "./record.js";
 
 const firstInspectMs = 2_000;
@@ -10,6 +10,8 @@ export interface Entry {
   record: ContainerRecord | undefined;
   /** Events that no inspect has shown yet, oldest first. */
   pending: DockerEvent[];
+  /** The last answer of an inspect that was not taken, for events had overtaken it. */
+  overtaken: DockerContainer | undefined;
   /** Inspects asked for, and the number that the last finished one covers. */
   asked: number;
   covered: number;
@@ -34,6 +36,7 @@ export function newEntry(id: string): Entry {
     id,
     record: undefined,
     pending: [],
+    overtaken: undefined,
     asked: 0,
     covered: 0,
     inspectedAtMs: -Infinity,

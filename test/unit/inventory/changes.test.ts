@@ -41,6 +41,7 @@ const exited = {
   startedAtNanos: 10n * second,
   finishedAtNanos: 20n * second,
 } as const;
+const overAtOnce = { ...exited, finishedAtNanos: 10n * second - 1_000_000n } as const;
 const runningAgain = { ...running, startedAtNanos: 21n * second, finishedAtNanos: 20n * second } as const;
 const exitedAgain = { ...exited, startedAtNanos: 21n * second, finishedAtNanos: 22n * second } as const;
 
@@ -76,6 +77,13 @@ describe("the steps between two records", () => {
         startedAtNanos: 20n * second + 2_000_000n,
         finishedAtNanos: 20n * second + 5_000_000n,
       }),
+      "started stopped",
+    ],
+    ["an end that Docker noted before its start", record(overAtOnce), record(overAtOnce), ""],
+    [
+      "another end like it",
+      record(overAtOnce),
+      record({ ...overAtOnce, startedAtNanos: 11n * second, finishedAtNanos: 11n * second - 1n }),
       "started stopped",
     ],
     ["paused is running", record(running), record({ ...running, status: "paused", paused: true }), ""],
@@ -116,14 +124,22 @@ describe("events that an inspect does not tell", () => {
   ];
   for (const [what, events, state, untold] of table) {
     it(what, () => {
-      assert.deepEqual(untoldEvents(events, docker(state)), untold);
+      assert.deepEqual(untoldEvents(events, docker(state), undefined), untold);
     });
   }
+
+  it("are none where the start is still the one that was known", () => {
+    assert.deepEqual(untoldEvents([start, die], docker(exited), record(running)), []);
+    assert.deepEqual(untoldEvents([start, die], docker(exited), record(created)), [start]);
+    const told = record(running, { provisional: true });
+    assert.deepEqual(untoldEvents([start, die], docker(exited), told), [start]);
+  });
 
   for (const [what, state, action, atSeconds, shown] of [
     ["a create", {}, "create", 30n, true],
     ["its start", running, "start", 10n, true],
     ["its start, though it has ended", exited, "start", 10n, true],
+    ["a start by whose event it had ended", overAtOnce, "start", 10n, false],
     ["a later start", running, "start", 12n, false],
     ["a start before the one shown", running, "start", 9n, false],
     ["a start of one that never was", {}, "start", 10n, false],

@@ -85,6 +85,46 @@ describe("Inventory", () => {
     assert.equal(inventory.workloads().length, 0);
   });
 
+  it("tells a life once though Docker notes its end before its start, however often it is asked", async () => {
+    await using lab = await openInventory();
+    const { engine, inventory, steps } = lab;
+    lab.onAnswer = ({ state, ...rest }) =>
+      state.finishedAtNanos === undefined
+        ? { ...rest, state }
+        : { ...rest, state: { ...state, startedAtNanos: state.finishedAtNanos + 1_000_000n } };
+    const pod = await makeSandbox(engine, "p");
+    const id = await makeContainer(engine, "p", pod, { command: ["sh", "-c", "exit 9"] });
+    await eventually("it has stopped", () => stage(inventory.record(id)) === "exited");
+    await inventory.refresh(id);
+    await inventory.refresh(id);
+    await engine.containers.remove(id);
+    await eventually("it is deleted", () => steps.some(({ type }) => type === "deleted"));
+    const types = steps.filter(({ record }) => record.id === id).map(({ type }) => type);
+    assert.deepEqual(types, ["created", "started", "stopped", "deleted"]);
+  });
+
+  it("tells the whole life of a container that is gone before a second answer about it", async () => {
+    await using lab = await openInventory();
+    const { engine, steps } = lab;
+    const pod = await makeSandbox(engine, "p");
+    const { containers } = engine;
+    lab.onAnswer = async (answer) => {
+      if (answer.id === pod || answer.state.running) return answer;
+      await containers.start(answer.id);
+      engine.exit(answer.id, 4);
+      await pause(20);
+      return answer;
+    };
+    const id = await makeContainer(engine, "p", pod, { start: false });
+    await eventually("it is inspected", () => lab.inspected.includes(id));
+    lab.onAnswer = () => containers.remove(id).then(() => Promise.reject(new Error("too late")));
+    await eventually("it is deleted", () => steps.some(({ type }) => type === "deleted"));
+    const own = steps.filter(({ record }) => record.id === id);
+    const types = own.map(({ type }) => type);
+    assert.deepEqual(types, ["created", "started", "stopped", "deleted"]);
+    assert.equal(own[2]?.record.docker.state.exitCode, 4);
+  });
+
   it("keeps the exit code of a container that is removed at once", async () => {
     await using lab = await openInventory();
     const { engine, steps, inventory } = lab;

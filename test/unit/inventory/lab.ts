@@ -1,7 +1,7 @@
 import "reflect-metadata";
 import { pino } from "pino";
 import { parseConfig } from "../../../src/config/index.js";
-import type { DockerContainerSpec } from "../../../src/docker/index.js";
+import type { DockerContainer, DockerContainerSpec } from "../../../src/docker/index.js";
 import { createMemoryDocker, type MemoryDocker } from "../../../src/drivers/memory/index.js";
 import { Inventory, type LifeEvent } from "../../../src/inventory/index.js";
 import { containerLabels, containerName, sandboxLabels, sandboxName } from "../../../src/translate/index.js";
@@ -19,6 +19,8 @@ export interface InventoryLab extends AsyncDisposable {
   readonly steps: LifeEvent[];
   /** The ids that Docker was asked to inspect. */
   readonly inspected: string[];
+  /** What becomes of an inspect's answer before the inventory has it. */
+  onAnswer: (answer: DockerContainer) => DockerContainer | Promise<DockerContainer>;
   /** One more inventory of the same engine, as after a restart of the shim. */
   second(): Inventory;
 }
@@ -33,22 +35,23 @@ export async function openInventory(options: { readonly ready?: boolean } = {}):
     const config = parseConfig({ engine: { kind: "memory" } });
     const docker = engine.connect();
     const inspect = docker.containers.inspect.bind(docker.containers);
-    docker.containers.inspect = (...args) => {
+    docker.containers.inspect = async (...args) => {
       inspected.push(args[0]);
-      return inspect(...args);
+      return await lab.onAnswer(await inspect(...args));
     };
     const inventory = new Inventory(docker, engine.host, config, pino({ level: "silent" }));
     opened.push(inventory);
     return inventory;
   };
-  const inventory = open();
   const steps: LifeEvent[] = [];
+  const lab: Pick<InventoryLab, "onAnswer"> = { onAnswer: (answer) => answer };
+  const inventory = open();
   inventory.subscribe((step) => steps.push(step));
   if (options.ready !== false) {
     inventory.start();
     await inventory.whenReady({ deadlineMs: 5_000 });
   }
-  return {
+  return Object.assign(lab, {
     engine,
     inventory,
     steps,
@@ -59,7 +62,7 @@ export async function openInventory(options: { readonly ready?: boolean } = {}):
       await Promise.all(opened.map((each) => each.close()));
       await engine.close();
     },
-  };
+  });
 }
 
 export function podConfig(name: string): PodSandboxConfig {
