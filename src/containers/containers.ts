@@ -1,7 +1,7 @@
 import { inject, injectable } from "../base/injection.js";
 import { abortError, isKind, Logger, nowNanos, ShimError } from "../base/index.js";
 import { ShimConfig } from "../config/index.js";
-import { DockerService, type DockerContainerSpec } from "../docker/index.js";
+import { DockerService, type DockerContainer, type DockerContainerSpec } from "../docker/index.js";
 import {
   ContainerState,
   type Container,
@@ -12,7 +12,7 @@ import {
   type UpdateContainerResourcesRequest,
 } from "../gen/runtime/v1/api_pb.js";
 import { Host } from "../host/index.js";
-import { Inventory, stageOf, type WorkloadRecord } from "../inventory/index.js";
+import { Inventory, stageOf, type ContainerRecord, type WorkloadRecord } from "../inventory/index.js";
 import { ContainerLogs, type LogTarget } from "../logs/index.js";
 import { containerInfo, containerState, refuseUnsupported, resourcesUpdate } from "../translate/index.js";
 import { buildSpec } from "./build-spec.js";
@@ -65,7 +65,7 @@ export class Containers {
     await this.inventory.whenReady();
     if (!this.inventory.isReady) return;
     const started = this.inventory.workloads().filter(({ docker }) => stageOf(docker) !== "created");
-    await this.logs.resume(started.map(logTarget));
+    await this.logs.resume(started.map((record) => ({ ...logTarget(record), container: known(record) })));
   }
 
   /**
@@ -146,7 +146,7 @@ export class Containers {
     }
     await this.logs.start(logTarget(record));
     const started = await this.inventory.change(record.id, () => this.docker.containers.start(record.id));
-    await this.logs.started(record.id, started?.docker);
+    await this.logs.started(record.id, started && known(started));
   }
 
   /** Stops a container; one that is stopped or gone is a success. */
@@ -156,8 +156,12 @@ export class Containers {
   ): Promise<void> {
     const record = this.findForEnding(id);
     if (!record || stageOf(record.docker) !== "running") return;
-    await this.inventory.change(record.id, () => stopContainer(this.docker, record.id, options));
-    await this.logs.finish(record.id);
+    let logged: Promise<unknown> | undefined;
+    await this.inventory.change(record.id, async () => {
+      await stopContainer(this.docker, record.id, options);
+      logged = this.logs.finish(record.id);
+    });
+    await logged;
   }
 
   /** Removes a container, running or not, and leaves its log complete; one that is gone is a success. */
@@ -280,6 +284,11 @@ function requireRunning(record: WorkloadRecord): void {
 function justEnded({ docker }: WorkloadRecord): boolean {
   const { running, finishedAtNanos } = docker.state;
   return !running && finishedAtNanos !== undefined && nowNanos() - finishedAtNanos < recentNanos;
+}
+
+/** What Docker itself says of a container; undefined where only events or a list have told. */
+function known({ docker, provisional }: ContainerRecord): DockerContainer | undefined {
+  return provisional ? undefined : docker;
 }
 
 function logTarget({ id, logPath, logDirectory }: WorkloadRecord): LogTarget {

@@ -196,6 +196,8 @@ export interface LogOptions extends CallOptions {
 }
 
 export interface LogBatchOptions extends LogOptions {
+  /** Whether the container has a terminal; where it is not told, Docker is asked first. */
+  readonly isTerminal?: boolean | undefined;
   /** Until this aborts, entries that come close on one another may be gathered for a fifth of a second. */
   readonly gatherUntil?: AbortSignal;
 }

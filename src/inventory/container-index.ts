@@ -85,7 +85,8 @@ export class ContainerIndex {
     const { record, pending } = entry;
     if (record?.provisional === false && pending.length === 0 && shows(record.docker, event)) return;
     pending.push(event);
-    if (entry.hidden) return;
+    // Who asks at this moment looks at what has come meanwhile.
+    if (entry.hidden || entry.settling) return;
     // Who creates a container asks for it as well, as soon as Docker has told its id.
     if (entry.changing === 0 && event.action !== "create") this.ask(entry);
     else
@@ -214,8 +215,8 @@ export class ContainerIndex {
       })
       .finally(() => {
         entry.settling = undefined;
-        // Somebody may have asked after the last round had looked.
-        if (entry.covered < entry.asked && !hasLeft(entry) && !this.closed.signal.aborted) this.begin(entry);
+        // Something may have come after the last round had looked.
+        if (this.isBehind(entry)) this.begin(entry);
       });
   }
 
@@ -223,7 +224,7 @@ export class ContainerIndex {
     // Lets what happens in the same turn be covered by one inspect.
     await Promise.resolve();
     let overtaken = 0;
-    while (entry.covered < entry.asked && !hasLeft(entry) && !this.closed.signal.aborted) {
+    while (this.isBehind(entry)) {
       const inspection = await this.inspector.inspect(entry);
       if (hasLeft(entry)) return;
       const behind = inspection.is === "seen" && this.untoldAfter(entry, inspection).length > 0;
@@ -234,6 +235,11 @@ export class ContainerIndex {
       entry.covered = inspection.sent.ticket;
       await this.take(entry, inspection);
     }
+  }
+
+  private isBehind(entry: Entry): boolean {
+    const isDue = entry.covered < entry.asked || entry.pending.length > 0;
+    return isDue && !hasLeft(entry) && !this.closed.signal.aborted;
   }
 
   private async take(entry: Entry, inspection: Inspection): Promise<void> {

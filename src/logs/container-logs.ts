@@ -16,6 +16,8 @@ export interface LogTarget {
   readonly logPath: string;
   /** The pod's log directory, below which no link is followed; by default the folder that the file is in. */
   readonly logRoot?: string | undefined;
+  /** What Docker says of a container that was started, where that is known: it need not be asked then. */
+  readonly container?: DockerContainer | undefined;
 }
 
 /** What is open, for tests that look for leaks. */
@@ -187,6 +189,7 @@ export class ContainerLogs {
       gate,
       log,
       isNew,
+      container: isNew ? undefined : target.container,
       onGone: () => {
         if (this.keepers.get(target.id) === keeper) this.keepers.delete(target.id);
       },

@@ -1,5 +1,5 @@
 import { isKind, nowNanos } from "../../base/index.js";
-import type { LogFrame, LogOptions } from "../../docker/index.js";
+import type { LogBatchOptions, LogFrame, LogOptions } from "../../docker/index.js";
 import type { Call } from "./call.js";
 import { decodeContainer } from "./decode/container.js";
 import { encodeTime, pathOf } from "./encode/request.js";
@@ -21,12 +21,13 @@ export async function openLog(
   engine: Engine,
   call: Call,
   id: string,
-  options: LogOptions,
+  options: LogBatchOptions,
 ): Promise<LogRequest> {
   const container = `/containers${pathOf(call.operation, id)}`;
+  const request = { method: "GET", path: `${container}/logs`, query: logQuery(options) } as const;
+  if (options.isTerminal !== undefined) return { request, isTerminal: options.isTerminal };
   // Docker frames the log of a container without a terminal, and up to API 1.41 does not say which it is.
   const { config } = await engine.json(call, { method: "GET", path: `${container}/json` }, decodeContainer);
-  const request = { method: "GET", path: `${container}/logs`, query: logQuery(options) } as const;
   return { request, isTerminal: config.tty === true };
 }
 

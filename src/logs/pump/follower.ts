@@ -51,8 +51,8 @@ export class Follower {
   }
 
   /** Writes what the sieve lets through, until the stream ends or it is better to begin anew. */
-  async run(options: LogOptions, sieve: Sieve): Promise<FollowEnd> {
-    const { docker, id, sink } = this.options;
+  async run(wanted: LogOptions, sieve: Sieve): Promise<FollowEnd> {
+    const { describe, docker, id, sink } = this.options;
     const current = (this.current = new AbortController());
     const { signal } = current;
     const unlisten = onAbort(this.options.signal, () => {
@@ -60,11 +60,13 @@ export class Follower {
     });
     const { rotations } = this;
     const gatherUntil = this.urgent.signal;
-    const stream = new FollowedStream(sink, sieve, options.tailLines);
+    const stream = new FollowedStream(sink, sieve, wanted.tailLines);
     const stopWatching = this.mayBeStuck ? this.watchSilence(stream, current) : undefined;
     try {
       await rotations.begin();
-      for await (const batch of docker.logBatches(id, { ...options, follow: true, gatherUntil, signal })) {
+      const { tty: isTerminal } = (await describe()).config;
+      const options = { ...wanted, follow: true, isTerminal, gatherUntil, signal };
+      for await (const batch of docker.logBatches(id, options)) {
         for (const frame of batch) {
           if (rotations.isSuspect(frame) && sieve.isOpen && (await rotations.isAmiss(frame))) return "behind";
           if (!stream.isQuick(frame) && !(await stream.mayGoOn())) return "missed";
@@ -111,10 +113,11 @@ export class Follower {
   }
 
   private async isStuck(stream: FollowedStream, signal: AbortSignal): Promise<boolean> {
-    const { docker, id, sink, writer } = this.options;
+    const { describe, docker, id, sink, writer } = this.options;
     const { frames } = stream;
     let newest: LogFrame | undefined;
-    for await (const batch of docker.logBatches(id, { tailLines: 1, follow: false, signal })) {
+    const { tty: isTerminal } = (await describe()).config;
+    for await (const batch of docker.logBatches(id, { tailLines: 1, follow: false, isTerminal, signal })) {
       newest = batch.at(-1) ?? newest;
     }
     if (!newest) return false;

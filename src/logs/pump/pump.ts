@@ -41,6 +41,8 @@ export interface PumpOptions {
   readonly log: Logger;
   /** The container is about to be started: wait until it is. */
   readonly isNew: boolean;
+  /** What Docker says of one that was started before, where that is known. */
+  readonly container: DockerContainer | undefined;
   /** There is no such container any more. */
   readonly onGone: () => void;
 }
@@ -61,12 +63,15 @@ export class Pump implements LogKeeper {
   private isFileGone = false;
   /** What Docker said of the container when it was started. */
   private told: DockerContainer | undefined;
+  /** What stays as it is once the container was started. */
+  private described: DockerContainer | undefined;
   private isOver = false;
   private endingTimer: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: PumpOptions) {
     const { id, path, log, writer, pool } = options;
     const { signal } = this.stopped;
+    this.described = options.container;
     this.complete = new Promise((resolve) => (this.markComplete = resolve));
     this.reading = new Trouble(log, { container: id }, readingTexts);
     const writing = new Trouble(log, { container: id, path }, writingTexts);
@@ -170,7 +175,8 @@ export class Pump implements LogKeeper {
 
   private async describe(): Promise<DockerContainer> {
     const { docker, id } = this.options;
-    return this.told ?? (await docker.inspect(id, { signal: this.stopped.signal }));
+    this.described ??= this.told ?? (await docker.inspect(id, { signal: this.stopped.signal }));
+    return this.described;
   }
 
   private async stage(): Promise<Stage> {

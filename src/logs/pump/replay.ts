@@ -117,9 +117,10 @@ export class Replay {
 
   /** Reads what Docker holds, without waiting for more. @returns How many entries there were. */
   private async read(options: LogOptions, sieve: Sieve): Promise<number> {
-    const { docker, id, signal, sink } = this.options;
+    const { describe, docker, id, signal, sink } = this.options;
     let entries = 0;
-    for await (const batch of docker.logBatches(id, { ...options, follow: false, signal })) {
+    const { tty: isTerminal } = (await describe()).config;
+    for await (const batch of docker.logBatches(id, { ...options, follow: false, isTerminal, signal })) {
       for (const frame of batch) {
         entries++;
         const fresh = sieve.pass(frame);

@@ -201,6 +201,19 @@ describe("ContainerLogs", () => {
     await until("the line", () => lab.read() === expected(lab.docker.said));
   });
 
+  it("asks Docker nothing about a container that is known", async () => {
+    await using lab = new LogLab();
+    const container = { ...(await lab.docker.inspect()), config: { tty: false } };
+    lab.docker.inspects = 0;
+    const logs = lab.shim();
+    lab.docker.say("stdout", "one\n");
+    await logs.resume([{ ...lab.target, container }]);
+    await until("the line", () => lab.read() === expected(lab.docker.said));
+    assert.equal(lab.docker.inspects, 0);
+    const terminal = lab.docker.calls.map(({ isTerminal }) => isTerminal);
+    assert.ok(terminal.length > 0 && terminal.every((known) => known === false));
+  });
+
   it("closes everything, and goes on nowhere afterwards", async () => {
     await using lab = new LogLab();
     const logs = await lab.resumed();

@@ -64,6 +64,22 @@ describe("a log in batches", () => {
     await eventually(() => raw.openConnections() <= 1, "the connection is closed");
   });
 
+  it("asks for nothing else when it is known whether there is a terminal", async (t) => {
+    for (const isTerminal of [false, true]) {
+      const asked: string[] = [];
+      const engine = await fakeEngine(t, (request, response) => {
+        asked.push(request.url ?? "");
+        response.end(isTerminal ? `${stamp} a\n` : entry("a\n"));
+      });
+      const batches = await collect(engine.service.containers.logBatches("a", { isTerminal }));
+      assert.deepEqual(texts(batches), ["a\n"]);
+      assert.deepEqual(
+        asked.map((url) => url.replace(/.*containers/, "").replace(/\?.*/, "")),
+        ["/a/logs"],
+      );
+    }
+  });
+
   it("that stops between two entries did not end: Docker was killed", async (t) => {
     const engine = await rawEngine(t, (socket, head) => {
       if (head.includes("/json ")) {
