@@ -5,7 +5,7 @@ import { createDockerodeService } from "../src/drivers/dockerode/index.js";
 import { cribench, withLab, type EngineName } from "../test/docker/lab/index.js";
 import { verdict, type Mark } from "./marks.js";
 import { median } from "./numbers.js";
-import { alone, startOurs, startPeer, wakeMs, type MeasuredShim } from "./shims.js";
+import { alone, inTurn, startOurs, startPeer, wakeMs, type MeasuredShim } from "./shims.js";
 import { ratioText, table } from "./tables.js";
 
 const mostOfPeer = 1;
@@ -54,11 +54,11 @@ export async function measureContainers(options: ContainerBenchOptions): Promise
     const turns: { theirs: Turn; ours: Turn; bare: Turn }[] = [];
     // The first round warms all of them up.
     for (let round = 0; round <= rounds; round++) {
-      const turn = {
-        theirs: await alone(theirs, shims, () => takeTurn(theirs, calls)),
-        ours: await alone(ours, shims, () => takeTurn(ours, calls)),
-        bare: await alone(undefined, shims, () => bareTurn(docker, calls)),
-      };
+      const turn = await inTurn(round, {
+        theirs: () => alone(theirs, shims, () => takeTurn(theirs, calls)),
+        ours: () => alone(ours, shims, () => takeTurn(ours, calls)),
+        bare: () => alone(undefined, shims, () => bareTurn(docker, calls)),
+      });
       if (round > 0) turns.push(turn);
     }
     await docker.close();

@@ -22,7 +22,7 @@ import {
 } from "../test/docker/lab/index.js";
 import { openPodNode, realPlugins, type PodNode } from "../test/docker/pods-node.js";
 import { median } from "./numbers.js";
-import { alone, wakeMs, type MeasuredShim } from "./shims.js";
+import { alone, inTurn, wakeMs, type MeasuredShim } from "./shims.js";
 
 const podRpcs = ["RunPodSandbox", "StopPodSandbox"];
 
@@ -73,11 +73,11 @@ async function measureNetwork(
   const turns: { theirs: Turn; ours: Turn; bare: Turn }[] = [];
   // The first round warms all of them up.
   for (let round = 0; round <= rounds; round++) {
-    const turn = {
-      theirs: await alone(theirs, shims, () => takeTurn(theirs, calls)),
-      ours: await alone(ours, shims, () => takeTurn(ours, calls)),
-      bare: await bareTurn(node, network, calls, shims),
-    };
+    const turn = await inTurn(round, {
+      theirs: () => alone(theirs, shims, () => takeTurn(theirs, calls)),
+      ours: () => alone(ours, shims, () => takeTurn(ours, calls)),
+      bare: () => bareTurn(node, network, calls, shims),
+    });
     if (round > 0) turns.push(turn);
   }
   for (const { service } of shims) await service.shutDown();

@@ -87,6 +87,20 @@ export async function alone<T>(
   }
 }
 
+/** Gives each its turn, one after the other; who begins changes from round to round. */
+export async function inTurn<K extends string, T>(
+  round: number,
+  turns: Readonly<Record<K, () => Promise<T>>>,
+): Promise<Record<K, T>> {
+  const names = Object.keys(turns) as K[];
+  const results: Partial<Record<K, T>> = {};
+  for (let index = 0; index < names.length; index++) {
+    const name = names[(round + index) % names.length] as K;
+    results[name] = await turns[name]();
+  }
+  return results as Record<K, T>;
+}
+
 function socketIn(folder: string): string {
   return join(folder, "cri.sock");
 }
