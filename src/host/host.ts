@@ -37,8 +37,6 @@ export interface HostFiles {
   /** A missing file is a success. */
   remove(path: string): Promise<void>;
   makeDirectory(path: string, options?: { readonly mode?: number }): Promise<void>;
-  /** Makes `link` point at `target`, in place of whatever file or link was there. */
-  symlink(target: string, link: string): Promise<void>;
   /** What the path is, links not followed; undefined when it is missing. */
   kindOf(path: string): Promise<"file" | "directory" | "link" | "other" | undefined>;
   /** The path with every link resolved. */

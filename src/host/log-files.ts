@@ -15,6 +15,12 @@ export interface HostLogFiles {
   /** Opens a file likewise, and makes nothing; undefined when it is missing. */
   openExisting(path: string, options: { readonly root: string }): Promise<LogFile | undefined>;
   /**
+   * Makes the path a link to `target`, in place of whatever file or link was there, and the folders above it
+   * likewise.
+   * @throws `ELOOP` when a link stands in the place of a folder; `EISDIR` for a folder in its own place.
+   */
+  makeLink(target: string, path: string, options: { readonly root: string }): Promise<void>;
+  /**
    * Removes a link that stands in the place of a file. What is no link stays, and so does what lies behind a link
    * in the place of a folder below `root`.
    */

@@ -111,7 +111,7 @@ export class ContainerIndex {
       throw error;
     }
     entry.changing--;
-    return await this.refresh(id);
+    return this.hasEndedSandbox(entry) ? this.takeEnd(entry) : await this.refresh(id);
   }
 
   /** Asks Docker anew; resolves when the record shows at least what was true when this was called. */
@@ -270,6 +270,20 @@ export class ContainerIndex {
     { docker, sent }: { docker: DockerContainer; sent: Sent },
   ): DockerEvent[] {
     return eventsAfter(entry, sent, this.options.sameClock).filter((event) => !shows(docker, event));
+  }
+
+  /** Of a sandbox's end nothing is shown but that it has come, and that its event has told. */
+  private hasEndedSandbox({ record, pending, settling, gone }: Entry): boolean {
+    return record?.kind === "sandbox" && pending.at(-1)?.action === "die" && !settling && !gone;
+  }
+
+  /** Who ends a pod removes it next: Docker is asked later, if it is still there then. */
+  private takeEnd(entry: Entry): ContainerRecord | undefined {
+    this.table.acceptEvents(entry, entry.pending.splice(0));
+    setTimeout(() => {
+      if (!hasLeft(entry) && entry.record?.provisional === true) this.ask(entry);
+    }, changePatienceMs).unref();
+    return this.get(entry.id);
   }
 
   private async checkProcess(entry: Entry): Promise<void> {

@@ -199,8 +199,8 @@ export class ContainerLogs {
 
   private linkFor(target: LogTarget, { isThere }: { readonly isThere: boolean }): LogKeeper {
     const { docker, host, log } = this;
-    const { id, logPath: path } = target;
-    return new DockerJsonLink({ id, path, docker: docker.containers, host, log, isThere });
+    const { id, logPath: path, logRoot: root = dirname(path) } = target;
+    return new DockerJsonLink({ id, path, root, docker: docker.containers, host, log, isThere });
   }
 
   private async removeLink({ logPath: path, logRoot: root = dirname(path) }: LogTarget): Promise<void> {

@@ -1,4 +1,3 @@
-import { dirname } from "node:path";
 import { Backoff, isKind, messageOf, ShimError, sleep, type Logger } from "../base/index.js";
 import type { DockerContainer } from "../docker/index.js";
 import type { Host } from "../host/index.js";
@@ -13,8 +12,10 @@ const startedPatienceMs = 2_000;
 export interface DockerJsonLinkOptions {
   readonly id: string;
   readonly path: string;
+  /** Below this folder no link is followed. */
+  readonly root: string;
   readonly docker: LogSource;
-  readonly host: Pick<Host, "files">;
+  readonly host: Pick<Host, "logFiles">;
   readonly log: Logger;
   /** The link is there already, made by us or by cri-dockerd. */
   readonly isThere: boolean;
@@ -85,7 +86,7 @@ export class DockerJsonLink implements LogKeeper {
 
   /** @returns False when the container is yet to be started. */
   private async link(): Promise<boolean> {
-    const { id, path, docker, host, log } = this.options;
+    const { id, path, root, docker, host, log } = this.options;
     const { signal } = this.stopped;
     const { state, logPath } = this.told ?? (await docker.inspect(id, { signal }));
     if (state.status === "created" && state.startedAtNanos === undefined) return false;
@@ -96,8 +97,7 @@ export class DockerJsonLink implements LogKeeper {
       );
       return true;
     }
-    await host.files.makeDirectory(dirname(path));
-    await host.files.symlink(logPath, path);
+    await host.logFiles.makeLink(logPath, path, { root });
     return true;
   }
 

@@ -26,11 +26,10 @@ export class Teardown {
   /** Gives a pod's addresses back; one that has none is a success. */
   async detach(id: string, options: DetachOptions = {}): Promise<void> {
     const record = this.record(id);
+    if (this.network.sandboxNetworkMode !== "none" || record?.docker.host.networkMode === "host") return;
     const checkpoint = await this.checkpoints.read(id);
-    const hostNetwork = record
-      ? record.docker.host.networkMode === "host"
-      : (checkpoint?.hostNetwork ?? false);
-    if (!hostNetwork) await this.network.detach(podToDetach(id, record, checkpoint), options);
+    if (!record && checkpoint?.hostNetwork === true) return;
+    await this.network.detach(podToDetach(id, record, checkpoint), options);
   }
 
   /** Removes a pod with all that belongs to it, in whatever state it is. */

@@ -8,13 +8,11 @@ import {
   readFile,
   readlink,
   realpath,
-  rename,
   statfs,
-  symlink,
   unlink,
 } from "node:fs/promises";
 import type { FileSystemUsage, HostFiles, HostWatch } from "../../host/index.js";
-import { temporaryPathFor, writeAtomic } from "./atomic-write.js";
+import { writeAtomic } from "./atomic-write.js";
 import { codeOf } from "./codes.js";
 import { mountPointOf } from "./mounts.js";
 
@@ -68,17 +66,6 @@ export class NodeFiles implements HostFiles {
     const made = await mkdir(path, { recursive: true, mode });
     // The umask may have taken bits away.
     if (made !== undefined) await chmod(path, mode);
-  }
-
-  async symlink(target: string, link: string): Promise<void> {
-    const temporary = temporaryPathFor(link);
-    await symlink(target, temporary);
-    try {
-      await rename(temporary, link);
-    } catch (error) {
-      await unlink(temporary);
-      throw error;
-    }
   }
 
   async kindOf(path: string): Promise<"file" | "directory" | "link" | "other" | undefined> {

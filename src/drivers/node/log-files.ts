@@ -1,8 +1,9 @@
 import { constants, write, type BigIntStats } from "node:fs";
-import { lstat, mkdir, open, stat, unlink, type FileHandle } from "node:fs/promises";
+import { lstat, mkdir, open, rename, stat, symlink, unlink, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
 import { promisify } from "node:util";
 import type { HostLogFiles, LogFile, LogFileStat } from "../../host/index.js";
+import { temporaryPathFor } from "./atomic-write.js";
 import { codeOf } from "./codes.js";
 
 const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
@@ -40,6 +41,24 @@ export class NodeLogFiles implements HostLogFiles {
       throw named(error, path);
     } finally {
       await folder?.close();
+    }
+  }
+
+  async makeLink(target: string, path: string, { root }: { readonly root: string }): Promise<void> {
+    await mkdir(root, { recursive: true, mode: directoryMode });
+    const folder = await openFolderBelow(root, dirname(path), { make: true });
+    try {
+      const name = inside(folder, basename(path));
+      const temporary = temporaryPathFor(name);
+      await symlink(target, temporary);
+      await rename(temporary, name).catch(async (error: unknown) => {
+        await unlink(temporary);
+        throw error;
+      });
+    } catch (error) {
+      throw named(error, path);
+    } finally {
+      await folder.close();
     }
   }
 

@@ -155,7 +155,7 @@ describe("what a create needs of the node", () => {
     for (const missingHostPath of ["create", "refuse"] as const) {
       await using lab = await openLab({ missingHostPath });
       await lab.engine.host.files.writeAtomic("/data/file", "");
-      await lab.engine.host.files.symlink("/nowhere", "/data/link");
+      lab.engine.host.tree.symlink("/nowhere", "/data/link");
       for (const hostPath of ["/data/link", "/data/file/below"]) {
         await fails(
           lab.create(forever, { mounts: [{ hostPath, containerPath: "/data" }] }),

@@ -38,7 +38,7 @@ describe("the log of a container", () => {
     await using lab = await openLab();
     await lab.engine.host.files.makeDirectory("/elsewhere/app");
     await lab.engine.host.files.makeDirectory(logDirectory);
-    await lab.engine.host.files.symlink("/elsewhere", `${logDirectory}/link`);
+    lab.engine.host.tree.symlink("/elsewhere", `${logDirectory}/link`);
     for (const logPath of ["link/0.log", "link/app/0.log"]) {
       const containerId = await create(lab, logPath);
       await fails(lab.runtime.startContainer({ containerId }), Code.FailedPrecondition, /link/);

@@ -198,6 +198,32 @@ describe("Inventory", () => {
     assert.equal(inventory.record(pod), undefined);
   });
 
+  it("takes a sandbox's end from its event, and asks later if it is still there", async () => {
+    await using lab = await openInventory();
+    const { engine, inventory, steps, inspected } = lab;
+    const [stays, goes] = [await makeSandbox(engine, "stays"), await makeSandbox(engine, "goes")];
+    await inventory.refresh(stays);
+    await inventory.refresh(goes);
+    inspected.length = 0;
+    const stop = async (id: string) => {
+      await engine.containers.stop(id, { graceSeconds: 0 });
+      // Docker answers some milliseconds after its event.
+      await pause(10);
+    };
+    for (const pod of [stays, goes]) {
+      const stopped = await inventory.change(pod, () => stop(pod));
+      assert.equal(stage(stopped), "exited");
+      assert.equal(stopped?.docker.state.pid, undefined);
+    }
+    await engine.containers.remove(goes);
+    inventory.removed(goes);
+    assert.deepEqual(inspected, []);
+    await eventually("Docker's own word", () => inventory.record(stays)?.provisional === false);
+    assert.deepEqual(inspected, [stays]);
+    const types = steps.filter(({ record }) => record.id === stays).map(({ type }) => type);
+    assert.deepEqual(types, ["created", "started", "stopped"]);
+  });
+
   it("shows a container whose inspect hangs as it was last known, and keeps nobody waiting for it", async () => {
     await using lab = await openInventory();
     const { engine, inventory } = lab;

@@ -43,7 +43,7 @@ describe("log mode docker-json", () => {
   it("links late when Docker hangs or the disk is full, without holding the start up", async () => {
     await using lab = new LogLab();
     lab.docker.logPath = json;
-    const release = lab.host.faults.on("files.symlink", { code: "ENOSPC" });
+    const release = lab.host.faults.on("logFiles.makeLink", { code: "ENOSPC" });
     const logs = lab.shim({ mode: "docker-json" });
     await logs.start(lab.target);
     const beganAt = performance.now();

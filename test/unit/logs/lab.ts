@@ -150,6 +150,7 @@ export class MortalLogFiles {
           const file = await this.inner.openExisting(at, options);
           return file && wrap(file);
         }),
+      makeLink: (to, at, options) => alive(() => this.inner.makeLink(to, at, options)),
       removeLink: (at, options) => alive(() => this.inner.removeLink(at, options)),
       identityOf: (at) => alive(() => this.inner.identityOf(at)),
       versionOf: (at) => alive(() => this.inner.versionOf(at)),

@@ -60,11 +60,6 @@ export class MemoryHostFiles implements HostFiles {
     this.tree.makeDirectory(path, options.mode);
   }
 
-  async symlink(target: string, link: string): Promise<void> {
-    await this.faults.meet("files.symlink", link);
-    this.tree.symlink(target, link);
-  }
-
   async kindOf(path: string): Promise<"file" | "directory" | "link" | "other" | undefined> {
     await this.faults.meet("files.kindOf", path);
     return this.tree.stat(path)?.kind;

@@ -35,6 +35,13 @@ export class MemoryLogFiles implements HostLogFiles {
     return file && this.handle(path, file);
   }
 
+  async makeLink(target: string, path: string, { root }: { readonly root: string }): Promise<void> {
+    await this.faults.meet("logFiles.makeLink", path);
+    this.refuseLinks(posix.dirname(path), root);
+    this.tree.makeDirectory(posix.dirname(path));
+    this.tree.symlink(target, path);
+  }
+
   async removeLink(path: string, { root }: { readonly root: string }): Promise<void> {
     await this.faults.meet("logFiles.removeLink", path);
     if (this.linkOnTheWay(path, root) === posix.normalize(path)) this.tree.remove(path);
@@ -66,6 +73,7 @@ export class MemoryLogFiles implements HostLogFiles {
   private linkOnTheWay(path: string, root: string): string | undefined {
     let at = posix.normalize(root);
     for (const name of posix.relative(root, path).split("/")) {
+      if (name === "") continue;
       at = posix.join(at, name);
       if (this.tree.stat(at)?.kind === "link") return at;
     }

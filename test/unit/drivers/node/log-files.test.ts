@@ -6,6 +6,7 @@ import {
   mkdtemp,
   readdir,
   readFile,
+  readlink,
   rename,
   rm,
   stat,
@@ -95,6 +96,26 @@ describe("NodeLogFiles", () => {
     } finally {
       process.umask(umask);
     }
+  });
+
+  it("puts a link in the place of a file or of another link, and nothing behind a link", async () => {
+    const root = join(folder, "linking");
+    const elsewhere = join(folder, "untouched");
+    await mkdir(join(root, "taken"), { recursive: true });
+    await mkdir(elsewhere);
+    await symlink(elsewhere, join(root, "away"));
+    const path = join(root, "app/0.log");
+    await mkdir(join(root, "app"));
+    await writeFile(path, "a file");
+    await node.makeLink("/first", path, { root });
+    await node.makeLink("/second", path, { root });
+    await node.makeLink("/third", join(root, "new/1.log"), { root });
+    assert.equal(await readlink(path), "/second");
+    assert.equal(await readlink(join(root, "new/1.log")), "/third");
+    await assert.rejects(node.makeLink("/x", join(root, "taken"), { root }), hasCode("EISDIR"));
+    await assert.rejects(node.makeLink("/x", join(root, "away/0.log"), { root }), hasCode("ELOOP"));
+    assert.deepEqual((await readdir(root)).sort(), ["app", "away", "new", "taken"]);
+    assert.deepEqual(await readdir(elsewhere), []);
   });
 
   it("removes a link in the place of the file, and nothing behind a link", async () => {

@@ -6,7 +6,6 @@ import {
   mkdtemp,
   readdir,
   readFile,
-  readlink,
   rm,
   stat,
   symlink,
@@ -86,19 +85,6 @@ describe("the node's files", () => {
     await writeFile(join(folder, "gone"), "");
     await files.remove(join(folder, "gone"));
     assert.equal(await files.kindOf(join(folder, "gone")), undefined);
-  });
-
-  it("puts a link in place of a file or of another link", async () => {
-    const path = join(folder, "link");
-    await writeFile(path, "a file");
-    await files.symlink("/first", path);
-    await files.symlink("/second", path);
-    assert.equal(await readlink(path), "/second");
-    await assert.rejects(files.symlink("/x", join(folder, "a")), { code: "EISDIR" });
-    assert.deepEqual(
-      (await readdir(folder)).filter((name) => name.endsWith(".tmp")),
-      [],
-    );
   });
 
   it("tells kinds without following links, and follows them for the real path", async () => {
