@@ -189,7 +189,7 @@ export class ContainerLogs {
       gate,
       log,
       isNew,
-      container: isNew ? undefined : target.container,
+      container: target.container,
       onGone: () => {
         if (this.keepers.get(target.id) === keeper) this.keepers.delete(target.id);
       },

@@ -1,6 +1,5 @@
 import { onAbort, sleep } from "../../base/index.js";
-import type { LogFrame, LogOptions } from "../../docker/index.js";
-import type { LogSource } from "../keeper.js";
+import type { LogBatchOptions, LogFrame, LogOptions } from "../../docker/index.js";
 import { holdsEntry } from "./anchor.js";
 import type { LineSink } from "./line-sink.js";
 import type { LogWriter } from "./log-writer.js";
@@ -20,8 +19,8 @@ const graceMs = 500;
 const framesPerTurn = 512;
 
 export interface FollowerOptions extends RotationWatchOptions {
-  readonly id: string;
-  readonly docker: LogSource;
+  /** Reads Docker's log of the container. */
+  readonly read: (options: LogBatchOptions) => AsyncIterable<readonly LogFrame[]>;
   readonly signal: AbortSignal;
   readonly writer: LogWriter;
   readonly sink: LineSink;
@@ -51,8 +50,8 @@ export class Follower {
   }
 
   /** Writes what the sieve lets through, until the stream ends or it is better to begin anew. */
-  async run(wanted: LogOptions, sieve: Sieve): Promise<FollowEnd> {
-    const { describe, docker, id, sink } = this.options;
+  async run(options: LogOptions, sieve: Sieve): Promise<FollowEnd> {
+    const { read, sink } = this.options;
     const current = (this.current = new AbortController());
     const { signal } = current;
     const unlisten = onAbort(this.options.signal, () => {
@@ -60,13 +59,11 @@ export class Follower {
     });
     const { rotations } = this;
     const gatherUntil = this.urgent.signal;
-    const stream = new FollowedStream(sink, sieve, wanted.tailLines);
+    const stream = new FollowedStream(sink, sieve, options.tailLines);
     const stopWatching = this.mayBeStuck ? this.watchSilence(stream, current) : undefined;
     try {
       await rotations.begin();
-      const { tty: isTerminal } = (await describe()).config;
-      const options = { ...wanted, follow: true, isTerminal, gatherUntil, signal };
-      for await (const batch of docker.logBatches(id, options)) {
+      for await (const batch of read({ ...options, follow: true, gatherUntil, signal })) {
         for (const frame of batch) {
           if (rotations.isSuspect(frame) && sieve.isOpen && (await rotations.isAmiss(frame))) return "behind";
           if (!stream.isQuick(frame) && !(await stream.mayGoOn())) return "missed";
@@ -113,11 +110,10 @@ export class Follower {
   }
 
   private async isStuck(stream: FollowedStream, signal: AbortSignal): Promise<boolean> {
-    const { describe, docker, id, sink, writer } = this.options;
+    const { read, sink, writer } = this.options;
     const { frames } = stream;
     let newest: LogFrame | undefined;
-    const { tty: isTerminal } = (await describe()).config;
-    for await (const batch of docker.logBatches(id, { tailLines: 1, follow: false, isTerminal, signal })) {
+    for await (const batch of read({ tailLines: 1, follow: false, signal })) {
       newest = batch.at(-1) ?? newest;
     }
     if (!newest) return false;

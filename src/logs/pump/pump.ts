@@ -1,5 +1,5 @@
 import { Backoff, isKind, messageOf, ShimError, sleep, type Gate, type Logger } from "../../base/index.js";
-import type { DockerContainer } from "../../docker/index.js";
+import type { DockerContainer, LogBatchOptions, LogFrame } from "../../docker/index.js";
 import type { Host } from "../../host/index.js";
 import { Alarm } from "../alarm.js";
 import type { LogKeeper, LogSource } from "../keeper.js";
@@ -90,7 +90,13 @@ export class Pump implements LogKeeper {
         this.replay.cut();
       },
     });
-    this.replay = new Replay({ ...options, describe: () => this.describe(), sink: this.sink, signal });
+    this.replay = new Replay({
+      ...options,
+      describe: () => this.describe(),
+      read: (wanted) => this.read(wanted),
+      sink: this.sink,
+      signal,
+    });
     this.running = this.run();
   }
 
@@ -177,6 +183,12 @@ export class Pump implements LogKeeper {
     const { docker, id } = this.options;
     this.described ??= this.told ?? (await docker.inspect(id, { signal: this.stopped.signal }));
     return this.described;
+  }
+
+  private async *read(options: LogBatchOptions): AsyncGenerator<readonly LogFrame[]> {
+    const { docker, id } = this.options;
+    const { tty: isTerminal } = (await this.describe()).config;
+    yield* docker.logBatches(id, { ...options, isTerminal });
   }
 
   private async stage(): Promise<Stage> {

@@ -14,6 +14,7 @@ const searchedEntries = [64, 4_096, 262_144, undefined] as const;
 const followedEntries = [1_024, 8_192, 65_536, undefined] as const;
 
 export interface ReplayOptions extends FollowerOptions {
+  readonly id: string;
   /** Lets a few containers at a time read what Docker has kept. */
   readonly gate: Gate;
   readonly log: Logger;
@@ -117,10 +118,9 @@ export class Replay {
 
   /** Reads what Docker holds, without waiting for more. @returns How many entries there were. */
   private async read(options: LogOptions, sieve: Sieve): Promise<number> {
-    const { describe, docker, id, signal, sink } = this.options;
+    const { read, signal, sink } = this.options;
     let entries = 0;
-    const { tty: isTerminal } = (await describe()).config;
-    for await (const batch of docker.logBatches(id, { ...options, follow: false, isTerminal, signal })) {
+    for await (const batch of read({ ...options, follow: false, signal })) {
       for (const frame of batch) {
         entries++;
         const fresh = sieve.pass(frame);
