@@ -89,10 +89,7 @@ export class ContainerIndex {
     if (entry.hidden || entry.settling) return;
     // Who creates a container asks for it as well, as soon as Docker has told its id.
     if (entry.changing === 0 && event.action !== "create") this.ask(entry);
-    else
-      setTimeout(() => {
-        this.askOf(entry, event);
-      }, changePatienceMs).unref();
+    else this.askLater(entry, () => entry.pending.includes(event));
   }
 
   /**
@@ -197,9 +194,11 @@ export class ContainerIndex {
       this.table.accept(entry, fromSummary(summary), { provisional: true });
   }
 
-  /** Asks for a container whose change takes long, unless the event has been told meanwhile. */
-  private askOf(entry: Entry, event: DockerEvent): void {
-    if (!hasLeft(entry) && entry.pending.includes(event)) this.ask(entry);
+  /** Asks once a change of our own has had its time, if there is still something to ask for then. */
+  private askLater(entry: Entry, isDue: () => boolean): void {
+    setTimeout(() => {
+      if (!hasLeft(entry) && isDue()) this.ask(entry);
+    }, changePatienceMs).unref();
   }
 
   private ask(entry: Entry): number {
@@ -273,16 +272,14 @@ export class ContainerIndex {
   }
 
   /** Of a sandbox's end nothing is shown but that it has come, and that its event has told. */
-  private hasEndedSandbox({ record, pending, settling, gone }: Entry): boolean {
-    return record?.kind === "sandbox" && pending.at(-1)?.action === "die" && !settling && !gone;
+  private hasEndedSandbox({ record, pending, settling }: Entry): boolean {
+    return record?.kind === "sandbox" && pending.at(-1)?.action === "die" && !settling;
   }
 
   /** Who ends a pod removes it next: Docker is asked later, if it is still there then. */
   private takeEnd(entry: Entry): ContainerRecord | undefined {
     this.table.acceptEvents(entry, entry.pending.splice(0));
-    setTimeout(() => {
-      if (!hasLeft(entry) && entry.record?.provisional === true) this.ask(entry);
-    }, changePatienceMs).unref();
+    this.askLater(entry, () => entry.record?.provisional === true);
     return this.get(entry.id);
   }
 
