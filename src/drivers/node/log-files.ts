@@ -20,7 +20,6 @@ export class NodeLogFiles implements HostLogFiles {
     path: string,
     options: { readonly root: string; readonly mode: number },
   ): Promise<LogFile> {
-    await mkdir(options.root, { recursive: true, mode: directoryMode });
     const folder = await openFolderBelow(options.root, dirname(path), { make: true });
     try {
       return await NodeLogFile.take(path, await openOrMake(inside(folder, basename(path)), options.mode));
@@ -45,7 +44,6 @@ export class NodeLogFiles implements HostLogFiles {
   }
 
   async makeLink(target: string, path: string, { root }: { readonly root: string }): Promise<void> {
-    await mkdir(root, { recursive: true, mode: directoryMode });
     const folder = await openFolderBelow(root, dirname(path), { make: true });
     try {
       const name = inside(folder, basename(path));
@@ -150,6 +148,7 @@ async function openFolderBelow(
   path: string,
   { make }: { readonly make: boolean },
 ): Promise<FileHandle> {
+  if (make) await mkdir(root, { recursive: true, mode: directoryMode });
   let folder = await open(root, O_RDONLY | O_DIRECTORY);
   try {
     let at = root;
