@@ -137,9 +137,9 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
       const began = BigInt(Date.now()) * 1_000_000n;
       const once = { allowFailure: true };
       // Of some of them Docker notes the end before the start.
-      const ended = ["exit9", "oom", ...Array.from({ length: 10 }, (_, index) => `brief${index}`)];
-      for (const name of ended.filter((each) => each !== "oom"))
-        await dockerd.docker(runArguments("quick", id, name, "--rm", ...quick), once);
+      const brief = ["exit9", ...Array.from({ length: 10 }, (_, index) => `brief${index}`)];
+      const ended = [...brief, "oom"];
+      for (const name of brief) await dockerd.docker(runArguments("quick", id, name, "--rm", ...quick), once);
       await dockerd.docker(runArguments("quick", id, "oom", "--rm", ...greedy), once);
       const again = await runContainer(node, { id, name: "quick" }, "again", deaf);
       // Its shell needs a moment to close its ears.
