@@ -145,8 +145,8 @@ export class Containers {
       );
     }
     await this.logs.start(logTarget(record));
-    const started = await this.inventory.change(record.id, () => this.docker.containers.start(record.id));
-    await this.logs.started(record.id, started && known(started));
+    await this.inventory.change(record.id, "running", () => this.docker.containers.start(record.id));
+    await this.logs.started(record.id, this.confirmed(record.id));
   }
 
   /** Stops a container; one that is stopped or gone is a success. */
@@ -157,7 +157,7 @@ export class Containers {
     const record = this.findForEnding(id);
     if (!record || stageOf(record.docker) !== "running") return;
     let logged: Promise<unknown> | undefined;
-    await this.inventory.change(record.id, async () => {
+    await this.inventory.change(record.id, "exited", async () => {
       await stopContainer(this.docker, record.id, options);
       logged = this.logs.finish(record.id);
     });
@@ -173,7 +173,8 @@ export class Containers {
     await this.logs.remove(logTarget(record));
   }
 
-  list(filter: ContainerFilter | undefined): Container[] {
+  async list(filter: ContainerFilter | undefined): Promise<Container[]> {
+    await this.inventory.allConfirmed();
     const found: Container[] = [];
     for (const record of this.inventory.workloads()) {
       const message = this.messages.listed(record);
@@ -187,7 +188,9 @@ export class Containers {
     id: string,
     { verbose }: { readonly verbose: boolean },
   ): Promise<{ status: ContainerStatus; info: Record<string, string> }> {
-    const found = this.inventory.workload(id);
+    const asked = this.inventory.workload(id);
+    await this.inventory.confirmed(asked.id);
+    const found = this.inventory.workload(asked.id);
     if (justEnded(found)) await this.logs.finish(found.id, { deadlineMs: lastLinesMs });
     const record = this.inventory.workload(found.id);
     return { status: this.messages.status(record), info: verbose ? containerInfo(record.docker) : {} };
@@ -200,9 +203,11 @@ export class Containers {
 
   /** Changes limits while the container runs. */
   async updateResources(request: UpdateContainerResourcesRequest): Promise<void> {
-    const record = this.inventory.workload(request.containerId);
+    const { id } = this.inventory.workload(request.containerId);
     refuseUnsupported(request, "UpdateContainerResources");
     if (!request.linux) return;
+    await this.inventory.confirmed(id);
+    const record = this.inventory.workload(id);
     const update = resourcesUpdate(request.linux, this.inventory.environment(), record.docker.host.resources);
     if (Object.keys(update).length > 0) await this.docker.containers.update(record.id, update);
     await this.inventory.refresh(record.id);
@@ -270,6 +275,11 @@ export class Containers {
     );
   }
 
+  private async confirmed(id: string): Promise<DockerContainer | undefined> {
+    const record = await this.inventory.confirmed(id);
+    return record && known(record);
+  }
+
   private async removeFromDocker(id: string): Promise<void> {
     await removeContainer(this.docker, id);
     this.inventory.removed(id);
@@ -286,7 +296,7 @@ function justEnded({ docker }: WorkloadRecord): boolean {
   return !running && finishedAtNanos !== undefined && nowNanos() - finishedAtNanos < recentNanos;
 }
 
-/** What Docker itself says of a container; undefined where only events or a list have told. */
+/** What Docker itself says of a container; undefined where that is not known. */
 function known({ docker, provisional }: ContainerRecord): DockerContainer | undefined {
   return provisional ? undefined : docker;
 }

@@ -10,8 +10,8 @@ import { readLabels, withRandomSuffix } from "../translate/index.js";
 
 export interface CreateNamedOptions {
   readonly docker: DockerService;
-  /** Takes note of the container before this resolves; without it that is left to the caller. */
-  readonly inventory?: Inventory;
+  /** Takes note of the container before this resolves. */
+  readonly inventory: Inventory;
   readonly log: Logger;
   readonly deadlineMs?: number;
   /**
@@ -33,7 +33,7 @@ const locks = new WeakMap<DockerService, KeyedLock>();
  * Creates a container under its name, which makes a create idempotent: one name, one container. A container of
  * ours that holds the name and does not run was left by a create that nobody heard of: it is removed and the
  * create tried again. One that runs is somebody's and stays, unless it is judged otherwise.
- * @returns The container's id, and whether it was there already; the inventory, where given, has seen it.
+ * @returns The container's id, and whether it was there already; the inventory shows it.
  * @throws ShimError "already-exists" when the name's holder runs, is not ours, or was given to another caller.
  */
 export async function createNamed(
@@ -45,7 +45,7 @@ export async function createNamed(
   if (!lock) locks.set(docker, (lock = new KeyedLock()));
   return lock.run(spec.name, async () => {
     const made = await createOrRecover(spec, options);
-    await options.inventory?.refresh(made.id);
+    if (made.adopted) await options.inventory.refresh(made.id);
     return made;
   });
 }
@@ -94,9 +94,10 @@ async function createOrEvadeGhost(
 
 async function create(
   spec: DockerContainerSpec,
-  { docker, log, deadlineMs }: CreateNamedOptions,
+  { docker, inventory, log, deadlineMs }: CreateNamedOptions,
 ): Promise<string> {
   const { id, warnings } = await docker.containers.create(spec, { deadlineMs });
+  inventory.created(id, spec);
   if (warnings.length > 0) log.warn({ container: id, warnings }, "Docker warned at create");
   return id;
 }

@@ -91,13 +91,16 @@ export class ContainerEvents {
   /** The pod of a step, as the step left it where it is its own; undefined once it is gone. */
   private podOf(type: LifeEvent["type"], record: ContainerRecord): SandboxRecord | undefined {
     if (record.kind === "sandbox") return type === "deleted" ? undefined : record;
-    const pod = this.inventory.record(record.sandboxId);
+    const pod = this.inventory.told(record.sandboxId);
     return pod?.kind === "sandbox" ? pod : undefined;
   }
 
   /** The pod's containers, the step's own as the step left it, though nobody else may see it any more. */
   private containersOf(pod: SandboxRecord, type: LifeEvent["type"], own: ContainerRecord): WorkloadRecord[] {
-    const others = this.inventory.workloadsOf(pod.id).filter(({ id }) => id !== own.id);
+    const others = this.inventory
+      .workloadsOf(pod.id)
+      .flatMap(({ id }) => (id === own.id ? [] : (this.inventory.told(id) ?? [])))
+      .filter((record) => record.kind === "container");
     return own.kind === "container" && type !== "deleted" ? [...others, own] : others;
   }
 }

@@ -1,5 +1,5 @@
 import type { DockerContainer, DockerEvent } from "../docker/index.js";
-import { endedUnseen, stageOf, type ContainerRecord } from "./record.js";
+import { asCreated, asStarted, endedUnseen, stageOf, type ContainerRecord } from "./record.js";
 
 /** One step in a container's life, as GetContainerEvents tells it. */
 export interface LifeEvent {
@@ -22,7 +22,7 @@ export function stepsBetween(
   const { state } = after.docker;
   const add = (type: LifeEvent["type"], record: ContainerRecord, timeNanos: bigint | undefined) =>
     steps.push({ type, record, timeNanos: timeNanos ?? nowNanos });
-  if (!before) add("created", after, after.docker.createdAtNanos);
+  if (!before) add("created", asCreated(after), after.docker.createdAtNanos);
   const from = before ? stageOf(before.docker) : "created";
   const to = stageOf(after.docker);
   const restarted = before !== undefined && from !== "created" && startedAgain(before, state.startedAtNanos);
@@ -31,7 +31,7 @@ export function stepsBetween(
     restarted ||
     (from === "created" && state.startedAtNanos !== undefined) ||
     (from === "exited" && to === "running");
-  if (to !== "created" && started) add("started", after, state.startedAtNanos);
+  if (to !== "created" && started) add("started", asStarted(after), state.startedAtNanos);
   if (to === "exited" && (from !== "exited" || started)) add("stopped", after, state.finishedAtNanos);
   return steps;
 }

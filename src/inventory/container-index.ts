@@ -1,17 +1,21 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { nowNanos, type Logger } from "../base/index.js";
+import { nowNanos, sleep, type Logger } from "../base/index.js";
 import type { DockerContainer, DockerContainerSummary, DockerEvent, DockerService } from "../docker/index.js";
 import { shows, untoldEvents, type LifeEvent } from "./changes.js";
 import { ContainerTable } from "./container-table.js";
 import { eventsAfter, hasLeft, isStuck, momentOf, type Entry, type Sent } from "./entry.js";
 import { Inspector, type Inspection } from "./inspector.js";
 import type { OomKills } from "./oom-kills.js";
-import { fromSummary, sameAsListed, type ContainerRecord } from "./record.js";
+import { afterChange, fromSummary, sameAsListed, type ChangedTo, type ContainerRecord } from "./record.js";
 
 /** How long after a removal Docker's events of it may come. */
 const lastEventsMs = 2_000;
 /** How long the events of a change of our own wait for its end. */
 const changePatienceMs = 100;
+/** How long Docker's word on a change of our own may wait for the next one, or for somebody who reads it. */
+const confirmAfterMs = 20;
+/** How long a list waits for it. */
+const listPatienceMs = 100;
 /** Rounds in which events overtook the inspect before its answer is taken as it is. */
 const overtakenRounds = 3;
 
@@ -62,6 +66,11 @@ export class ContainerIndex {
     return this.table.get(id);
   }
 
+  /** What has been told of a container, without what is assumed of it. */
+  told(id: string): ContainerRecord | undefined {
+    return this.table.told(id);
+  }
+
   /** The containers of a sandbox, in the order in which they were made known. */
   inSandbox(sandboxId: string): ContainerRecord[] {
     return this.table.inSandbox(sandboxId);
@@ -87,17 +96,28 @@ export class ContainerIndex {
     pending.push(event);
     // Who asks at this moment looks at what has come meanwhile.
     if (entry.hidden || entry.settling) return;
-    // Who creates a container asks for it as well, as soon as Docker has told its id.
-    if (entry.changing === 0 && event.action !== "create") this.ask(entry);
-    else this.askLater(entry, () => entry.pending.includes(event));
+    const isOwnChange = entry.changing > 0 || entry.assumed !== undefined;
+    // Who creates a container takes note of it as soon as Docker has told its id.
+    if (!isOwnChange && event.action !== "create") this.ask(entry);
+    else this.askLater(entry, changePatienceMs, () => this.isDue(entry, event));
+  }
+
+  /** Shows a container that we have just created, until Docker is asked for it. */
+  created(docker: DockerContainer): void {
+    const entry = this.table.entry(docker.id);
+    if (entry.record || hasLeft(entry)) return;
+    entry.untold ??= { docker, provisional: true };
+    this.assume(entry, docker);
+    if (!entry.assumed) this.ask(entry);
   }
 
   /**
-   * Makes a change of one's own, and shows what is true after it, whether it fails or not. While Docker works on
-   * a container it leaves inspects of it waiting, and they hold it up: one at the end tells all.
+   * Makes a change of one's own and shows what it has made of the container; or what is true, when it fails. Docker
+   * is asked a little later: while it works on a container it leaves inspects of it waiting, and they hold it up;
+   * and one after several changes in a row tells all.
    * @throws What `work` throws.
    */
-  async change(id: string, work: () => Promise<void>): Promise<ContainerRecord | undefined> {
+  async change(id: string, to: ChangedTo, work: () => Promise<void>): Promise<void> {
     const entry = this.table.entry(id);
     entry.changing++;
     try {
@@ -108,15 +128,37 @@ export class ContainerIndex {
       throw error;
     }
     entry.changing--;
-    return this.hasEndedSandbox(entry) ? this.takeEnd(entry) : await this.refresh(id);
+    const record = this.get(id);
+    if (record) this.assume(entry, afterChange(record.docker, to, nowNanos()));
+    else if (!hasLeft(entry)) await this.refresh(id);
   }
 
   /** Asks Docker anew; resolves when the record shows at least what was true when this was called. */
-  async refresh(id: string): Promise<ContainerRecord | undefined> {
+  refresh(id: string): Promise<ContainerRecord | undefined> {
     const entry = this.table.entry(id);
-    const ticket = this.ask(entry);
-    while (entry.covered < ticket && !entry.gone && entry.settling) await entry.settling;
-    return this.get(id);
+    entry.asked++;
+    return this.covered(entry);
+  }
+
+  /** Resolves when the record of a container is Docker's word, or Docker is silent on it. */
+  async confirmed(id: string): Promise<ContainerRecord | undefined> {
+    const entry = this.table.find(id);
+    return entry?.assumed && !isStuck(entry) ? await this.covered(entry) : this.get(id);
+  }
+
+  /**
+   * Resolves when all records are Docker's word but for those that Docker is changing or silent on, or when that
+   * takes long.
+   */
+  async allConfirmed(): Promise<void> {
+    const assumed = [...this.table.all()].filter(
+      (entry) => entry.assumed && entry.changing === 0 && !isStuck(entry),
+    );
+    if (assumed.length === 0) return;
+    const late = new AbortController();
+    const patience = sleep(listPatienceMs, late.signal).catch(() => undefined);
+    await Promise.race([Promise.all(assumed.map((entry) => this.covered(entry))), patience]);
+    late.abort();
   }
 
   /**
@@ -149,7 +191,7 @@ export class ContainerIndex {
     const listed = new Set(list.map((summary) => summary.id));
     let differing = 0;
     for (const entry of [...this.table.all()]) {
-      const awaited = entry.settling !== undefined || entry.pending.length > 0;
+      const awaited = entry.settling !== undefined || entry.pending.length > 0 || entry.assumed !== undefined;
       if (listed.has(entry.id) || entry.inspectedAtMs >= listedAtMs || awaited || entry.hidden) continue;
       differing++;
       this.table.drop(entry, nowNanos());
@@ -159,7 +201,11 @@ export class ContainerIndex {
       const known = this.table.find(summary.id);
       // One that is being asked for, or hangs and is tried again later, is looked after already.
       const awaited =
-        known !== undefined && (known.settling !== undefined || known.timer !== undefined || known.foreign);
+        known !== undefined &&
+        (known.settling !== undefined ||
+          known.timer !== undefined ||
+          known.assumed !== undefined ||
+          known.foreign);
       const differs = !awaited && !(known?.record && sameAsListed(known.record, summary));
       if (differs) differing++;
       if (everything || differs) asked.push(this.refreshListed(summary));
@@ -194,17 +240,36 @@ export class ContainerIndex {
       this.table.accept(entry, fromSummary(summary), { provisional: true });
   }
 
-  /** Asks once a change of our own has had its time, if there is still something to ask for then. */
-  private askLater(entry: Entry, isDue: () => boolean): void {
-    setTimeout(() => {
-      if (!hasLeft(entry) && isDue()) this.ask(entry);
-    }, changePatienceMs).unref();
+  private assume(entry: Entry, docker: DockerContainer): void {
+    // An inspect that is under way does not show the change.
+    entry.asked++;
+    this.table.assume(entry, docker);
+    this.askLater(entry, confirmAfterMs, () => entry.assumed !== undefined && entry.changing === 0);
   }
 
-  private ask(entry: Entry): number {
-    const ticket = ++entry.asked;
+  /** Asks after a while, if there is still something to ask for then. */
+  private askLater(entry: Entry, afterMs: number, isDue: () => boolean): void {
+    setTimeout(() => {
+      if (!hasLeft(entry) && !entry.settling && isDue()) this.begin(entry);
+    }, afterMs).unref();
+  }
+
+  /** An own change that follows a create asks at its end, and a create alone is not worth holding it up for. */
+  private isDue({ pending, changing }: Entry, event: DockerEvent): boolean {
+    return pending.includes(event) && (changing === 0 || event.action !== "create");
+  }
+
+  private ask(entry: Entry): void {
+    entry.asked++;
     if (!entry.settling) this.begin(entry);
-    return ticket;
+  }
+
+  /** Resolves when an inspect has been taken that shows all that was asked for until now. */
+  private async covered(entry: Entry): Promise<ContainerRecord | undefined> {
+    const ticket = entry.asked;
+    if (!entry.settling) this.begin(entry);
+    while (entry.covered < ticket && !entry.gone && entry.settling) await entry.settling;
+    return this.get(entry.id);
   }
 
   private begin(entry: Entry): void {
@@ -228,7 +293,7 @@ export class ContainerIndex {
       if (hasLeft(entry)) return;
       const behind = inspection.is === "seen" && this.untoldAfter(entry, inspection).length > 0;
       if (behind && ++overtaken < overtakenRounds) {
-        entry.overtaken = inspection.docker;
+        entry.untold = { docker: inspection.docker, provisional: false };
         continue;
       }
       entry.covered = inspection.sent.ticket;
@@ -247,7 +312,7 @@ export class ContainerIndex {
       return;
     }
     if (inspection.is === "stuck") {
-      this.table.acceptEvents(entry, entry.pending.splice(0));
+      this.table.acceptPending(entry);
       await this.markGhost(entry);
       return;
     }
@@ -257,7 +322,8 @@ export class ContainerIndex {
     const later = this.untoldAfter(entry, { docker, sent });
     const before = entry.pending.filter((event) => !later.includes(event));
     entry.pending = later;
-    entry.overtaken = undefined;
+    entry.untold = undefined;
+    if (sent.ticket === entry.asked) entry.assumed = undefined;
     entry.inspectedAtMs = sent.atMs;
     this.table.acceptEvents(entry, untoldEvents(before, docker, entry.record));
     this.table.accept(entry, docker, { processGone });
@@ -269,18 +335,6 @@ export class ContainerIndex {
     { docker, sent }: { docker: DockerContainer; sent: Sent },
   ): DockerEvent[] {
     return eventsAfter(entry, sent, this.options.sameClock).filter((event) => !shows(docker, event));
-  }
-
-  /** Of a sandbox's end nothing is shown but that it has come, and that its event has told. */
-  private hasEndedSandbox({ record, pending, settling }: Entry): boolean {
-    return record?.kind === "sandbox" && pending.at(-1)?.action === "die" && !settling;
-  }
-
-  /** Who ends a pod removes it next: Docker is asked later, if it is still there then. */
-  private takeEnd(entry: Entry): ContainerRecord | undefined {
-    this.table.acceptEvents(entry, entry.pending.splice(0));
-    this.askLater(entry, () => entry.record?.provisional === true);
-    return this.get(entry.id);
   }
 
   private async checkProcess(entry: Entry): Promise<void> {

@@ -30,10 +30,19 @@ export class ContainerTable {
   }
 
   *records(): Iterable<ContainerRecord> {
-    for (const { record, hidden } of this.entries.values()) if (record && !hidden) yield record;
+    for (const entry of this.entries.values()) {
+      const record = shown(entry);
+      if (record) yield record;
+    }
   }
 
   get(id: string): ContainerRecord | undefined {
+    const entry = this.entries.get(id);
+    return entry && shown(entry);
+  }
+
+  /** What has been told of a container that is still shown, without what is assumed of it. */
+  told(id: string): ContainerRecord | undefined {
     const entry = this.entries.get(id);
     return entry?.hidden ? undefined : entry?.record;
   }
@@ -41,6 +50,12 @@ export class ContainerTable {
   /** The containers of a sandbox, in the order in which they were made known. */
   inSandbox(sandboxId: string): ContainerRecord[] {
     return [...(this.bySandbox.get(sandboxId) ?? [])].flatMap((id) => this.get(id) ?? []);
+  }
+
+  /** Shows what a change of our own has made of a container; the steps are told with Docker's own word. */
+  assume(entry: Entry, docker: DockerContainer): void {
+    entry.assumed = toRecord(docker, { provisional: true });
+    if (entry.assumed?.kind === "container") this.link(entry.assumed.sandboxId, entry.id);
   }
 
   /** Takes what is now known of a container. */
@@ -53,13 +68,20 @@ export class ContainerTable {
     const before = entry.record;
     entry.record = record;
     entry.foreign = false;
-    if (record.kind === "container" && !before) this.link(record.sandboxId, record.id);
+    if (record.kind === "container") this.link(record.sandboxId, record.id);
     for (const step of stepsBetween(before, record, nowNanos())) this.onStep(step);
+  }
+
+  /** Takes what the pending events tell, where Docker's own word cannot be had. */
+  acceptPending(entry: Entry): void {
+    const { untold } = entry;
+    entry.untold = entry.assumed = undefined;
+    if (!entry.record && untold) this.accept(entry, untold.docker, untold);
+    this.acceptEvents(entry, entry.pending.splice(0));
   }
 
   /** Takes what events tell, without Docker's own word. */
   acceptEvents(entry: Entry, events: readonly DockerEvent[]): void {
-    if (!entry.record && entry.overtaken) this.accept(entry, entry.overtaken, {});
     for (const event of events) {
       const { record } = entry;
       if (!record || (!record.provisional && mayShow(record.docker, event))) continue;
@@ -70,7 +92,7 @@ export class ContainerTable {
   /** Ends an entry: its container is no more. */
   drop(entry: Entry, timeNanos: bigint): void {
     if (entry.gone) return;
-    this.acceptEvents(entry, entry.pending.splice(0));
+    this.acceptPending(entry);
     entry.gone = true;
     clearTimeout(entry.timer);
     this.entries.delete(entry.id);
@@ -79,9 +101,10 @@ export class ContainerTable {
 
   private leaveAlone(entry: Entry, { name }: DockerContainer): void {
     this.log.warn({ container: entry.id, name }, "skipped a container: its name or labels are not ours");
-    const { record } = entry;
-    entry.record = undefined;
+    const { record, assumed } = entry;
+    entry.record = entry.assumed = undefined;
     entry.foreign = true;
+    if (assumed?.kind === "container") this.unlink(assumed.sandboxId, entry.id);
     if (record) this.tellEnd(record, nowNanos());
   }
 
@@ -91,12 +114,18 @@ export class ContainerTable {
     ids.add(id);
   }
 
+  private unlink(sandboxId: string, id: string): void {
+    const ids = this.bySandbox.get(sandboxId);
+    ids?.delete(id);
+    if (ids?.size === 0) this.bySandbox.delete(sandboxId);
+  }
+
   private tellEnd(record: ContainerRecord, timeNanos: bigint): void {
-    if (record.kind === "container") {
-      const ids = this.bySandbox.get(record.sandboxId);
-      ids?.delete(record.id);
-      if (ids?.size === 0) this.bySandbox.delete(record.sandboxId);
-    }
+    if (record.kind === "container") this.unlink(record.sandboxId, record.id);
     for (const step of lastSteps(record, timeNanos)) this.onStep(step);
   }
+}
+
+function shown({ record, assumed, hidden }: Entry): ContainerRecord | undefined {
+  return hidden ? undefined : (assumed ?? record);
 }

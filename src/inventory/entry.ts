@@ -7,11 +7,14 @@ const longestInspectMs = 30_000;
 /** One container that is, or may be, ours. */
 export interface Entry {
   readonly id: string;
+  /** What has been told of it. */
   record: ContainerRecord | undefined;
+  /** What a change of our own has made of it, until Docker's answer to a later inspect is there. */
+  assumed: ContainerRecord | undefined;
   /** Events that no inspect has shown yet, oldest first. */
   pending: DockerEvent[];
-  /** The last answer of an inspect that was not taken, for events had overtaken it. */
-  overtaken: DockerContainer | undefined;
+  /** What it was like before its pending events, where that has not been told: as created, or as last inspected. */
+  untold: { readonly docker: DockerContainer; readonly provisional: boolean } | undefined;
   /** Inspects asked for, and the number that the last finished one covers. */
   asked: number;
   covered: number;
@@ -35,8 +38,9 @@ export function newEntry(id: string): Entry {
   return {
     id,
     record: undefined,
+    assumed: undefined,
     pending: [],
-    overtaken: undefined,
+    untold: undefined,
     asked: 0,
     covered: 0,
     inspectedAtMs: -Infinity,

@@ -1,7 +1,20 @@
 import { inject, injectable } from "../base/injection.js";
-import { Logger, messageOf, onAbort, ShimError, withDeadline, type CallOptions } from "../base/index.js";
+import {
+  Logger,
+  messageOf,
+  nowNanos,
+  onAbort,
+  ShimError,
+  withDeadline,
+  type CallOptions,
+} from "../base/index.js";
 import { ShimConfig } from "../config/index.js";
-import { DockerService, type DockerInfo, type DockerVersion } from "../docker/index.js";
+import {
+  DockerService,
+  type DockerContainerSpec,
+  type DockerInfo,
+  type DockerVersion,
+} from "../docker/index.js";
 import { Host } from "../host/index.js";
 import type { LifeEvent } from "./changes.js";
 import { engineEnvironment, type EngineEnvironment } from "../translate/index.js";
@@ -10,7 +23,13 @@ import { ExecEnds } from "./exec-ends.js";
 import { Follower } from "./follower.js";
 import { ImageIndex } from "./image-index.js";
 import { OomKills } from "./oom-kills.js";
-import type { ContainerRecord, SandboxRecord, WorkloadRecord } from "./record.js";
+import {
+  fromSpec,
+  type ChangedTo,
+  type ContainerRecord,
+  type SandboxRecord,
+  type WorkloadRecord,
+} from "./record.js";
 
 /** What the engine said of itself when the connection was made. */
 export interface EngineFacts {
@@ -164,19 +183,48 @@ export class Inventory {
     return this.containers.get(id);
   }
 
-  /** Resolves when the inventory shows what is true of the container now, after a change of one's own. */
+  /** What subscribers have been told of a container: Docker's word, if perhaps an older one. */
+  told(id: string): ContainerRecord | undefined {
+    return this.containers.told(id);
+  }
+
+  /** Resolves when the inventory shows what Docker says of the container now. */
   refresh(id: string): Promise<ContainerRecord | undefined> {
     return this.containers.refresh(id);
   }
 
   /**
-   * Makes a change of one's own, such as a start. What it did is shown once, at its end, rather than with each of
-   * Docker's events: an inspect holds Docker up in its work on the container.
-   * @returns The record afterwards; undefined when the container is gone.
+   * Takes note of a container of one's own. It is shown at once, as it was asked for; Docker's word on it follows,
+   * and {@link Inventory.confirmed} waits for that.
+   */
+  created(id: string, spec: DockerContainerSpec): void {
+    const imageId = spec.config.image === undefined ? undefined : this.images.find(spec.config.image)?.id;
+    this.containers.created(fromSpec(id, spec, { createdAtNanos: nowNanos(), imageId }));
+  }
+
+  /**
+   * Makes a change of one's own, a start or a stop, and shows its effect at its end rather than with each of
+   * Docker's events. Docker's word on it follows, as for {@link Inventory.created}.
+   * @param to What the container is once `work` has succeeded.
    * @throws What `work` throws, once the inventory shows what is true.
    */
-  change(id: string, work: () => Promise<void>): Promise<ContainerRecord | undefined> {
-    return this.containers.change(id, work);
+  change(id: string, to: ChangedTo, work: () => Promise<void>): Promise<void> {
+    return this.containers.change(id, to, work);
+  }
+
+  /**
+   * Waits until what is shown of a container is Docker's word, and not what a change of one's own is taken to have
+   * done; or until Docker has had its time to answer.
+   * @param id The full id.
+   * @returns The record then; undefined when the container is gone.
+   */
+  confirmed(id: string): Promise<ContainerRecord | undefined> {
+    return this.containers.confirmed(id);
+  }
+
+  /** Waits likewise for all containers, but not long. */
+  allConfirmed(): Promise<void> {
+    return this.containers.allConfirmed();
   }
 
   /** Takes note of a removal of one's own. */

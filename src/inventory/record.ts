@@ -1,4 +1,10 @@
-import type { DockerContainer, DockerContainerSummary, DockerEvent } from "../docker/index.js";
+import type {
+  DockerContainer,
+  DockerContainerSpec,
+  DockerContainerState,
+  DockerContainerSummary,
+  DockerEvent,
+} from "../docker/index.js";
 import type { ContainerMetadata, PodSandboxMetadata } from "../gen/runtime/v1/api_pb.js";
 import { parseContainerName, parseSandboxName, readLabels } from "../translate/index.js";
 
@@ -73,6 +79,9 @@ export function toRecord(docker: DockerContainer, marks: RecordMarks = {}): Cont
   return undefined;
 }
 
+/** What a change of our own makes of a container. */
+export type ChangedTo = "running" | "exited";
+
 /** How far a container's life has come. */
 export type Stage = "created" | "running" | "exited";
 
@@ -123,6 +132,65 @@ export function afterEvent(docker: DockerContainer, event: DockerEvent): DockerC
     default:
       return docker;
   }
+}
+
+/** A container that we have just created, of which Docker has told nothing but its id. */
+export function fromSpec(
+  id: string,
+  { name, config, host }: DockerContainerSpec,
+  known: { readonly createdAtNanos: bigint; readonly imageId: string | undefined },
+): DockerContainer {
+  const { createdAtNanos, imageId } = known;
+  return {
+    id,
+    name,
+    createdAtNanos,
+    ...(imageId === undefined ? {} : { imageId }),
+    state: { status: "created", running: false, paused: false, oomKilled: false, dead: false },
+    config,
+    host,
+    mounts: [],
+    networks: [],
+    execIds: [],
+  };
+}
+
+/** The container once Docker has done what we asked it for. */
+export function afterChange(docker: DockerContainer, to: ChangedTo, atNanos: bigint): DockerContainer {
+  const action = to === "running" ? "start" : "die";
+  return afterEvent(docker, {
+    type: "container",
+    action,
+    subject: docker.id,
+    attributes: {},
+    timeNanos: atNanos,
+  });
+}
+
+/** The record as it was right after the create, of a container that has gone on since. */
+export function asCreated(record: ContainerRecord): ContainerRecord {
+  return withState(record, "created", { status: "created", running: false });
+}
+
+/** The record as it was right after the start, of a container that may have ended since. */
+export function asStarted(record: ContainerRecord): ContainerRecord {
+  const { startedAtNanos } = record.docker.state;
+  return withState(record, "running", {
+    status: "running",
+    running: true,
+    ...(startedAtNanos === undefined ? {} : { startedAtNanos }),
+  });
+}
+
+function withState(
+  record: ContainerRecord,
+  stage: Stage,
+  state: Pick<DockerContainerState, "status" | "running" | "startedAtNanos">,
+): ContainerRecord {
+  const { docker } = record;
+  if (stageOf(docker) === stage) return record;
+  const whole = { paused: false, oomKilled: false, dead: false, ...state };
+  return { ...record, docker: { ...docker, state: whole }, processGone: false };
 }
 
 /** A record of a container that has ended without anybody having seen how. */

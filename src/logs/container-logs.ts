@@ -83,9 +83,9 @@ export class ContainerLogs {
   /**
    * Tells that Docker has started the container. Without it the log begins a little later, and nothing is lost.
    * Never fails because of the log.
-   * @param container What Docker says of it now, where that is known.
+   * @param container What Docker says of it then, where that comes to be known; it never rejects.
    */
-  async started(containerId: string, container?: DockerContainer): Promise<void> {
+  async started(containerId: string, container?: Promise<DockerContainer | undefined>): Promise<void> {
     await this.keepers.get(containerId)?.started(container);
   }
 

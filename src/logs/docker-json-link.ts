@@ -38,8 +38,8 @@ export class DockerJsonLink implements LogKeeper {
     this.complete = options.isThere ? Promise.resolve() : this.run();
   }
 
-  async started(container?: DockerContainer): Promise<void> {
-    this.told = container;
+  async started(container?: Promise<DockerContainer | undefined>): Promise<void> {
+    this.told = await container;
     this.alarm.ring();
     const late = new AbortController();
     const patience = sleep(startedPatienceMs, late.signal).catch(() => undefined);

@@ -11,9 +11,9 @@ export interface LogKeeper {
   readonly isComplete: boolean;
   /**
    * The container was started; resolves when its log can be opened.
-   * @param container What Docker says of it now, where that is known.
+   * @param container What Docker says of it then, where that comes to be known; it never rejects.
    */
-  started(container?: DockerContainer): Promise<void>;
+  started(container?: Promise<DockerContainer | undefined>): Promise<void>;
   /** The container does not run any more: what is left of its log is not waited for long. */
   ended(): void;
   /** Goes on in a new file. @throws ShimError, or Node's error. */

@@ -144,9 +144,12 @@ export class Sandboxes {
       let record = this.inventory.record(full);
       const ending = new OnceBegun(async () => {
         if (!record?.docker.state.running) return;
-        record = await this.inventory.change(full, () =>
-          ignoringGone(this.docker.containers.stop(full, { graceSeconds, signal })),
+        await ignoringGone(
+          this.inventory.change(full, "exited", () =>
+            this.docker.containers.stop(full, { graceSeconds, signal }),
+          ),
         );
+        record = this.inventory.record(full);
       });
       try {
         await this.teardown.detach(full, { signal, onNamespaceKept: ending.begin });
@@ -168,7 +171,8 @@ export class Sandboxes {
     await this.locks.run(full, () => this.teardown.remove(full, signal));
   }
 
-  list(filter: PodSandboxFilter | undefined): PodSandbox[] {
+  async list(filter: PodSandboxFilter | undefined): Promise<PodSandbox[]> {
+    await this.inventory.allConfirmed();
     const found: PodSandbox[] = [];
     for (const record of this.inventory.sandboxes()) {
       const message = this.message(record);
@@ -182,11 +186,13 @@ export class Sandboxes {
     return found;
   }
 
-  status(
+  async status(
     id: string,
     { verbose }: { readonly verbose: boolean },
-  ): { status: PodSandboxStatus; info: Record<string, string> } {
-    const record = this.inventory.sandbox(id);
+  ): Promise<{ status: PodSandboxStatus; info: Record<string, string> }> {
+    const asked = this.inventory.sandbox(id);
+    await this.inventory.confirmed(asked.id);
+    const record = this.inventory.sandbox(asked.id);
     return { status: this.statusOf(record), info: verbose ? sandboxInfo(record.docker) : {} };
   }
 
@@ -244,6 +250,7 @@ export class Sandboxes {
     await withinPatience(caller, (signal) => this.images.ensureSandboxImage(signal));
     const { id, adopted } = await createNamed(spec, {
       docker: this.docker,
+      inventory: this.inventory,
       log: this.log,
       deadlineMs: this.config.runtimeRequestTimeoutMs,
       judge: (holder) => this.judge(holder),
@@ -274,8 +281,9 @@ export class Sandboxes {
   private async bringUp(id: string, spec: DockerContainerSpec, config: PodSandboxConfig): Promise<void> {
     const hostNetwork = spec.host.networkMode === "host";
     const checkpoint = checkpointOf(config, hostNetwork);
-    await Promise.all([this.checkpoints.write(id, checkpoint), this.inventory.refresh(id)]);
-    const record = await this.inventory.change(id, () => this.docker.containers.start(id));
+    await this.checkpoints.write(id, checkpoint);
+    await this.inventory.change(id, "running", () => this.docker.containers.start(id));
+    const record = await this.inventory.refresh(id);
     if (record?.kind !== "sandbox" || !record.docker.state.running) {
       throw new ShimError("unavailable", `the sandbox container ${id} ended as soon as it was started`);
     }

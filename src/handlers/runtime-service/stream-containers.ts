@@ -14,9 +14,7 @@ export class StreamContainersHandler implements StreamHandler<typeof RuntimeServ
   constructor(@inject(Containers) private readonly containers: Containers) {}
 
   async *handle(request: StreamContainersRequest, { signal }: CallContext) {
-    for await (const containers of inChunks(ContainerSchema, this.containers.list(request.filter), {
-      signal,
-    }))
-      yield { containers };
+    const found = await this.containers.list(request.filter);
+    for await (const containers of inChunks(ContainerSchema, found, { signal })) yield { containers };
   }
 }

@@ -100,9 +100,8 @@ export class Pump implements LogKeeper {
     this.running = this.run();
   }
 
-  started(container?: DockerContainer): Promise<void> {
-    this.told = container;
-    this.alarm.ring();
+  started(container?: Promise<DockerContainer | undefined>): Promise<void> {
+    void this.begin(container);
     return Promise.resolve();
   }
 
@@ -133,6 +132,11 @@ export class Pump implements LogKeeper {
     this.stopped.abort();
     this.alarm.ring();
     await this.running;
+  }
+
+  private async begin(container: Promise<DockerContainer | undefined> | undefined): Promise<void> {
+    this.told = await container;
+    this.alarm.ring();
   }
 
   private async run(): Promise<void> {

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { pino } from "pino";
 import { isKind } from "../../../src/base/index.js";
+import { ContainerIndex } from "../../../src/inventory/container-index.js";
 import { stageOf, type ContainerRecord } from "../../../src/inventory/index.js";
-import { eventually, image, makeContainer, makeSandbox, openInventory } from "./lab.js";
+import { fromSpec } from "../../../src/inventory/record.js";
+import { containerIn, eventually, image, makeContainer, makeSandbox, openInventory } from "./lab.js";
 
 const stage = (record: ContainerRecord | undefined) => record && stageOf(record.docker);
 
@@ -169,20 +172,22 @@ describe("Inventory", () => {
     assert.equal(inventory.record(pod), undefined);
   });
 
-  it("asks once about a change of its own, at its end, and sooner when the end is far", async () => {
+  it("asks once about a change of its own, after its end, and sooner when the end is far", async () => {
     await using lab = await openInventory();
     const { engine, inventory, steps, inspected } = lab;
     const pod = await makeSandbox(engine, "p", false);
     await inventory.refresh(pod);
     inspected.length = 0;
-    const started = await inventory.change(pod, async () => {
+    await inventory.change(pod, "running", async () => {
       await engine.containers.start(pod);
       await pause(20);
     });
-    assert.equal(stage(started), "running");
+    assert.equal(stage(inventory.record(pod)), "running");
+    assert.deepEqual(inspected, []);
+    assert.ok((await inventory.confirmed(pod))?.docker.state.pid);
     assert.deepEqual(inspected, [pod]);
     await assert.rejects(
-      inventory.change(pod, async () => {
+      inventory.change(pod, "exited", async () => {
         await engine.containers.stop(pod, { graceSeconds: 0 });
         await eventually("the end is seen", () => stage(inventory.record(pod)) === "exited");
         throw new Error("it took long");
@@ -194,11 +199,12 @@ describe("Inventory", () => {
       steps.map(({ type }) => type),
       ["created", "started", "stopped"],
     );
-    await inventory.change(pod, () => engine.containers.remove(pod));
+    await inventory.change(pod, "exited", () => engine.containers.remove(pod));
+    await inventory.confirmed(pod);
     assert.equal(inventory.record(pod), undefined);
   });
 
-  it("takes a sandbox's end from its event, and asks later if it is still there", async () => {
+  it("shows the end of a change of its own at once, and asks later if it is still there", async () => {
     await using lab = await openInventory();
     const { engine, inventory, steps, inspected } = lab;
     const [stays, goes] = [await makeSandbox(engine, "stays"), await makeSandbox(engine, "goes")];
@@ -211,7 +217,8 @@ describe("Inventory", () => {
       await pause(10);
     };
     for (const pod of [stays, goes]) {
-      const stopped = await inventory.change(pod, () => stop(pod));
+      await inventory.change(pod, "exited", () => stop(pod));
+      const stopped = inventory.record(pod);
       assert.equal(stage(stopped), "exited");
       assert.equal(stopped?.docker.state.pid, undefined);
     }
@@ -222,6 +229,134 @@ describe("Inventory", () => {
     assert.deepEqual(inspected, [stays]);
     const types = steps.filter(({ record }) => record.id === stays).map(({ type }) => type);
     assert.deepEqual(types, ["created", "started", "stopped"]);
+  });
+
+  it("shows what it has made and changed itself at once, and asks Docker once for all of it", async () => {
+    await using lab = await openInventory();
+    const { engine, inventory, steps, inspected } = lab;
+    const pod = await makeSandbox(engine, "p");
+    await inventory.refresh(pod);
+    inspected.length = 0;
+    const spec = containerIn("p", pod);
+    const { id } = await engine.containers.create(spec);
+    inventory.created(id, spec);
+    const made = inventory.workload(id);
+    assert.deepEqual([stage(made), made.sandboxId, made.logPath], ["created", pod, ""]);
+    assert.equal(made.docker.imageId, inventory.images.find(image)?.id);
+    assert.deepEqual(inventory.workloadsOf(pod), [made]);
+    await inventory.change(id, "running", () => engine.containers.start(id));
+    assert.equal(stage(inventory.record(id)), "running");
+    assert.equal(inventory.told(id), undefined);
+    assert.deepEqual(inspected, []);
+    await inventory.allConfirmed();
+    assert.ok(inventory.workload(id).docker.state.pid);
+    assert.deepEqual(inventory.told(id), inventory.record(id));
+    assert.deepEqual(inspected, [id]);
+    const own = steps.filter(({ record }) => record.id === id);
+    assert.deepEqual(
+      own.map(({ type, record }) => [type, stage(record)]),
+      [
+        ["created", "created"],
+        ["started", "running"],
+      ],
+    );
+  });
+
+  it("tells a life that was over before Docker was asked, with the exit code", async () => {
+    await using lab = await openInventory();
+    const { engine, inventory, steps, inspected } = lab;
+    const pod = await makeSandbox(engine, "p");
+    await inventory.refresh(pod);
+    inspected.length = 0;
+    const spec = containerIn("p", pod);
+    const { id } = await engine.containers.create(spec);
+    inventory.created(id, spec);
+    await inventory.change(id, "running", () => engine.containers.start(id));
+    await inventory.change(id, "exited", () => engine.containers.stop(id, { graceSeconds: 0 }));
+    assert.equal(stage(inventory.record(id)), "exited");
+    await engine.containers.remove(id);
+    inventory.removed(id);
+    assert.equal(inventory.record(id), undefined);
+    await eventually("it is deleted", () => steps.some(({ type }) => type === "deleted"));
+    const own = steps.filter(({ record }) => record.id === id);
+    assert.deepEqual(
+      own.map(({ type, record }) => [type, stage(record)]),
+      [
+        ["created", "created"],
+        ["started", "running"],
+        ["stopped", "exited"],
+        ["deleted", "exited"],
+      ],
+    );
+    assert.equal(own[2]?.record.docker.state.exitCode, 143);
+    assert.deepEqual(inspected, []);
+    assert.deepEqual(inventory.workloadsOf(pod), []);
+  });
+
+  it("asks by itself for what it has made, if nobody reads it", async () => {
+    await using lab = await openInventory();
+    const { engine, inventory, inspected } = lab;
+    const spec = containerIn("p", "0".repeat(64));
+    const { id } = await engine.containers.create(spec);
+    inventory.created(id, spec);
+    await eventually("Docker's own word", () => inventory.record(id)?.provisional === false);
+    assert.deepEqual(inspected, [id]);
+  });
+
+  it("does not keep a list waiting for one that Docker is at work on, nor for long for one that hangs", async () => {
+    await using lab = await openInventory();
+    const { engine, inventory, inspected } = lab;
+    const [busy, hangs] = [containerIn("busy", "0".repeat(64)), containerIn("hangs", "0".repeat(64))];
+    const { id } = await engine.containers.create(busy);
+    inventory.created(id, busy);
+    let go: () => void = () => undefined;
+    const starting = inventory.change(id, "running", () => new Promise((resolve) => (go = resolve)));
+    await inventory.allConfirmed();
+    assert.deepEqual(inspected, []);
+    assert.equal(stage(inventory.record(id)), "created");
+    engine.faults.on("containers.inspect", { hang: true });
+    const other = await engine.containers.create(hangs);
+    inventory.created(other.id, hangs);
+    await inventory.allConfirmed();
+    assert.equal(stage(inventory.record(other.id)), "created");
+    assert.equal(inventory.record(other.id)?.provisional, true);
+    engine.faults.clear();
+    go();
+    await starting;
+    assert.equal(inventory.workloads().length, 2);
+  });
+
+  it("tells of what it has just made though Docker is silent on it", async () => {
+    await using lab = await openInventory();
+    const { engine, inventory } = lab;
+    const spec = containerIn("p", "0".repeat(64));
+    const { id } = await engine.containers.create(spec);
+    engine.faults.on("containers.inspect", { hang: true });
+    inventory.created(id, spec);
+    await eventually("it is told though Docker is silent", () => inventory.told(id) !== undefined, 5_000);
+    assert.equal(stage(inventory.record(id)), "created");
+  });
+
+  it("keeps what it has just made, and is not in a list from before", async () => {
+    await using lab = await openInventory();
+    const spec = containerIn("p", "0".repeat(64));
+    const { id } = await lab.engine.containers.create(spec);
+    const told: string[] = [];
+    const index = new ContainerIndex({
+      docker: lab.engine,
+      log: pino({ level: "silent" }),
+      isAlive: undefined,
+      oomKills: undefined,
+      sameClock: true,
+      onStep: ({ type }) => told.push(type),
+    });
+    index.created(fromSpec(id, spec, { createdAtNanos: 1n, imageId: undefined }));
+    assert.equal(await index.reconcile([], performance.now(), true), 0);
+    assert.equal(index.get(id)?.docker.createdAtNanos, 1n);
+    await index.confirmed(id);
+    assert.notEqual(index.get(id)?.docker.createdAtNanos, 1n);
+    assert.deepEqual(told, ["created"]);
+    index.close();
   });
 
   it("shows a container whose inspect hangs as it was last known, and keeps nobody waiting for it", async () => {

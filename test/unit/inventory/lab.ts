@@ -93,17 +93,26 @@ export async function makeContainer(
   sandboxId: string,
   options: { readonly name?: string; readonly command?: readonly string[]; readonly start?: boolean } = {},
 ): Promise<string> {
-  const { name = "main", command = ["sleep", "infinity"], start = true } = options;
+  const { id } = await engine.containers.create(containerIn(pod, sandboxId, options));
+  if (options.start !== false) await engine.containers.start(id);
+  return id;
+}
+
+/** A container as the shim would ask for it. */
+export function containerIn(
+  pod: string,
+  sandboxId: string,
+  options: { readonly name?: string; readonly command?: readonly string[] } = {},
+): DockerContainerSpec {
+  const { name = "main", command = ["sleep", "infinity"] } = options;
   const sandboxConfig = podConfig(pod);
   const config = create(ContainerConfigSchema, { metadata: { name, attempt: 0 }, image: { image } });
   if (!sandboxConfig.metadata || !config.metadata) throw new Error("no metadata");
-  const { id } = await engine.containers.create({
+  return {
     name: containerName(sandboxConfig.metadata, config.metadata),
     config: { image, command, labels: containerLabels(config, sandboxConfig, sandboxId) },
     host: {},
-  });
-  if (start) await engine.containers.start(id);
-  return id;
+  };
 }
 
 /** Waits until `holds`, at most `withinMs`. @throws Error naming what did not come true. */

@@ -167,7 +167,7 @@ describe("a shim that is killed", () => {
         if (!died) break;
         steps++;
       }
-      assert.ok(steps >= 5, `only ${steps} steps`);
+      assert.ok(steps >= 4, `only ${steps} steps`);
     });
   }
 });
