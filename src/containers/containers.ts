@@ -146,7 +146,7 @@ export class Containers {
     }
     await this.logs.start(logTarget(record));
     await this.inventory.change(record.id, "running", () => this.docker.containers.start(record.id));
-    await this.logs.started(record.id, this.confirmed(record.id));
+    await this.logs.started(record.id, () => this.confirmed(record.id));
   }
 
   /** Stops a container; one that is stopped or gone is a success. */

@@ -5,7 +5,7 @@ import { ShimConfig } from "../config/index.js";
 import { DockerService, type DockerContainer } from "../docker/index.js";
 import { Host } from "../host/index.js";
 import { DockerJsonLink } from "./docker-json-link.js";
-import type { LogKeeper } from "./keeper.js";
+import type { Describe, LogKeeper } from "./keeper.js";
 import { BufferPool, LogWriter, Pump } from "./pump/index.js";
 
 /** A container and the place of its log. */
@@ -83,10 +83,10 @@ export class ContainerLogs {
   /**
    * Tells that Docker has started the container. Without it the log begins a little later, and nothing is lost.
    * Never fails because of the log.
-   * @param container What Docker says of it then, where that comes to be known; it never rejects.
+   * @param describe What Docker says of it then, where that comes to be known; it never rejects.
    */
-  async started(containerId: string, container?: Promise<DockerContainer | undefined>): Promise<void> {
-    await this.keepers.get(containerId)?.started(container);
+  async started(containerId: string, describe?: Describe): Promise<void> {
+    await this.keepers.get(containerId)?.started(describe);
   }
 
   /**

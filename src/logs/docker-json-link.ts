@@ -2,7 +2,7 @@ import { Backoff, isKind, messageOf, ShimError, sleep, type Logger } from "../ba
 import type { DockerContainer } from "../docker/index.js";
 import type { Host } from "../host/index.js";
 import { Alarm } from "./alarm.js";
-import type { LogKeeper, LogSource } from "./keeper.js";
+import type { Describe, LogKeeper, LogSource } from "./keeper.js";
 
 const firstLookMs = 200;
 const longestLookMs = 10_000;
@@ -38,8 +38,8 @@ export class DockerJsonLink implements LogKeeper {
     this.complete = options.isThere ? Promise.resolve() : this.run();
   }
 
-  async started(container?: Promise<DockerContainer | undefined>): Promise<void> {
-    this.told = await container;
+  async started(describe?: Describe): Promise<void> {
+    this.told = await describe?.();
     this.alarm.ring();
     const late = new AbortController();
     const patience = sleep(startedPatienceMs, late.signal).catch(() => undefined);

@@ -3,6 +3,9 @@ import type { DockerContainer, DockerContainers } from "../docker/index.js";
 /** What the room asks of Docker. */
 export type LogSource = Pick<DockerContainers, "logBatches" | "inspect">;
 
+/** Finds out what Docker says of a container. */
+export type Describe = () => Promise<DockerContainer | undefined>;
+
 /** What keeps the log of one container. */
 export interface LogKeeper {
   /** Resolves once the container has ended, or is gone, and its log is complete. */
@@ -11,9 +14,9 @@ export interface LogKeeper {
   readonly isComplete: boolean;
   /**
    * The container was started; resolves when its log can be opened.
-   * @param container What Docker says of it then, where that comes to be known; it never rejects.
+   * @param describe What Docker says of it then, where that comes to be known; it never rejects.
    */
-  started(container?: Promise<DockerContainer | undefined>): Promise<void>;
+  started(describe?: Describe): Promise<void>;
   /** The container does not run any more: what is left of its log is not waited for long. */
   ended(): void;
   /** Goes on in a new file. @throws ShimError, or Node's error. */

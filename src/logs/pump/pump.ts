@@ -2,7 +2,7 @@ import { Backoff, isKind, messageOf, ShimError, sleep, type Gate, type Logger } 
 import type { DockerContainer, LogBatchOptions, LogFrame } from "../../docker/index.js";
 import type { Host } from "../../host/index.js";
 import { Alarm } from "../alarm.js";
-import type { LogKeeper, LogSource } from "../keeper.js";
+import type { Describe, LogKeeper, LogSource } from "../keeper.js";
 import type { BufferPool } from "./buffer-pool.js";
 import { LineSink } from "./line-sink.js";
 import { LogFileGone, type LogWriter } from "./log-writer.js";
@@ -100,8 +100,8 @@ export class Pump implements LogKeeper {
     this.running = this.run();
   }
 
-  started(container?: Promise<DockerContainer | undefined>): Promise<void> {
-    void this.begin(container);
+  started(describe?: Describe): Promise<void> {
+    void this.begin(describe);
     return Promise.resolve();
   }
 
@@ -134,8 +134,8 @@ export class Pump implements LogKeeper {
     await this.running;
   }
 
-  private async begin(container: Promise<DockerContainer | undefined> | undefined): Promise<void> {
-    this.told = await container;
+  private async begin(describe: Describe | undefined): Promise<void> {
+    this.told = await describe?.();
     this.alarm.ring();
   }
 
