@@ -146,6 +146,7 @@ export class Containers {
     }
     await this.logs.start(logTarget(record));
     await this.inventory.change(record.id, "running", () => this.docker.containers.start(record.id));
+    this.answered.delete(record.id);
     await this.logs.started(record.id, () => this.confirmed(record.id));
   }
 
