@@ -1,7 +1,6 @@
-import { constants, write, type BigIntStats } from "node:fs";
+import { constants, fstat, write, type BigIntStats } from "node:fs";
 import { lstat, mkdir, open, rename, stat, symlink, unlink, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
-import { promisify } from "node:util";
 import type { HostLogFiles, LogFile, LogFileStat } from "../../host/index.js";
 import { temporaryPathFor } from "./atomic-write.js";
 import { codeOf } from "./codes.js";
@@ -10,9 +9,6 @@ const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY
 const directoryMode = 0o755;
 /** A pipe or a device in the place of the file must not hold the opening up. */
 const appendFlags = O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK;
-
-/** A third of the memory that a FileHandle takes for each write. */
-const writeTo = promisify(write);
 
 /** Log files through Node's own modules; folders are walked by descriptor, so that none can be swapped for a link. */
 export class NodeLogFiles implements HostLogFiles {
@@ -87,7 +83,9 @@ export class NodeLogFiles implements HostLogFiles {
 
 class NodeLogFile implements LogFile {
   private closing: Promise<void> | undefined;
-  private appending: Promise<unknown> = Promise.resolve();
+  /** Calls on the descriptor under way. */
+  private uses = 0;
+  private onUnused: (() => void) | undefined;
 
   private constructor(private readonly file: FileHandle) {}
 
@@ -104,12 +102,10 @@ class NodeLogFile implements LogFile {
     }
   }
 
-  async append(data: Uint8Array): Promise<number> {
-    // A descriptor that is closed while it is written to may be another file's by then.
-    if (this.closing) throw systemError("EBADF", "", "the file is closed");
-    const writing = writeTo(this.file.fd, data);
-    this.appending = writing.catch(() => undefined);
-    return (await writing).bytesWritten;
+  append(data: Uint8Array): Promise<number> {
+    return this.use((fd, done: Done<number>) => {
+      write(fd, data, done);
+    });
   }
 
   async read(offsetBytes: number, lengthBytes: number): Promise<Buffer> {
@@ -128,15 +124,37 @@ class NodeLogFile implements LogFile {
   }
 
   async stat(): Promise<LogFileStat> {
-    const stat = await this.file.stat({ bigint: true });
+    const stat = await this.use((fd, done: Done<BigIntStats>) => {
+      fstat(fd, { bigint: true }, done);
+    });
     return { sizeBytes: Number(stat.size), identity: identityOf(stat), linked: stat.nlink > 0n };
   }
 
   close(): Promise<void> {
-    this.closing ??= this.appending.then(() => this.file.close());
+    this.closing ??= this.unused().then(() => this.file.close());
     return this.closing;
   }
+
+  /** Runs a call of `fs` on the descriptor, which takes a third of the memory that a FileHandle's methods take. */
+  private use<T>(call: (fd: number, done: Done<T>) => void): Promise<T> {
+    return new Promise((resolve, reject) => {
+      // A descriptor that is closed while it is in use may be another file's by then.
+      if (this.closing) throw systemError("EBADF", "", "the file is closed");
+      this.uses++;
+      call(this.file.fd, (error, result) => {
+        if (--this.uses === 0) this.onUnused?.();
+        if (error) reject(error);
+        else resolve(result);
+      });
+    });
+  }
+
+  private async unused(): Promise<void> {
+    if (this.uses > 0) await new Promise<void>((resolve) => (this.onUnused = resolve));
+  }
 }
+
+type Done<T> = (error: Error | null, result: T) => void;
 
 /** A name in a folder that is open: what the folder is called by now does not matter. */
 function inside(folder: FileHandle, name: string): string {

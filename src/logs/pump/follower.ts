@@ -20,7 +20,7 @@ const framesPerTurn = 512;
 
 export interface FollowerOptions extends RotationWatchOptions {
   /** Reads Docker's log of the container. */
-  readonly read: (options: LogBatchOptions) => AsyncIterable<readonly LogFrame[]>;
+  readonly read: (options: LogBatchOptions) => Promise<AsyncIterable<readonly LogFrame[]>>;
   readonly signal: AbortSignal;
   readonly writer: LogWriter;
   readonly sink: LineSink;
@@ -63,7 +63,7 @@ export class Follower {
     const stopWatching = this.mayBeStuck ? this.watchSilence(stream, current) : undefined;
     try {
       await rotations.begin();
-      for await (const batch of read({ ...options, follow: true, gatherUntil, signal })) {
+      for await (const batch of await read({ ...options, follow: true, gatherUntil, signal })) {
         for (const frame of batch) {
           if (rotations.isSuspect(frame) && sieve.isOpen && (await rotations.isAmiss(frame))) return "behind";
           if (!stream.isQuick(frame) && !(await stream.mayGoOn())) return "missed";
@@ -113,7 +113,7 @@ export class Follower {
     const { read, sink, writer } = this.options;
     const { frames } = stream;
     let newest: LogFrame | undefined;
-    for await (const batch of read({ tailLines: 1, follow: false, signal })) {
+    for await (const batch of await read({ tailLines: 1, follow: false, signal })) {
       newest = batch.at(-1) ?? newest;
     }
     if (!newest) return false;

@@ -68,9 +68,11 @@ export class LineBuffer {
     const tail = partial ? tails[stream].partial : tails[stream].full;
     this.bytes.set(tail, this.filled);
     this.filled += tail.length;
-    this.bytes.set(start === 0 && end === data.length ? data : data.subarray(start, end), this.filled);
-    this.filled += end - start;
-    this.bytes[this.filled++] = newline;
+    // Docker's newline ends the line here too.
+    const stop = partial ? end : end + 1;
+    this.bytes.set(start === 0 && stop === data.length ? data : data.subarray(start, stop), this.filled);
+    this.filled += stop - start;
+    if (partial) this.bytes[this.filled++] = newline;
   }
 
   /** Writes the time up to its nine decimals; a second's text is made once. */

@@ -3,6 +3,7 @@ import type { LogFrame } from "../../docker/index.js";
 import type { BufferPool } from "./buffer-pool.js";
 import { LineBuffer } from "./line-buffer.js";
 import { LogFileGone, type LogWriter } from "./log-writer.js";
+import { nextTurn } from "./next-turn.js";
 
 /** So much may wait while as much is being written. */
 const fullBytes = 256 * 1024;
@@ -40,8 +41,7 @@ export class LineSink {
   add(frame: LogFrame): void {
     this.waiting.add(frame);
     if (this.draining || this.gone || this.waiting.sizeBytes === 0) return;
-    // What comes in the same turn goes in the same write.
-    this.draining = new Promise((resolve) => setImmediate(resolve)).then(() => this.drain());
+    this.draining = this.drain();
   }
 
   get isFull(): boolean {
@@ -69,6 +69,8 @@ export class LineSink {
   }
 
   private async drain(): Promise<void> {
+    // What comes in the same turn goes in the same write.
+    await nextTurn();
     try {
       while (this.waiting.sizeBytes > 0 && !this.options.signal.aborted) {
         [this.waiting, this.writing] = [this.writing, this.waiting];
@@ -89,15 +91,15 @@ export class LineSink {
 
   private async writeAll(lines: Buffer): Promise<void> {
     const { writer, signal, onTrouble, onWritten } = this.options;
-    const backoff = new Backoff(firstRetryMs, longestRetryMs);
+    let backoff: Backoff | undefined;
     let written = 0;
     while (written < lines.length && !signal.aborted) {
       try {
-        const taken = await writer.write(lines.subarray(written));
+        const taken = await writer.write(written === 0 ? lines : lines.subarray(written));
         written += taken;
         if (taken > 0) {
           onWritten();
-          backoff.reset();
+          backoff?.reset();
           continue;
         }
         onTrouble(new Error("ENOSPC: not even one line could be written"));
@@ -105,6 +107,7 @@ export class LineSink {
         if (error instanceof LogFileGone) throw error;
         onTrouble(error);
       }
+      backoff ??= new Backoff(firstRetryMs, longestRetryMs);
       await sleep(backoff.next(), signal).catch(() => undefined);
     }
   }

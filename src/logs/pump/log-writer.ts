@@ -53,8 +53,9 @@ export class LogWriter {
    */
   write(lines: Buffer): Promise<number> {
     return this.exclusive(async () => {
-      const file = await this.opened();
-      await this.checkName(file);
+      // What is as it mostly is is not waited for: this runs for every few lines of every container.
+      const file = this.file && !this.maybeTorn ? this.file : await this.opened();
+      if (performance.now() - this.checkedAtMs >= checkEveryMs) await this.checkName(file);
       const taken = await file.append(lines);
       const whole = taken === lines.length ? taken : lines.lastIndexOf(newline, taken - 1) + 1;
       if (taken > whole) {
@@ -62,7 +63,7 @@ export class LogWriter {
         // What is whole is written, whether or not the rest can be taken back now.
         await this.mend(file).catch(() => undefined);
       }
-      if (whole > 0) await this.forgetPrevious();
+      if (whole > 0 && this.previous) await this.forgetPrevious();
       return whole;
     });
   }
@@ -149,9 +150,7 @@ export class LogWriter {
   }
 
   private async checkName(file: LogFile): Promise<void> {
-    const now = performance.now();
-    if (now - this.checkedAtMs < checkEveryMs) return;
-    this.checkedAtMs = now;
+    this.checkedAtMs = performance.now();
     if (!(await file.stat()).linked)
       throw new LogFileGone(`${this.options.path} was removed while it was written`);
   }

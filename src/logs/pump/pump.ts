@@ -189,10 +189,10 @@ export class Pump implements LogKeeper {
     return this.described;
   }
 
-  private async *read(options: LogBatchOptions): AsyncGenerator<readonly LogFrame[]> {
+  private async read(options: LogBatchOptions): Promise<AsyncIterable<readonly LogFrame[]>> {
     const { docker, id } = this.options;
     const { tty: isTerminal } = (await this.describe()).config;
-    yield* docker.logBatches(id, { ...options, isTerminal });
+    return docker.logBatches(id, { ...options, isTerminal });
   }
 
   private async stage(): Promise<Stage> {

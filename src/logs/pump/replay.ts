@@ -120,7 +120,7 @@ export class Replay {
   private async read(options: LogOptions, sieve: Sieve): Promise<number> {
     const { read, signal, sink } = this.options;
     let entries = 0;
-    for await (const batch of read({ ...options, follow: false, signal })) {
+    for await (const batch of await read({ ...options, follow: false, signal })) {
       for (const frame of batch) {
         entries++;
         const fresh = sieve.pass(frame);

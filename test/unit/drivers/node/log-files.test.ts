@@ -165,6 +165,17 @@ describe("NodeLogFiles", () => {
     await file.close();
   });
 
+  it("closes a file once it is no longer in use", async () => {
+    const path = join(folder, "busy", "0.log");
+    const file = await node.openAppend(path, { root: folder, mode });
+    const text = Buffer.from("x".repeat(1_000_000));
+    const [taken, seen] = await Promise.all([file.append(text), file.stat(), file.close()]);
+    assert.equal(taken, text.length);
+    assert.equal(seen.linked, true);
+    assert.equal((await stat(path)).size, text.length);
+    await assert.rejects(file.stat(), hasCode("EBADF"));
+  });
+
   it("writes to plain files with one name only", async () => {
     const root = join(folder, "special");
     await mkdir(join(root, "folder.log"), { recursive: true });
