@@ -19,12 +19,14 @@ export class PulledAnswer {
   status = 0;
   private readonly socket: Socket;
   private head: Buffer | undefined = Buffer.alloc(0);
+  private onHead: () => void = () => undefined;
   /** Undefined for a body that ends with its connection. */
   private chunks: ChunkedBody | undefined;
-  private readonly parts: Buffer[] = [];
+  /** What was read and is not taken yet; until it is, nothing more is read. */
+  private part: Buffer | undefined;
+  private reader: Reader | undefined;
   private isOver = false;
   private error: Error | undefined;
-  private wake: () => void = () => undefined;
 
   /**
    * Asks, and resolves with the head of the answer.
@@ -35,7 +37,8 @@ export class PulledAnswer {
   static async get(endpoint: Endpoint, path: string, call: Call): Promise<PulledAnswer> {
     const answer = new PulledAnswer(endpoint, path, call.signal);
     try {
-      while (answer.head) await call.guard(answer.more());
+      await call.guard(new Promise<void>((resolve) => (answer.onHead = resolve)));
+      if (answer.head) throw answer.error ?? new Truncated("the connection ended within the answer");
       return answer;
     } catch (error) {
       answer.close();
@@ -48,10 +51,7 @@ export class PulledAnswer {
       ...target(endpoint),
       onread: {
         buffer: readBuffer,
-        callback: (sizeBytes) => {
-          this.take(Buffer.from(readBuffer.subarray(0, sizeBytes)));
-          return false;
-        },
+        callback: (sizeBytes) => this.take(Buffer.from(readBuffer.subarray(0, sizeBytes))),
       },
     }));
     const abandon = () => {
@@ -74,16 +74,14 @@ export class PulledAnswer {
   }
 
   /**
-   * What has come of the body; undefined at its end.
+   * What has come of the body; undefined at its end. To be asked by one reader, who waits for each answer.
    * @throws The connection's own error; Malformed; Truncated when it ends too early.
    */
-  async next(): Promise<Buffer | undefined> {
-    while (this.parts.length === 0) {
-      if (this.error) throw this.error;
-      if (this.isOver) return undefined;
-      await this.more();
-    }
-    return this.parts.shift();
+  next(): Promise<Buffer | undefined> {
+    return new Promise((resolve, reject) => {
+      this.reader = { resolve, reject };
+      if (!this.tell()) this.socket.resume();
+    });
   }
 
   /** The body, piece by piece. */
@@ -96,27 +94,18 @@ export class PulledAnswer {
     this.socket.destroy();
   }
 
-  /** Reads once more. @throws Whatever has ended the answer before its body. */
-  private async more(): Promise<void> {
-    if (!this.isOver) {
-      await new Promise<void>((resolve) => {
-        this.wake = resolve;
-        this.socket.resume();
-      });
-    }
-    if (this.error && this.head) throw this.error;
-  }
-
-  private take(bytes: Buffer): void {
+  /** @returns True when more is to be read before anybody can be told anything. */
+  private take(bytes: Buffer): boolean {
     try {
       const body = this.head ? this.takeHead(this.head, bytes) : bytes;
       const part = this.chunks ? this.chunks.decode(body) : body;
-      if (part.length > 0) this.parts.push(part);
+      if (part.length > 0) this.part = part;
       if (this.chunks?.isOver === true) this.end();
     } catch (error) {
       this.end(error as Error);
     }
-    this.wake();
+    this.tell();
+    return !this.isOver && (this.head !== undefined || this.reader !== undefined);
   }
 
   /** @returns What stands behind the head. */
@@ -134,6 +123,7 @@ export class PulledAnswer {
     this.status = Number(status);
     if (/^transfer-encoding:.*\bchunked\s*$/im.test(text)) this.chunks = new ChunkedBody();
     this.head = undefined;
+    this.onHead();
     return head.subarray(end + headEnd.length);
   }
 
@@ -143,6 +133,25 @@ export class PulledAnswer {
     this.isOver = true;
     const isCut = this.head !== undefined || this.chunks?.isOver === false;
     this.error = error ?? (isCut ? new Truncated("the connection ended within the answer") : undefined);
-    this.wake();
+    this.onHead();
+    this.tell();
   }
+
+  /** Gives the reader what there is. @returns False when there is nothing yet. */
+  private tell(): boolean {
+    const { reader, part } = this;
+    if (!part && !this.isOver) return false;
+    if (!reader) return true;
+    this.reader = undefined;
+    this.part = undefined;
+    if (part) reader.resolve(part);
+    else if (this.error) reader.reject(this.error);
+    else reader.resolve(undefined);
+    return true;
+  }
+}
+
+interface Reader {
+  readonly resolve: (part: Buffer | undefined) => void;
+  readonly reject: (error: Error) => void;
 }
