@@ -20,6 +20,7 @@ import { encodeFilters, pathOf } from "./encode/request.js";
 import { encodeResources } from "./encode/resources.js";
 import type { Engine } from "./engine.js";
 import { readLogBatches } from "./log-batches.js";
+import { LogTurns } from "./log-turns.js";
 import { readLogs } from "./logs.js";
 
 /** What stop may take beyond the grace period. */
@@ -29,6 +30,8 @@ const longestGraceSeconds = 2 ** 31 - 1;
 
 /** Containers, over Docker's API. */
 export class DockerodeContainers implements DockerContainers {
+  readonly #logTurns = new LogTurns();
+
   constructor(private readonly engine: Engine) {}
 
   async list(
@@ -98,7 +101,7 @@ export class DockerodeContainers implements DockerContainers {
   }
 
   logBatches(id: string, options: LogBatchOptions = {}): AsyncGenerator<readonly LogFrame[]> {
-    return readLogBatches(this.engine, id, options);
+    return readLogBatches(this.engine, this.#logTurns, id, options);
   }
 
   logs(id: string, options: LogOptions = {}): AsyncGenerator<LogFrame> {

@@ -4,11 +4,13 @@ import type { Engine } from "./engine.js";
 import { LogDemux } from "./log-demux.js";
 import { TerminalDemux } from "./log-entries.js";
 import { LogPace } from "./log-pace.js";
+import type { LogTurns } from "./log-turns.js";
 import { openLog } from "./logs.js";
 
 /** The log of a container as Docker tells it, in the pieces that came at once; read no faster than they are taken. */
 export async function* readLogBatches(
   engine: Engine,
+  turns: LogTurns,
   id: string,
   options: LogBatchOptions,
 ): AsyncGenerator<readonly LogFrame[]> {
@@ -17,7 +19,7 @@ export async function* readLogBatches(
   try {
     const { request, isTerminal } = await openLog(engine, call, id, options);
     const answer = await engine.pull(call, request);
-    const pace = new LogPace();
+    const pace = new LogPace(turns);
     const unlisten = [gatherUntil, call.signal].map((signal) =>
       onAbort(signal, () => {
         pace.end();
@@ -31,7 +33,7 @@ export async function* readLogBatches(
         const { entries, error } = taken(demux, bytes);
         if (entries.length > 0) yield entries;
         if (error) throw error;
-        if (gatherUntil && entries.length > 0) await pace.next(entries);
+        if (gatherUntil && entries.length > 0) await pace.wait(pace.wanted(entries));
       }
     } catch (error) {
       throw engine.failure(call, request, error);

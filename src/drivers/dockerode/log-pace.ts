@@ -1,9 +1,8 @@
 import type { LogFrame } from "../../docker/index.js";
+import type { LogTurns } from "./log-turns.js";
 
 /** How long an entry may wait for others to be read with it. */
 const longestMs = 200;
-/** A wait for less is not worth a timer. */
-const shortestMs = 5;
 /** So much is read at once if it comes in that time. Docker's end of a connection holds five times as much. */
 const wantedBytes = 32 * 1024;
 /**
@@ -27,21 +26,25 @@ export class LogPace {
   private isOver = false;
   private wake: () => void = () => undefined;
 
-  /** Waits for as long as the next piece takes to come, at the rate of the last. */
-  async next(last: readonly LogFrame[]): Promise<void> {
+  constructor(private readonly turns: LogTurns) {}
+
+  /** For how long the log may wait: for as long as the next piece takes to come, at the rate of the last. */
+  wanted(last: readonly LogFrame[]): number {
     const now = performance.now();
-    const bytes = last.reduce((sum, { data }) => sum + data.length + entryBytes, 0);
+    let bytes = last.length * entryBytes;
+    for (const { data } of last) bytes += data.length;
     const tookMs = now - this.readAtMs;
-    const ms = Math.min(longestMs, (tookMs * wantedBytes) / bytes);
     this.readAtMs = now;
     if (bytes >= loudBytes && tookMs <= loudWithinMs) this.loudUntilMs = now + loudMs;
-    if (now < this.loudUntilMs || ms < shortestMs || this.isOver) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
+    return now < this.loudUntilMs ? 0 : Math.min(longestMs, (tookMs * wantedBytes) / bytes);
+  }
+
+  /** Waits for the log's turn, which comes in so long at most. */
+  wait(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.wake = resolve;
+      if (this.isOver) resolve();
+      else this.turns.after(ms, resolve);
     });
   }
 
