@@ -289,7 +289,8 @@ export interface DockerContainers {
   /**
    * Reads the log as Docker tells it, in the pieces that come at once, which costs far less than one by one. A
    * follow may end before the last entries, and at a rotation of Docker's log leave some out or give some
-   * twice: this is for who knows what he has, and asks again. Otherwise as {@link logs}.
+   * twice: this is for who knows what he has, and asks again. Otherwise as {@link logs}. A batch is good until the next
+   * is asked for; its entries may be kept.
    * @see Docker API GET /containers/{id}/logs?timestamps=1
    */
   logBatches(id: string, options?: LogBatchOptions): AsyncIterable<readonly LogFrame[]>;

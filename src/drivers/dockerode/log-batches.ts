@@ -27,13 +27,17 @@ export async function* readLogBatches(
     );
     try {
       const demux = isTerminal ? new TerminalDemux() : new LogDemux();
-      for (let bytes: Buffer | undefined = Buffer.alloc(0); bytes;) {
-        bytes = await answer.next();
+      const entries: LogFrame[] = [];
+      for (let isEnd = false; !isEnd;) {
+        const part = take(demux, await answer.next(), entries);
+        isEnd = part.isEnd;
         call.check();
-        const { entries, error } = taken(demux, bytes);
         if (entries.length > 0) yield entries;
-        if (error) throw error;
-        if (gatherUntil && entries.length > 0) await pace.wait(pace.wanted(entries));
+        if (part.error) throw part.error;
+        const waitMs = entries.length > 0 && gatherUntil ? pace.wanted(entries) : undefined;
+        // What lay here while the log waits would outlive two collections of new objects, and cost a great one.
+        entries.length = 0;
+        if (waitMs !== undefined) await pace.wait(waitMs);
       }
     } catch (error) {
       throw engine.failure(call, request, error);
@@ -46,17 +50,18 @@ export async function* readLogBatches(
   }
 }
 
-/** What came before an error counts. */
-function taken(
+/** Adds the entries that have come, also those before an error. */
+function take(
   demux: LogDemux | TerminalDemux,
   bytes: Buffer | undefined,
-): { readonly entries: readonly LogFrame[]; readonly error?: Error } {
-  const entries: LogFrame[] = [];
+  entries: LogFrame[],
+): { readonly isEnd: boolean; readonly error?: Error } {
+  const isEnd = bytes === undefined;
   try {
     if (bytes) demux.push(bytes, entries);
     else demux.end(entries);
-    return { entries };
+    return { isEnd };
   } catch (error) {
-    return { entries, error: error as Error };
+    return { isEnd, error: error as Error };
   }
 }

@@ -18,8 +18,12 @@ import {
 
 const stamp = "2026-01-02T03:04:05.000000001Z";
 const entry = (text: string) => frame(1, `${stamp} ${text}`);
-const texts = (batches: readonly (readonly LogFrame[])[]) =>
-  batches.flat().map(({ data }) => Buffer.from(data).toString());
+const texts = (entries: readonly LogFrame[]) => entries.map(({ data }) => Buffer.from(data).toString());
+
+/** A batch is good until the next is asked for, its entries for longer. */
+async function* entriesOf(batches: AsyncIterable<readonly LogFrame[]>): AsyncGenerator<LogFrame> {
+  for await (const batch of batches) yield* batch;
+}
 
 function container(write: (response: ServerResponse) => void, tty = false): Answer {
   return (request, response) => {
@@ -37,9 +41,9 @@ function inspected(): string {
 async function read(
   batches: AsyncIterable<readonly LogFrame[]>,
 ): Promise<{ texts: string[]; error: unknown }> {
-  const seen: (readonly LogFrame[])[] = [];
+  const seen: LogFrame[] = [];
   try {
-    for await (const batch of batches) seen.push(batch);
+    for await (const entry of entriesOf(batches)) seen.push(entry);
     return { texts: texts(seen), error: undefined };
   } catch (error) {
     return { texts: texts(seen), error };
@@ -55,12 +59,15 @@ describe("a log in batches", () => {
         response.end(entry("b\n"));
       }),
     );
-    assert.deepEqual(texts(await collect(chunked.service.containers.logBatches("a"))), ["a\n", "b\n"]);
+    assert.deepEqual(texts(await collect(entriesOf(chunked.service.containers.logBatches("a")))), [
+      "a\n",
+      "b\n",
+    ]);
     const raw = await rawEngine(t, (socket, head) => {
       if (head.includes("/json ")) socket.write(inspected());
       else socket.end(Buffer.concat([Buffer.from("HTTP/1.0 200 OK\r\n\r\n"), entry("a\n")]));
     });
-    assert.deepEqual(texts(await collect(raw.service.containers.logBatches("a"))), ["a\n"]);
+    assert.deepEqual(texts(await collect(entriesOf(raw.service.containers.logBatches("a")))), ["a\n"]);
     await eventually(() => raw.openConnections() <= 1, "the connection is closed");
   });
 
@@ -71,8 +78,8 @@ describe("a log in batches", () => {
         asked.push(request.url ?? "");
         response.end(isTerminal ? `${stamp} a\n` : entry("a\n"));
       });
-      const batches = await collect(engine.service.containers.logBatches("a", { isTerminal }));
-      assert.deepEqual(texts(batches), ["a\n"]);
+      const entries = await collect(entriesOf(engine.service.containers.logBatches("a", { isTerminal })));
+      assert.deepEqual(texts(entries), ["a\n"]);
       assert.deepEqual(
         asked.map((url) => url.replace(/.*containers/, "").replace(/\?.*/, "")),
         ["/a/logs"],
@@ -96,6 +103,40 @@ describe("a log in batches", () => {
     const { texts: seen, error } = await read(engine.service.containers.logBatches("a"));
     assert.deepEqual(seen, ["a\n"]);
     assert.ok(isKind(error, "unavailable"), String(error));
+  });
+
+  it("waits for more when only the size of what comes next has come", async (t) => {
+    const bytes = entry("a\n");
+    const pieces = [
+      `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n`,
+      bytes.length.toString(16),
+      "\r\n",
+      Buffer.concat([bytes, Buffer.from("\r\n")]),
+      "0\r\n",
+      "\r\n",
+    ];
+    const engine = await rawEngine(t, (socket, head) => {
+      if (head.includes("/json ")) {
+        socket.write(inspected());
+        return;
+      }
+      pieces.forEach((piece, index) => setTimeout(() => socket.write(piece), index * 10));
+    });
+    const { texts: seen, error } = await read(engine.service.containers.logBatches("a"));
+    assert.deepEqual([seen, error], [["a\n"], undefined]);
+  });
+
+  it("keeps its entries good when the next have come", async (t) => {
+    const engine = await fakeEngine(
+      t,
+      container((response) => {
+        response.write(entry("a\n"));
+        setTimeout(() => response.end(entry("b\n")), 20);
+      }),
+    );
+    const kept: (LogFrame | undefined)[] = [];
+    for await (const batch of engine.service.containers.logBatches("a")) kept.push(batch.at(-1));
+    assert.deepEqual(texts(kept.filter((each) => each !== undefined)), ["a\n", "b\n"]);
   });
 
   it("gives what came before an error", async (t) => {
@@ -136,7 +177,7 @@ describe("a log in batches", () => {
     const late = collect(containers.logBatches("a", { follow: true, deadlineMs: 60 }));
     await assert.rejects(late, failsWith("deadline-exceeded", "60 ms"));
     for await (const batch of containers.logBatches("a", { follow: true })) {
-      assert.deepEqual(texts([batch]), ["a\n"]);
+      assert.deepEqual(texts(batch), ["a\n"]);
       break;
     }
     await eventually(() => engine.openConnections() <= 1, "the connections are closed");
@@ -181,9 +222,14 @@ describe("a log in batches", () => {
     const engine = await fakeEngine(t, trickle);
     const count = async (gatherUntil?: AbortSignal) => {
       const options = { follow: true, ...(gatherUntil ? { gatherUntil } : {}) };
-      const batches = await collect(engine.service.containers.logBatches("a", options));
-      assert.equal(batches.flat().length, lines);
-      return batches.length;
+      let batches = 0;
+      let entries = 0;
+      for await (const batch of engine.service.containers.logBatches("a", options)) {
+        batches++;
+        entries += batch.length;
+      }
+      assert.equal(entries, lines);
+      return batches;
     };
     assert.ok((await count(new AbortController().signal)) < 10);
     assert.ok((await count(AbortSignal.abort())) > 20);
