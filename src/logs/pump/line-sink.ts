@@ -7,6 +7,10 @@ import { nextTurn } from "./next-turn.js";
 
 /** So much may wait while as much is being written. */
 const fullBytes = 256 * 1024;
+/** So much is worth a write of its own; each costs two switches of threads. */
+const worthBytes = 64 * 1024;
+/** For how long less waits after the last write. */
+const gatherMs = 10;
 const firstRetryMs = 100;
 const longestRetryMs = 5_000;
 
@@ -31,6 +35,10 @@ export class LineSink {
   private draining: Promise<void> | undefined;
   private gone: LogFileGone | undefined;
   private takers: (() => void)[] = [];
+  private writtenAtMs = -Infinity;
+  /** Somebody waits for the file to hold everything. */
+  private isAwaited = false;
+  private endGathering: () => void = () => undefined;
 
   constructor(private readonly options: LineSinkOptions) {
     this.waiting = new LineBuffer(options.pool);
@@ -40,6 +48,7 @@ export class LineSink {
   /** Takes lines in. Whoever adds more while {@link isFull} uses up memory. */
   add(frame: LogFrame): void {
     this.waiting.add(frame);
+    if (this.waiting.sizeBytes >= worthBytes) this.endGathering();
     if (this.draining || this.gone || this.waiting.sizeBytes === 0) return;
     this.draining = this.drain();
   }
@@ -58,7 +67,10 @@ export class LineSink {
 
   /** Resolves when all that was added is in the file, or the signal has aborted. @throws LogFileGone. */
   async flushed(): Promise<void> {
+    this.isAwaited = true;
+    this.endGathering();
     while (this.draining) await this.draining;
+    this.isAwaited = false;
     if (this.gone) throw this.gone;
   }
 
@@ -73,10 +85,12 @@ export class LineSink {
     await nextTurn();
     try {
       while (this.waiting.sizeBytes > 0 && !this.options.signal.aborted) {
+        await this.gathered();
         [this.waiting, this.writing] = [this.writing, this.waiting];
         this.admit();
         await this.writeAll(this.writing.lines());
         this.writing.clear();
+        this.writtenAtMs = performance.now();
       }
     } catch (error) {
       if (!(error instanceof LogFileGone)) throw error;
@@ -87,6 +101,19 @@ export class LineSink {
       this.draining = undefined;
       this.admit();
     }
+  }
+
+  /** Waits a little for more to write when there was a write just now; what comes after a silence is written at once. */
+  private async gathered(): Promise<void> {
+    const restMs = this.writtenAtMs + gatherMs - performance.now();
+    if (restMs <= 0 || this.isAwaited || this.waiting.sizeBytes >= worthBytes) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, restMs);
+      this.endGathering = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   private async writeAll(lines: Buffer): Promise<void> {
