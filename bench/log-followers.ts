@@ -4,10 +4,12 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { residentBytes, type Dockerd, type Lab, type Service } from "../test/docker/lab/index.js";
 import { processInfo, ticksPerSecond } from "../test/docker/lab/processes.js";
+import { weighCpu } from "./cpu-group.js";
 import { startOurs } from "./shims.js";
 
 /** Who follows logs, and may be asked how many lines it has got so far. */
 export interface Follower extends AsyncDisposable {
+  readonly pid: number;
   /** Where it serves CRI, if it does. */
   readonly endpoint: string | undefined;
   lines(): Promise<number>;
@@ -24,6 +26,7 @@ export async function startBare(dockerd: Dockerd, ids: readonly string[]): Promi
   await heard.next();
   const pid = child.pid ?? 0;
   return {
+    pid,
     endpoint: undefined,
     lines: async () => {
       child.kill("SIGUSR2");
@@ -54,12 +57,28 @@ export async function startShim(
 /** A shim whose logs are not counted. */
 export function followerOf(service: Service, endpoint: string, lines = () => Promise.resolve(0)): Follower {
   return {
+    pid: service.pid,
     endpoint,
     lines,
     cpuSeconds: () => service.cpuSeconds(),
     rssBytes: () => service.rssBytes(),
     [Symbol.asyncDispose]: () => service.stop(),
   };
+}
+
+/** The same follower, with a share of the CPU. */
+export async function weighed(follower: Follower, cpuWeight: number): Promise<Follower> {
+  try {
+    const removeGroup = await weighCpu(follower.pid, cpuWeight);
+    const stop = async () => {
+      await follower[Symbol.asyncDispose]();
+      await removeGroup();
+    };
+    return { ...follower, [Symbol.asyncDispose]: stop };
+  } catch (error) {
+    await follower[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 const newline = 0x0a;
