@@ -38,8 +38,9 @@ export function logsMarks(figures: readonly LogFigure[], options: BenchOptions):
   const all = groups(figures);
   return [shoutingLoad, fullLoad(options)].flatMap((load) => {
     const ours = all.find((each) => each.load === load && each.mode === "docker-cri");
+    const weighed = all.find((each) => each.load === load && each.mode === "docker-cri, CPUWeight=1000");
     const bare = all.find((each) => each.load === load && each.mode === "bare follow");
-    if (!ours || !bare) return [];
+    if (!ours || !weighed || !bare) return [];
     const speed = (each: LogFigure) => each.lines / each.seconds;
     return [
       {
@@ -47,7 +48,11 @@ export function logsMarks(figures: readonly LogFigure[], options: BenchOptions):
         value: speed(bare) / speed(ours),
         most: mostOfOurSpeed,
       },
-      { what: listWhat(ours), value: ours.listMs?.p99 ?? Number.NaN, most: mostListMs },
+      ...[ours, weighed].map((each) => ({
+        what: listWhat(each),
+        value: each.listMs?.p99 ?? Number.NaN,
+        most: mostListMs,
+      })),
     ];
   });
 }
