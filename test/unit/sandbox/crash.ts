@@ -45,6 +45,8 @@ export class Crash {
       const answer = method.apply(object, args);
       if (!strikes) return answer instanceof Promise ? this.heard(answer) : answer;
       this.dead = true;
+      // Nobody hears of its failure either.
+      if (answer instanceof Promise) answer.catch(() => undefined);
       return never;
     };
   }
