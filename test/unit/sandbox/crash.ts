@@ -43,11 +43,9 @@ export class Crash {
         return never;
       }
       const answer = method.apply(object, args);
-      if (!strikes) return answer instanceof Promise ? this.heard(answer) : answer;
-      this.dead = true;
-      // Nobody hears of its failure either.
-      if (answer instanceof Promise) answer.catch(() => undefined);
-      return never;
+      if (strikes) this.dead = true;
+      if (answer instanceof Promise) return this.heard(answer);
+      return strikes ? never : answer;
     };
   }
 
