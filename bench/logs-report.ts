@@ -1,4 +1,4 @@
-import { fullLoad, shoutingLoad, type LogFigure } from "./logs.js";
+import { fullLoad, shoutingLoad, type LogFigure, type LogMode } from "./logs.js";
 import { verdict, type Mark } from "./marks.js";
 import { median } from "./numbers.js";
 import type { BenchOptions } from "./options.js";
@@ -37,9 +37,8 @@ export function logsMarkdown(figures: readonly LogFigure[], options: BenchOption
 export function logsMarks(figures: readonly LogFigure[], options: BenchOptions): Mark[] {
   const all = groups(figures);
   return [shoutingLoad, fullLoad(options)].flatMap((load) => {
-    const ours = all.find((each) => each.load === load && each.mode === "docker-cri");
-    const weighed = all.find((each) => each.load === load && each.mode === "docker-cri, CPUWeight=1000");
-    const bare = all.find((each) => each.load === load && each.mode === "bare follow");
+    const of = (mode: LogMode) => all.find((each) => each.load === load && each.mode === mode);
+    const [bare, ours, weighed] = [of("bare follow"), of("docker-cri"), of("docker-cri, CPUWeight=1000")];
     if (!ours || !weighed || !bare) return [];
     const speed = (each: LogFigure) => each.lines / each.seconds;
     return [

@@ -49,11 +49,8 @@ export async function measureLogs(options: BenchOptions): Promise<LogFigure[]> {
   return await withLab(async (lab) => {
     const dockerd = await lab.dockerd({ engine: options.engine, name: "bench" });
     const figures: LogFigure[] = [];
-    const shouting: LogMode[] = [
-      ...Array.from({ length: options.rounds }, () => followers).flat(),
-      "docker-cri, docker-json",
-      "cri-dockerd",
-    ];
+    const turns = Array.from({ length: options.rounds }, () => followers).flat();
+    const shouting: LogMode[] = [...turns, "docker-cri, docker-json", "cri-dockerd"];
     for (const [index, mode] of shouting.entries()) {
       const measure = () => shout(lab, dockerd, mode, options, `shout-${index}`);
       figures.push(await timed(`a shouting container, ${mode}`, measure));
@@ -62,9 +59,7 @@ export async function measureLogs(options: BenchOptions): Promise<LogFigure[]> {
       startSayers(dockerd, options.sayers),
     );
     const plan: (readonly [LogMode, number])[] = [
-      ...Array.from({ length: options.rounds }, () =>
-        followers.map((mode) => [mode, options.sayers] as const),
-      ).flat(),
+      ...turns.map((mode) => [mode, options.sayers] as const),
       ["docker-cri", fewOf(options.sayers)],
       ["docker-cri", 0],
       ["docker-cri, docker-json", options.sayers],
