@@ -1,6 +1,6 @@
 import { ShimError } from "../base/index.js";
 
-/** The RPCs whose part of the shim is not built yet: the one list, which the README's table is checked against. */
+/** The RPCs whose part of the shim is not built yet: the one list, which docs/rpc-support.md is checked against. */
 export const notBuiltRpcs = [
   "Exec",
   "Attach",

@@ -57,9 +57,11 @@ describe("the package", () => {
     for (const [name, count] of counts) assert.ok(Number(count) > 0, `${name} exports nothing`);
   });
 
-  it("can be used from TypeScript as the README shows, with its own types checked", async () => {
-    const readme = await readFile(join(stage.source, "README.md"), "utf8");
-    const programs = [...readme.matchAll(/```ts\n([^]*?)```/g)].map(([, program = ""]) => program);
+  it("can be used from TypeScript as README and library guide show, with its own types checked", async () => {
+    const texts = await Promise.all(
+      ["README.md", join("docs", "library.md")].map((file) => readFile(join(stage.source, file), "utf8")),
+    );
+    const programs = [...texts.join("\n").matchAll(/```ts\n([^]*?)```/g)].map(([, program = ""]) => program);
     assert.ok(programs.length >= 3);
     const held = [
       'import { createShim, type Shim } from "docker-cri";',

@@ -13,6 +13,7 @@ const sources = [
   "src",
   "proto",
   "packaging",
+  "docs",
   "README.md",
   "CHANGELOG.md",
   "LICENSE",

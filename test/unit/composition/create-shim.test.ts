@@ -109,7 +109,7 @@ describe("createShim", () => {
     assert.equal(made, 1);
   });
 
-  it("lets a handler be replaced by its token, as the README shows", async () => {
+  it("lets a handler be replaced by its token, as the library guide shows", async () => {
     class MirrorPull extends PullImageHandler {
       override async handle(request: Request<PullImageHandler>, context: CallContext) {
         return super.handle(
