@@ -98,6 +98,8 @@ export interface DockerHostConfig {
   /** Empty (own) or `host`. */
   readonly utsMode?: string;
   readonly usernsMode?: string;
+  /** Whether Docker's own init is process 1; absent is the daemon's default. */
+  readonly init?: boolean;
   readonly privileged?: boolean;
   readonly readonlyRootfs?: boolean;
   readonly capAdd?: readonly string[];

@@ -112,6 +112,8 @@ function hostConfig(request: ContainerSpecRequest, sandboxConfig: PodSandboxConf
       ofSandbox: sandboxConfig.linux?.securityContext?.namespaceOptions,
       pidTargetId: request.pidTargetId,
     }),
+    cgroupnsMode: cgroupNamespace(config.linux?.securityContext, env),
+    init: false,
     ...(mounts.length > 0 ? { mounts } : {}),
     ...(binds.length > 0 ? { binds } : {}),
     ...(devices.length > 0 ? { devices } : {}),
@@ -135,7 +137,8 @@ function securityOf(
   const securityOpt = [
     ...selinuxLabels(context.selinuxOptions, contextField),
     ...apparmorOption(context.apparmor, olderApparmor, env, contextField),
-    ...(context.noNewPrivs ? ["no-new-privileges"] : []),
+    // A dockerd with --no-new-privileges would set it for all.
+    context.noNewPrivs ? "no-new-privileges" : "no-new-privileges=false",
     ...seccompOption(context, seccompProfile, env),
   ];
   const maskedPaths = paths(context.maskedPaths, `${contextField}.masked_paths`);
@@ -145,8 +148,19 @@ function securityOf(
     ...(context.privileged ? { privileged: true } : { maskedPaths, readonlyPaths }),
     ...(context.readonlyRootfs ? { readonlyRootfs: true } : {}),
     ...(groupAdd.length > 0 ? { groupAdd } : {}),
-    ...(securityOpt.length > 0 ? { securityOpt } : {}),
+    securityOpt,
   };
+}
+
+/**
+ * Privileged containers, node agents above all, read the node's whole tree; on cgroup v1 every container does. Said
+ * always, as dockerd's default can be either.
+ */
+function cgroupNamespace(
+  context: LinuxContainerSecurityContext | undefined,
+  { cgroupVersion }: EngineEnvironment,
+): "host" | "private" {
+  return context?.privileged || cgroupVersion === 1 ? "host" : "private";
 }
 
 function checkPrivileged(

@@ -62,6 +62,7 @@ export function sandboxSpec(
     host: {
       ...hostConfig(config, runtimeHandler, env, files.seccompProfile),
       ...namespaces,
+      init: false,
       ...(published.length > 0 ? { portBindings: published } : {}),
     },
   };

@@ -63,6 +63,8 @@ describe("a container's spec", () => {
       host: {
         networkMode: `container:${sandboxId}`,
         ipcMode: `container:${sandboxId}`,
+        cgroupnsMode: "private",
+        init: false,
         cgroupParent: "/kubepods/podx",
         resources: { oomScoreAdj: 0 },
         restartPolicy: "no",
@@ -74,7 +76,7 @@ describe("a container's spec", () => {
     const { host } = spec(secured({}));
     assert.deepEqual(
       [host.maskedPaths, host.readonlyPaths, host.securityOpt],
-      [[], [], ["seccomp=unconfined"]],
+      [[], [], ["no-new-privileges=false", "seccomp=unconfined"]],
     );
   });
 
@@ -193,7 +195,19 @@ describe("a container's spec", () => {
     [
       "privileged",
       secured({ privileged: true }),
-      { host: { privileged: true, securityOpt: ["seccomp=unconfined"] } },
+      {
+        host: {
+          privileged: true,
+          cgroupnsMode: "host",
+          securityOpt: ["no-new-privileges=false", "seccomp=unconfined"],
+        },
+      },
+    ],
+    [
+      "cgroup v1, where every container sees the node's tree",
+      {},
+      { host: { cgroupnsMode: "host" } },
+      { env: oldEnvironment },
     ],
     ["readonly_rootfs", secured({ readonlyRootfs: true }), { host: { readonlyRootfs: true } }],
     ["supplemental_groups", secured({ supplementalGroups: [5n, 6n] }), { host: { groupAdd: ["5", "6"] } }],
@@ -231,7 +245,7 @@ describe("a container's spec", () => {
       "the older apparmor_profile",
       // eslint-disable-next-line @typescript-eslint/no-deprecated -- older kubelets say it this way only
       secured({ apparmorProfile: "localhost/p", seccompProfilePath: "runtime/default" }),
-      { host: { securityOpt: ["apparmor=p"] } },
+      { host: { securityOpt: ["apparmor=p", "no-new-privileges=false"] } },
     ],
     [
       "the PID namespace of another container",

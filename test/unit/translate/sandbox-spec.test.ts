@@ -39,6 +39,7 @@ describe("a sandbox's spec", () => {
       host: {
         networkMode: "none",
         ipcMode: "shareable",
+        init: false,
         securityOpt: ["no-new-privileges"],
         resources: { cpuShares: 2, oomScoreAdj: -998 },
         shmSizeBytes: 67_108_864,

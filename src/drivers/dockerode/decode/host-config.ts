@@ -29,6 +29,7 @@ export function decodeHostConfig(host: Json): DockerHostConfig {
     pidMode: text(host["PidMode"]),
     utsMode: text(host["UTSMode"]),
     usernsMode: text(host["UsernsMode"]),
+    init: flag(host["Init"]),
     privileged: flag(host["Privileged"]),
     readonlyRootfs: flag(host["ReadonlyRootfs"]),
     capAdd: texts(host["CapAdd"]),

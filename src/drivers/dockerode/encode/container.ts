@@ -49,6 +49,7 @@ function encodeHostConfig(host: DockerHostConfig, version: ApiVersion): object {
     PidMode: host.pidMode,
     UTSMode: host.utsMode,
     UsernsMode: host.usernsMode,
+    Init: host.init,
     Privileged: host.privileged,
     ReadonlyRootfs: host.readonlyRootfs,
     CapAdd: host.capAdd,
