@@ -19,7 +19,7 @@ export const ShimConfigSchema = z.strictObject({
       }),
       z.strictObject({
         kind: z.literal("memory"),
-        /** What its registry has to pull, beside the sandbox image. Each holds a shell and the usual small programs. */
+        /** What its registry has to pull, beside the sandbox image. Each has `sh` and a few small tools. */
         images: z.array(z.string().min(1)).default(["busybox:latest", "busybox:1.36", "alpine:latest"]),
       }),
       /** A DockerService that the embedding program brings. */

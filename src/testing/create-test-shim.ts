@@ -3,14 +3,17 @@ import { createShim, type Shim, type ShimOptions } from "../composition/index.js
 import { createMemoryDocker, type MemoryDocker, type MemoryImage } from "../drivers/memory/index.js";
 
 export interface TestShimOptions extends Omit<ShimOptions, "engine" | "host"> {
-  /** Images that are on the node from the start, beside the sandbox image; any registry has them too. */
+  /**
+   * Images that are on the node from the start, beside the sandbox image; every registry has them too. Their programs
+   * are functions: `{ name: "app:1", programs: { "/bin/server": async (process) => { … } } }`.
+   */
   readonly images?: readonly (string | MemoryImage)[];
 }
 
 /** A shim over an engine in memory, for tests of programs that use CRI. */
 export interface TestShim extends AsyncDisposable {
   readonly shim: Shim;
-  /** The engine: make it fail, let containers end, look at what it was asked. */
+  /** The engine: make it fail, end containers, count calls. */
   readonly engine: MemoryDocker;
 }
 

@@ -82,7 +82,7 @@ describe("the examples", () => {
   it("in-process-test passes", async () => {
     const folder = join(stage.project, "in-process-test");
     const { out } = await succeed(folder, process.execPath, "--test", "--test-reporter=tap");
-    assert.match(out, /^# pass 3$/m);
+    assert.match(out, /^# pass 4$/m);
     assert.match(out, /^# fail 0$/m);
   });
 });

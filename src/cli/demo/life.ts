@@ -10,8 +10,8 @@ const logLines = 4;
 const logMs = 5_000;
 const script = [
   'trap "echo bye; exit 0" TERM',
-  'echo "hello from pod $(hostname)"',
-  'for i in 1 2 3; do echo "tick $i"; done',
+  'echo "hello from pod $HOSTNAME"',
+  'echo "tick 1"; echo "tick 2"; echo "tick 3"',
   "sleep 600 & wait",
 ].join("\n");
 

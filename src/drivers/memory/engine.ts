@@ -10,7 +10,6 @@ import type { MemoryHost } from "./host/index.js";
 import { ImageStore } from "./images/image-store.js";
 import { Registry } from "./images/registry.js";
 import { Addresses } from "./network.js";
-import { Programs } from "./programs/programs.js";
 import type { EngineSettings } from "./settings.js";
 
 /** What lives in the engine: the state that all its connections share. */
@@ -19,7 +18,6 @@ export class Engine {
   readonly events = new EventHub(this.clock);
   readonly images = new ImageStore();
   readonly registry = new Registry();
-  readonly programs = new Programs();
   readonly calls = new Calls();
   readonly addresses = new Addresses();
   readonly faults: Faults;

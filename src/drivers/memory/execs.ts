@@ -9,7 +9,7 @@ import type {
 import { MemoryAttachedStream, type AttachedInput } from "./attached.js";
 import type { CallSubject, Connection } from "./connection.js";
 import type { Container } from "./containers/container.js";
-import { findProgram, launch, type Launched } from "./containers/launch.js";
+import { launch, requireProgram, type Launched } from "./containers/launch.js";
 import type { Engine } from "./engine.js";
 import { Exec } from "./exec.js";
 import { randomId } from "./ids.js";
@@ -125,7 +125,7 @@ export class MemoryExecs implements DockerExecs {
     const { run } = container;
     if (!run) return undefined;
     try {
-      const program = findProgram(this.engine, container, spec.command, "execs.start");
+      const program = requireProgram(container, spec.command, "execs.start");
       const pid = ++run.lastPid;
       const process = this.engine.host.processTable.spawn({ name: spec.command[0] ?? "" }, (code) => {
         run.pids.delete(pid);
@@ -140,7 +140,6 @@ export class MemoryExecs implements DockerExecs {
         args: spec.command,
         tty: spec.tty,
         pid,
-        pids: run.pids,
         output: (name, data) => stream.put({ stream: name, data }),
       });
     } catch (error) {

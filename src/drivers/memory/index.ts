@@ -12,6 +12,12 @@ export {
 export type { MemoryImage } from "./images/image.js";
 export { Registry, type PullBehaviour } from "./images/registry.js";
 export { createMemoryDocker, MemoryDocker, type MemoryDockerOptions } from "./memory-docker.js";
-export type { Program, ProgramFiles, ProgramInput, ProgramIo, ProgramOutput } from "./programs/program.js";
-export { Programs } from "./programs/programs.js";
+export type { ImagePrograms } from "./programs/image-programs.js";
+export type {
+  ContainerProcess,
+  Program,
+  ProgramFiles,
+  ProgramInput,
+  ProgramOutput,
+} from "./programs/program.js";
 export type { EngineSettings } from "./settings.js";

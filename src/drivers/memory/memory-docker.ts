@@ -13,12 +13,11 @@ import { asImage, type MemoryImage } from "./images/image.js";
 import { MemoryImages } from "./images/images.js";
 import type { Registry } from "./images/registry.js";
 import { SIGKILL } from "./processes/signals.js";
-import type { Programs } from "./programs/programs.js";
 import { defaultSettings, type EngineSettings } from "./settings.js";
 import { MemoryEvents } from "./subscription.js";
 import { MemorySystem } from "./system.js";
 
-/** What a memory engine can be told at its birth. */
+/** The options of a memory engine. */
 export interface MemoryDockerOptions {
   /** Images that are there from the start; every registry has them too. */
   readonly images?: readonly (string | MemoryImage)[];
@@ -57,8 +56,8 @@ class MemoryConnection implements DockerService {
 }
 
 /**
- * A Docker Engine in memory, and a client of it. It behaves as Docker does — ids, states, events, names,
- * logs, execs — with programs that are functions, and can be told to fail.
+ * A Docker Engine in memory, and a client of it. It has Docker's ids, states, events, names, logs and execs; its
+ * programs are functions, and it can be made to fail.
  */
 export class MemoryDocker extends MemoryConnection {
   private readonly engineId: string;
@@ -95,12 +94,7 @@ export class MemoryDocker extends MemoryConnection {
     return this.engine.registry;
   }
 
-  /** What containers can run. */
-  get programs(): Programs {
-    return this.engine.programs;
-  }
-
-  /** What the engine is like; it may be changed at any time. */
+  /** The engine's properties; they may be changed at any time. */
   get settings(): EngineSettings {
     return this.engine.settings;
   }

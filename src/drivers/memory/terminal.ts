@@ -13,7 +13,7 @@ const erase = Buffer.from("\b \b");
 
 /** A terminal in its usual mode: it shows what is typed, gives programs whole lines, and knows Ctrl-C and Ctrl-D. */
 export class Terminal {
-  /** Undefined until somebody has set it. */
+  /** Undefined until a client has set it. */
   size: TerminalSize | undefined;
   private line: number[] = [];
 

@@ -72,7 +72,7 @@ export function testLifecycle(scene: () => Scene): void {
 
   it("kills what outlives its grace period", async () => {
     const { containers } = scene().service;
-    const id = await scene().run(["sh", "-c", "trap '' TERM; echo ready; while true; do sleep 1; done"]);
+    const id = await scene().run(["sh", "-c", "trap '' TERM; echo ready; sleep 600"]);
     await until("the trap to be set", async () => ((await scene().logs(id)).length > 0 ? true : undefined));
     const before = Date.now();
     await containers.stop(id, { graceSeconds: 1 });
@@ -82,7 +82,7 @@ export function testLifecycle(scene: () => Scene): void {
 
   it("stops at once with a grace period of 0, and what never ran", async () => {
     const { containers } = scene().service;
-    const id = await scene().run(["sh", "-c", "trap '' TERM; while true; do sleep 1; done"]);
+    const id = await scene().run(["sh", "-c", "trap '' TERM; sleep 600"]);
     await containers.stop(id, { graceSeconds: 0 });
     assert.equal((await containers.inspect(id)).state.exitCode, 137);
     const created = await scene().create(["true"]);

@@ -10,7 +10,7 @@ const partBytes = 16 * 1024;
 export function testLogs(scene: () => Scene): void {
   it("gives both streams apart, in order, with rising times", async () => {
     const { id } = await scene().runToEnd(
-      "for i in 1 2 3; do echo out $i; sleep 0.05; echo err $i >&2; sleep 0.05; done",
+      [1, 2, 3].map((i) => `echo out ${i}; sleep 0.05; echo err ${i} >&2; sleep 0.05`).join("; "),
     );
     const frames = await scene().logs(id);
     assert.deepEqual(
@@ -32,7 +32,7 @@ export function testLogs(scene: () => Scene): void {
   });
 
   it("starts at a time, which it gives again, and counts lines from the end", async () => {
-    const { id } = await scene().runToEnd("for i in 1 2 3 4; do echo $i; sleep 0.02; done");
+    const { id } = await scene().runToEnd([1, 2, 3, 4].map((i) => `echo ${i}; sleep 0.02`).join("; "));
     const all = await scene().logs(id);
     const third = all[2]?.timestampNanos;
     assert.ok(third !== undefined);
@@ -58,12 +58,12 @@ export function testLogs(scene: () => Scene): void {
   });
 
   it("leaves a last line without a newline as it is", async () => {
-    const { id } = await scene().runToEnd("echo whole; printf open");
+    const { id } = await scene().runToEnd("echo whole; echo -n open");
     assert.equal(textOf(await scene().logs(id)), "whole\nopen");
   });
 
   it("carries bytes that are no text, and empty lines", async () => {
-    const { id } = await scene().runToEnd("printf '\\001\\033[1m\\n\\n\\tend\\n'");
+    const { id } = await scene().runToEnd("echo '\u0001\u001b[1m\n\n\tend'");
     assert.equal(textOf(await scene().logs(id)), "\u0001\u001b[1m\n\n\tend\n");
   });
 
@@ -80,7 +80,7 @@ export function testLogs(scene: () => Scene): void {
   });
 
   it("has after the end what a follow may have missed: a last line without a newline", async () => {
-    const id = await scene().run(["sh", "-c", "echo one; sleep 0.2; printf open"]);
+    const id = await scene().run(["sh", "-c", "echo one; sleep 0.2; echo -n open"]);
     const followed = await scene().logs(id, { follow: true });
     const [first] = followed;
     assert.ok(first);
@@ -135,7 +135,7 @@ export function testLogs(scene: () => Scene): void {
   it("gives the same in the pieces that come at once", async () => {
     const { containers } = scene().service;
     for (const tty of [false, true]) {
-      const script = "for i in 1 2 3; do echo out $i; echo err $i >&2; done; printf open";
+      const script = [1, 2, 3].map((i) => `echo out ${i}; echo err ${i} >&2; `).join("") + "echo -n open";
       const { id } = await scene().runToEnd(script, { config: { tty } });
       const wanted = await scene().logs(id);
       const read = async (options?: LogBatchOptions) =>
@@ -161,12 +161,10 @@ export function testLogs(scene: () => Scene): void {
   });
 
   it("loses nothing of a log that is written fast", async () => {
-    const lines = 3000;
-    const { id } = await scene().runToEnd(
-      `i=0; while [ $i -lt ${lines} ]; do echo line $i; i=$((i+1)); done`,
-    );
+    const lines = Array.from({ length: 3000 }, (_, index) => `line ${index}`);
+    const { id } = await scene().runToEnd(lines.map((line) => `echo ${line}`).join("; "));
     const text = textOf(await scene().logs(id));
-    assert.equal(text, Array.from({ length: lines }, (_, index) => `line ${index}\n`).join(""));
+    assert.equal(text, lines.map((line) => `${line}\n`).join(""));
   });
 
   it("ends a follow when its container is removed", async () => {

@@ -47,7 +47,7 @@ export function testSystem(scene: () => Scene, open: OpenService): void {
 
   it("ends a call at its deadline, and by its signal", async () => {
     const { containers } = scene().service;
-    const id = await scene().run(["sh", "-c", "trap '' TERM; echo ready; while true; do sleep 1; done"]);
+    const id = await scene().run(["sh", "-c", "trap '' TERM; echo ready; sleep 600"]);
     await until("the trap to be set", async () => ((await scene().logs(id)).length > 0 ? true : undefined));
     const before = Date.now();
     await rejectsWith("deadline-exceeded", containers.stop(id, { graceSeconds: 60, deadlineMs: 200 }));

@@ -3,7 +3,8 @@ import { describe, it } from "node:test";
 import { Code } from "@connectrpc/connect";
 import { killExec } from "../../../src/containers/exec-end.js";
 import { ExecEnds } from "../../../src/inventory/exec-ends.js";
-import { fails, forever, openLab, until, type Lab } from "./lab.js";
+import type { Program } from "../../../src/testing/index.js";
+import { fails, forever, image, openLab, until, type Lab } from "./lab.js";
 
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();
 const exec = (lab: Lab, containerId: string, cmd: string[], timeout = 0n) =>
@@ -122,13 +123,13 @@ describe("ExecSync", () => {
   });
 
   it("cuts what is over 16 MiB, and says so in the log", async () => {
-    await using lab = await openLab();
-    const id = await lab.run(forever);
     const chunk = Buffer.alloc(1024 * 1024, "x");
-    lab.engine.programs.set("flood", async ({ stdout, stderr }) => {
+    const flood: Program = async ({ stdout, stderr }) => {
       for (let count = 0; count < 20; count++) await (count % 2 === 0 ? stdout : stderr).write(chunk);
       return 7;
-    });
+    };
+    await using lab = await openLab({ images: [{ name: image, programs: { "/bin/flood": flood } }] });
+    const id = await lab.run(forever);
     const answer = await exec(lab, id, ["flood"]);
     const total = answer.stdout.length + answer.stderr.length;
     assert.ok(total <= 16 * 1024 * 1024 && total > 16 * 1024 * 1024 - 4096, String(total));

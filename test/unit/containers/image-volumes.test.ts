@@ -20,7 +20,7 @@ function oldEngine(apiVersion: readonly [number, number] = [1, 41]): MemoryDocke
     images: [
       "registry.k8s.io/pause:3.10",
       image,
-      { names: [model], files: { "/weights/a": "1", "/readme": "r" } },
+      { name: model, files: { "/weights/a": "1", "/readme": "r" } },
     ],
     settings: { apiVersion },
   });

@@ -143,7 +143,7 @@ describe("the file systems", () => {
   });
 
   it("hold less by an image's size when it is removed", async () => {
-    await using lab = await openImages({ images: [{ names: ["big:1"], sizeBytes: 5_000 }] });
+    await using lab = await openImages({ images: [{ name: "big:1", sizeBytes: 5_000 }] });
     const used = async () => (await lab.images.fsInfo()).imageFilesystems?.[0]?.usedBytes?.value ?? 0n;
     const before = await used();
     await lab.images.remove(spec("big:1"));

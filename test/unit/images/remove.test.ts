@@ -5,7 +5,7 @@ import { openImages, pauseImage, spec, staying, type ImagesLab } from "./lab.js"
 
 /** An image under two tags and a digest of each of two repositories. */
 async function manyNames({ engine, images, inventory }: ImagesLab) {
-  const { manifestDigest } = engine.registry.add({ names: ["r.example/a:1", "r.example/b:2"] });
+  const { manifestDigest } = engine.registry.add({ name: "r.example/a:1", otherNames: ["r.example/b:2"] });
   const id = await images.pull(spec("r.example/a:1"), undefined, staying());
   await images.pull(spec("r.example/b:2"), undefined, staying());
   assert.equal(inventory.images.get(id)?.repoTags.length, 2);

@@ -1,9 +1,10 @@
 import { messageOf, ShimError, sleep } from "../../../base/index.js";
-import type { Engine } from "../engine.js";
 import { bytePipe, type Pipe } from "../pipe.js";
 import type { Process } from "../processes/process.js";
 import { requireSignal } from "../processes/signals.js";
-import type { Program, ProgramIo, ProgramOutput } from "../programs/program.js";
+import { findProgram } from "../programs/image-programs.js";
+import type { ContainerProcess, Program, ProgramOutput } from "../programs/program.js";
+import { inputFrom } from "../programs/streams.js";
 import { Terminal } from "../terminal.js";
 import type { Container } from "./container.js";
 
@@ -17,7 +18,6 @@ export interface LaunchPlan {
   readonly tty: boolean;
   /** Its number inside the container. */
   readonly pid: number;
-  readonly pids: ReadonlyMap<number, Process>;
   /** Takes the output; resolves when the process may go on. */
   readonly output: (stream: StreamName, data: Uint8Array) => Promise<void>;
 }
@@ -31,17 +31,12 @@ export interface Launched {
 }
 
 /**
- * Finds what a command means in a container.
+ * Finds the program that a command runs in a container.
  * @throws ShimError "invalid-argument" when there is no such program, as Docker does at start.
  */
-export function findProgram(
-  engine: Engine,
-  container: Container,
-  args: readonly string[],
-  operation: string,
-): Program {
+export function requireProgram(container: Container, args: readonly string[], operation: string): Program {
   const [name = ""] = args;
-  const program = engine.programs.find(name, container.image.spec.programs);
+  const program = findProgram(container.image.programs, name);
   if (program) return program;
   const why = name.includes("/") ? "no such file or directory" : "executable file not found in $PATH";
   const image = container.config.image ?? "the image";
@@ -72,13 +67,8 @@ export function launch(container: Container, plan: LaunchPlan): Launched {
         (signal) => process.send(signal),
       )
     : undefined;
-  const io = programIo(container, plan, {
-    stdin: {
-      read: () => stdin.read(),
-      unread: (data) => {
-        stdin.unread(data);
-      },
-    },
+  const io = containerProcess(container, plan, {
+    stdin: inputFrom(stdin),
     stdout: terminal?.output ?? stdout,
     stderr: terminal?.output ?? outputOf("stderr"),
     terminalSize: () => terminal?.size,
@@ -96,9 +86,9 @@ export function launch(container: Container, plan: LaunchPlan): Launched {
   return { stdin, terminal, begin };
 }
 
-async function runToEnd(process: Process, program: Program, io: ProgramIo): Promise<void> {
+async function runToEnd(process: Process, program: Program, io: ContainerProcess): Promise<void> {
   try {
-    process.finish((await program(io)) & 255);
+    process.finish(((await program(io)) ?? 0) & 255);
   } catch (error) {
     if (!process.alive) return;
     await io.stderr.write(`${process.name}: ${messageOf(error)}\n`).catch(() => undefined);
@@ -106,11 +96,11 @@ async function runToEnd(process: Process, program: Program, io: ProgramIo): Prom
   }
 }
 
-function programIo(
+function containerProcess(
   container: Container,
-  { process, args, tty, pid, pids }: LaunchPlan,
-  streams: Pick<ProgramIo, "stdin" | "stdout" | "stderr" | "terminalSize">,
-): ProgramIo {
+  { process, args, tty, pid }: LaunchPlan,
+  streams: Pick<ContainerProcess, "stdin" | "stdout" | "stderr" | "terminalSize">,
+): ContainerProcess {
   const { config } = container;
   return {
     ...streams,
@@ -132,7 +122,6 @@ function programIo(
     exit: (code) => {
       process.finish(code & 255);
     },
-    kill: (target, signal) => pids.get(target)?.send(signal) ?? false,
   };
 }
 

@@ -2,7 +2,7 @@ import { onAbort, ShimError, sleep } from "../../../base/index.js";
 import type { Engine } from "../engine.js";
 import { SIGKILL, SIGTERM, requireSignal } from "../processes/signals.js";
 import type { Container, ContainerRun } from "./container.js";
-import { findProgram, launch, type Launched } from "./launch.js";
+import { launch, requireProgram, type Launched } from "./launch.js";
 import { afterEnd, beforeStart, joined } from "./surroundings.js";
 import { volumesFolder } from "./mounts.js";
 
@@ -40,7 +40,7 @@ async function start(engine: Engine, container: Container): Promise<void> {
   const args = [...(container.config.entrypoint ?? []), ...(container.config.command ?? [])];
   let launched: Launched;
   try {
-    const program = findProgram(engine, container, args, operation);
+    const program = requireProgram(container, args, operation);
     const surroundings = beforeStart(engine, container);
     const process = engine.host.processTable.spawn(
       { name: args[0] ?? "", ignoresUnhandledSignals: !engine.settings.init },
@@ -48,14 +48,12 @@ async function start(engine: Engine, container: Container): Promise<void> {
         ended(engine, container, code);
       },
     );
-    const pids = new Map([[1, process]]);
     launched = launch(container, {
       process,
       program,
       args,
       tty: container.config.tty === true,
       pid: 1,
-      pids,
       output: async (stream, data) => {
         container.log.append(stream, data);
         await Promise.all([...container.attached].map((client) => client.put({ stream, data })));
@@ -63,7 +61,7 @@ async function start(engine: Engine, container: Container): Promise<void> {
     });
     container.run = {
       process,
-      pids,
+      pids: new Map([[1, process]]),
       lastPid: 1,
       ...surroundings,
       stdin: launched.stdin,

@@ -6,21 +6,28 @@ import type {
   DockerImageSummary,
 } from "../../../docker/index.js";
 import { digestOf } from "../ids.js";
+import { pausePrograms, type ImagePrograms } from "../programs/image-programs.js";
 
 /** An image as a test describes it. */
 export interface MemoryImage {
-  /** Its names: `busybox:1.36`, `registry.k8s.io/pause:3.10`. */
-  readonly names: readonly string[];
-  /** Makes images with one configuration differ. The first name when absent. */
+  /** `busybox:1.36`, `registry.k8s.io/pause:3.10`. */
+  readonly name: string;
+  /** Further names of the same image. */
+  readonly otherNames?: readonly string[];
+  /** Makes images with one configuration differ. The name when absent. */
   readonly seed?: string;
+  /** When absent, the image runs its first program, or `sh` when it has none. */
   readonly config?: DockerImageConfig;
   readonly sizeBytes?: number;
   /** RFC 3339. */
   readonly createdAt?: string;
   readonly author?: string;
   readonly architecture?: string;
-  /** The programs that it has; every one when absent. */
-  readonly programs?: readonly string[];
+  /**
+   * Its programs by their path: `{ "/bin/server": async (process) => { … } }`. `sh`, for plain command lines, and a few
+   * small tools (`echo`, `cat`, `sleep`, `env`, `true`, `false`) come with every image.
+   */
+  readonly programs?: ImagePrograms;
   /** Files, by absolute path. */
   readonly files?: Readonly<Record<string, string>>;
 }
@@ -34,6 +41,7 @@ export interface StoredImage {
   readonly layers: readonly string[];
   readonly spec: MemoryImage;
   readonly config: DockerImageConfig;
+  readonly programs: ImagePrograms;
   readonly createdAt: string;
   readonly sizeBytes: number;
 }
@@ -43,17 +51,19 @@ const anyDay = "2024-05-17T12:00:00Z";
 
 /** Makes an image out of its description; the same description gives the same ids. */
 export function buildImage(spec: MemoryImage): StoredImage {
-  const isPause = /(?:^|\/)pause(?::|@|$)/.test(spec.names[0] ?? "");
-  const config = spec.config ?? (isPause ? pauseConfig : { command: ["sh"], env: [path] });
-  const seed = spec.seed ?? spec.names[0] ?? "";
+  const isPause = /(?:^|\/)pause(?::|@|$)/.test(spec.name);
+  const [program = "sh"] = Object.keys(spec.programs ?? {});
+  const config = spec.config ?? (isPause ? pauseConfig : { command: [program], env: [path] });
+  const seed = spec.seed ?? spec.name;
   const createdAt = spec.createdAt ?? anyDay;
   const id = digestOf(JSON.stringify(["config", seed, config, createdAt]));
   return {
     id,
     manifestDigest: digestOf(`manifest ${id}`),
     layers: [digestOf(`layer ${id}`)],
-    spec: isPause && !spec.programs ? { ...spec, programs: ["/pause"] } : spec,
+    spec,
     config,
+    programs: spec.programs ?? (isPause ? pausePrograms : {}),
     createdAt,
     sizeBytes: spec.sizeBytes ?? (isPause ? 742_785 : 4_261_550),
   };
@@ -68,7 +78,7 @@ const pauseConfig: DockerImageConfig = {
 
 /** A {@link MemoryImage} out of a bare name. */
 export function asImage(image: string | MemoryImage): MemoryImage {
-  return typeof image === "string" ? { names: [image] } : image;
+  return typeof image === "string" ? { name: image } : image;
 }
 
 /** `repository:tag` as Docker shows it, with `latest` filled in. */
@@ -76,9 +86,14 @@ export function familiarTag(reference: ImageReference): string {
   return `${familiarRepository(reference)}:${reference.tag ?? "latest"}`;
 }
 
+/** All names of an image's description. */
+export function namesOf({ name, otherNames = [] }: MemoryImage): string[] {
+  return [name, ...otherNames];
+}
+
 /** The tags of an image's description as Docker shows them. */
 export function tagsOf(spec: MemoryImage): string[] {
-  return spec.names.map((name) => familiarTag(parseReference(name)));
+  return namesOf(spec).map((name) => familiarTag(parseReference(name)));
 }
 
 /** `repository@digest` for a name. */

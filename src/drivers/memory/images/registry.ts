@@ -1,6 +1,6 @@
 import { familiarRepository, parseReference, ShimError, sleep, type ErrorKind } from "../../../base/index.js";
 import { RegistryUnavailable, type PullProgress, type RegistryAuth } from "../../../docker/index.js";
-import { asImage, buildImage, familiarTag, type MemoryImage, type StoredImage } from "./image.js";
+import { asImage, buildImage, familiarTag, namesOf, type MemoryImage, type StoredImage } from "./image.js";
 
 /** How a pull of one repository goes. */
 export interface PullBehaviour {
@@ -25,7 +25,7 @@ export class Registry {
   add(image: string | MemoryImage): { readonly id: string; readonly manifestDigest: string } {
     const spec = asImage(image);
     const built = buildImage(spec);
-    for (const name of spec.names) {
+    for (const name of namesOf(spec)) {
       const reference = parseReference(name);
       this.images.set(familiarTag(reference), built);
       this.images.set(`${familiarRepository(reference)}@${built.manifestDigest}`, built);

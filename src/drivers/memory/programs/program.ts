@@ -1,17 +1,17 @@
-/** Where a program writes. The bytes are taken at once; the promise holds a program back that is too fast. */
+/** Where a program writes. The data is copied at once; the promise resolves when the reader can take more. */
 export interface ProgramOutput {
   write(data: string | Uint8Array): Promise<void>;
 }
 
-/** Where a program reads. */
-export interface ProgramInput {
-  /** The next bytes; undefined at the end. */
+/** What a program reads. It can be iterated: `for await (const chunk of process.stdin)`. */
+export interface ProgramInput extends AsyncIterable<Uint8Array> {
+  /** The next bytes; undefined at the end, which is where a client that half-closes its connection puts it. */
   read(): Promise<Uint8Array | undefined>;
-  /** Puts bytes back in front. */
-  unread(data: Uint8Array): void;
+  /** The next line without its newline; undefined at the end. */
+  readLine(): Promise<string | undefined>;
 }
 
-/** The files that a program sees. */
+/** The files that a program sees: those of its image and of its container, and mounted ones of the node. */
 export interface ProgramFiles {
   /** @throws An error with the code `ENOENT`, `EISDIR`, … */
   read(path: string): Uint8Array;
@@ -19,8 +19,8 @@ export interface ProgramFiles {
   write(path: string, content: Uint8Array, options?: { readonly append?: boolean }): void;
 }
 
-/** The world of a program: all that it can see and do. */
-export interface ProgramIo {
+/** The process in which a program runs: all that the program can see and do. */
+export interface ContainerProcess {
   /** The program's own name first. */
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
@@ -29,24 +29,27 @@ export interface ProgramIo {
   readonly hostname: string;
   /** Its number inside the container: 1 for the first process. */
   readonly pid: number;
-  readonly tty: boolean;
-  /** Of the terminal, once it was set; a change comes with SIGWINCH. */
-  readonly terminalSize: () => { readonly width: number; readonly height: number } | undefined;
   readonly stdin: ProgramInput;
   readonly stdout: ProgramOutput;
   readonly stderr: ProgramOutput;
+  /** Whether the streams are a terminal: then both outputs are one, and input comes in lines, echoed. */
+  readonly tty: boolean;
+  /** In columns and rows; undefined before the client has set it. Each change sends SIGWINCH. */
+  readonly terminalSize: () => { readonly width: number; readonly height: number } | undefined;
   readonly files: ProgramFiles;
-  /** Aborts when the process has ended, by a signal or otherwise. */
-  readonly signal: AbortSignal;
+  /** Runs `handler` in place of a signal's default action; undefined restores that. SIGKILL cannot be handled. */
+  readonly onSignal: (name: string, handler: (() => void) | undefined) => void;
   /** Waits; rejects when the process ends. `Infinity` waits for that end. */
   readonly sleep: (ms: number) => Promise<void>;
-  /** Runs `handler` in place of a signal's default action; undefined takes it back. */
-  readonly onSignal: (name: string, handler: (() => void) | undefined) => void;
-  /** Ends the whole process at once, as _exit does. */
+  /** Ends the process at once with an exit code. */
   readonly exit: (code: number) => void;
-  /** Sends a signal to a process of the container. @returns False when there is no such process. */
-  readonly kill: (pid: number, signal: number) => boolean;
+  /** Aborts when the process has ended, by a signal or otherwise. */
+  readonly signal: AbortSignal;
 }
 
-/** Runs in a container's process; its answer is the exit code. A rejection is exit code 1 and a line on stderr. */
-export type Program = (io: ProgramIo) => number | Promise<number>;
+/**
+ * A program is a function. It returns its exit code; nothing means 0. An error that it throws is printed on stderr
+ * and the exit code is 1.
+ */
+// eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- a program without a return statement is one too
+export type Program = (process: ContainerProcess) => number | void | Promise<number | void>;

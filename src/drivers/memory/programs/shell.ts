@@ -1,300 +1,299 @@
 import { posix } from "node:path";
 import { messageOf } from "../../../base/index.js";
-import type { Program, ProgramFiles, ProgramInput, ProgramIo, ProgramOutput } from "./program.js";
-import { shellBuiltins } from "./shell-builtins.js";
-import { ShellJobs } from "./shell-jobs.js";
-import { parseScript } from "./shell-parser.js";
-import { BrokenPipe, emptyInput, OutputText, ProgramPipe, redirect } from "./shell-streams.js";
-import type { Chain, Command, Pipeline, Script } from "./shell-tree.js";
-import { ShellVariables } from "./shell-variables.js";
-import { expandWord, expandWords, type Variables } from "./shell-words.js";
+import { bytePipe } from "../pipe.js";
+import { signalNumber } from "../processes/signals.js";
+import { parseCommandLine, type Chain, type Command } from "./command-line.js";
+import type { ContainerProcess, Program, ProgramFiles, ProgramOutput } from "./program.js";
+import { BrokenPipe, emptyInput, inputFrom, outputTo, redirect, type Streams } from "./streams.js";
+import { expandWord, splitWord } from "./words.js";
 
-/** Where a shell finds what is not built into it. */
-export type FindProgram = (name: string) => Program | undefined;
+/** Finds a program of the shell's image. */
+type FindProgram = (name: string) => Program | undefined;
 
-export interface Streams {
-  readonly stdin: ProgramInput;
-  readonly stdout: ProgramOutput;
-  readonly stderr: ProgramOutput;
-}
+const brokenPipeCode = 141;
+const notFoundCode = 127;
 
-export interface ShellOptions {
-  /** As `sh -e`: a command that fails ends the shell. */
-  readonly exitOnError: boolean;
-  /** `$0`, `$1`, … */
-  readonly parameters: readonly string[];
-}
-
-type Simple = Extract<Command, { kind: "simple" }>;
-
-/** Leaves the shell, or a subshell. */
+/** Ends a command line, or the part of one that runs in a pipe or in the background. */
 class ShellExit extends Error {
   constructor(readonly code: number) {
     super(`exit ${code}`);
   }
 }
 
-class LoopJump extends Error {
-  constructor(readonly kind: "break" | "continue") {
-    super(`${kind} outside of a loop`);
+/** `sh -c COMMAND_LINE [ARGS…]`, also with `-e`; without `-c` the lines of stdin are run one by one. */
+export async function runShell(process: ContainerProcess, find: FindProgram): Promise<number> {
+  const [name = "sh", options = "", ...rest] = process.args;
+  const { stdin, stdout, stderr } = process;
+  if (options === "") return await interactive(process, new Shell(process, find, [name]));
+  if (!/^-[celx]*c[celx]*$/.test(options)) {
+    await stderr.write("sh: usage: sh -c COMMAND_LINE, or sh alone to read command lines from stdin\n");
+    return 2;
+  }
+  const [source = "", ...parameters] = rest;
+  const shell = new Shell(process, find, parameters.length > 0 ? parameters : [name], options.includes("e"));
+  return await shell.runSource(source, { stdin, stdout, stderr });
+}
+
+async function interactive({ stdin, stdout, stderr, tty }: ContainerProcess, shell: Shell): Promise<number> {
+  let code = 0;
+  for (;;) {
+    if (tty) await stdout.write("# ");
+    const line = await stdin.readLine();
+    if (line === undefined) return code;
+    code = await shell.runSource(line, { stdin: tty ? emptyInput : stdin, stdout, stderr });
+    if (shell.exited) return code;
   }
 }
 
-const brokenPipeCode = 141;
-
-/** Runs scripts inside one process. Commands are functions: only the process itself has a pid. */
-export class Shell implements Variables {
-  /** The working directory. */
-  folder: string;
-  readonly jobs: ShellJobs;
+/**
+ * Runs command lines inside one process: a command is a call of its function, and has no pid of its own. Unlike in a
+ * real shell every variable is passed to programs.
+ */
+class Shell {
+  exited = false;
+  private readonly variables: Map<string, string>;
+  private readonly jobs: Promise<number>[] = [];
+  private workingDir: string;
   private status = 0;
-  private steps = 0;
-  /** Above 0 inside a condition, where a failure is an answer. */
-  private testing = 0;
+  /** The commands of traps whose signal has come. */
+  private pendingTraps: string[] = [];
+  private exitTrap: string | undefined;
+  private interruptWait: () => void = () => undefined;
 
   constructor(
-    private readonly io: ProgramIo,
+    private readonly process: ContainerProcess,
     private readonly find: FindProgram,
-    private readonly options: ShellOptions,
-    readonly variables = new ShellVariables(io.env),
+    private readonly parameters: readonly string[],
+    private readonly exitOnError = false,
   ) {
-    this.folder = io.workingDir;
-    this.jobs = new ShellJobs(io);
+    this.variables = new Map(Object.entries(process.env));
+    this.workingDir = process.workingDir;
   }
 
-  /** Runs a script to its end. @returns The exit code. */
-  async main(script: Script, streams: Streams): Promise<number> {
+  /** @returns The exit code; 2 for what is no command line. */
+  async runSource(source: string, streams: Streams): Promise<number> {
+    let chains: Chain[];
+    try {
+      chains = parseCommandLine(source);
+    } catch (error) {
+      await streams.stderr.write(`sh: ${messageOf(error)}\n`);
+      return 2;
+    }
+    return await this.main(chains, streams);
+  }
+
+  private async main(chains: readonly Chain[], streams: Streams): Promise<number> {
     let code: number;
     try {
-      await this.run(script, streams);
+      await this.run(chains, streams);
       code = this.status;
     } catch (error) {
-      if (error instanceof BrokenPipe) return brokenPipeCode;
       if (!(error instanceof ShellExit)) throw error;
       code = error.code;
+      this.exited = true;
     }
-    const atExit = this.jobs.takeExitTrap();
-    if (atExit !== undefined) await this.main(parseScript(atExit), streams);
+    const { exitTrap } = this;
+    this.exitTrap = undefined;
+    if (exitTrap !== undefined) await this.runSource(exitTrap, streams);
     return code;
   }
 
-  get(name: string): string | undefined {
-    const { parameters } = this.options;
-    if (name === "?") return String(this.status);
-    if (name === "$") return String(this.io.pid);
-    if (name === "!") return String(this.jobs.count);
-    if (name === "#") return String(Math.max(0, parameters.length - 1));
-    if (name === "@" || name === "*") return parameters.slice(1).join(" ");
-    if (/^\d$/.test(name)) return parameters[Number(name)];
-    return this.variables.get(name);
-  }
-
-  async capture(script: Script): Promise<string> {
-    const stdout = new OutputText();
-    const { stdin, stderr } = this.io;
-    this.status = await this.subshell().main(script, { stdin, stderr, stdout });
-    return stdout.toString().replace(/\n+$/, "");
-  }
-
-  private async run(script: Script, streams: Streams): Promise<void> {
-    for (const chain of script) {
-      await this.step(streams);
+  private async run(chains: readonly Chain[], streams: Streams): Promise<void> {
+    for (const chain of chains) {
       if (chain.background) {
-        const inner = { ...streams, stdin: emptyInput };
-        this.jobs.add(this.subshell().main([{ ...chain, background: false }], inner));
+        const job = this.fork().main([{ ...chain, background: false }], { ...streams, stdin: emptyInput });
+        this.jobs.push(job.catch(() => 1));
         this.status = 0;
-      } else await this.chain(chain, streams);
+      } else await this.runChain(chain, streams);
+      await this.runTraps(streams);
     }
   }
 
-  /** Lets others run now and then, and runs the traps of signals that came meanwhile. */
-  private async step(streams: Streams): Promise<void> {
-    this.io.signal.throwIfAborted();
-    if (++this.steps % 64 === 0) await this.io.sleep(0);
-    for (const commands of this.jobs.takeTraps()) await this.run(parseScript(commands), streams);
+  private async runTraps(streams: Streams): Promise<void> {
+    const { status } = this;
+    for (const commands of this.pendingTraps.splice(0)) await this.run(parseCommandLine(commands), streams);
+    this.status = status;
   }
 
-  private async chain({ first, rest }: Chain, streams: Streams): Promise<void> {
-    await this.pipeline(first, streams);
-    let last = first;
-    for (const { when, pipeline } of rest) {
-      if ((this.status === 0) !== (when === "success")) continue;
-      await this.pipeline(pipeline, streams);
-      last = pipeline;
+  private async runChain({ steps }: Chain, streams: Streams): Promise<void> {
+    let last = steps[0];
+    for (const step of steps) {
+      if (step.after !== undefined && (this.status === 0) !== (step.after === "&&")) continue;
+      this.status = await this.runPipeline(step.pipeline, streams);
+      last = step;
     }
-    const isAnswer = this.testing > 0 || last.negated || last !== (rest.at(-1)?.pipeline ?? first);
-    if (this.options.exitOnError && this.status !== 0 && !isAnswer) throw new ShellExit(this.status);
+    if (this.exitOnError && this.status !== 0 && last === steps.at(-1)) throw new ShellExit(this.status);
   }
 
-  private async pipeline({ commands, negated }: Pipeline, streams: Streams): Promise<void> {
-    const [only, ...others] = commands;
-    if (only && others.length === 0) this.status = await this.command(only, streams);
-    else this.status = await this.piped(commands, streams);
-    if (negated) this.status = this.status === 0 ? 1 : 0;
+  private async runPipeline(commands: readonly Command[], streams: Streams): Promise<number> {
+    const [only, ...more] = commands;
+    if (only && more.length === 0) return await this.runCommand(only, streams);
+    const pipes = more.map(() => bytePipe());
+    const codes = commands.map(async (command, index) => {
+      const before = pipes[index - 1];
+      const after = pipes[index];
+      const stdin = before ? inputFrom(before) : streams.stdin;
+      const stdout = after ? outputTo(after) : streams.stdout;
+      try {
+        const step = { after: undefined, pipeline: [command] };
+        return await this.fork().main([{ steps: [step], background: false }], { ...streams, stdin, stdout });
+      } finally {
+        after?.end();
+        before?.cancel();
+      }
+    });
+    return (await Promise.all(codes)).at(-1) ?? 0;
   }
 
-  private async piped(commands: readonly Command[], streams: Streams): Promise<number> {
-    const pipes = commands.slice(1).map(() => new ProgramPipe());
-    const codes = await Promise.all(
-      commands.map(async (command, index) => {
-        const before = pipes[index - 1];
-        const after = pipes[index];
-        const stdin = before?.input ?? streams.stdin;
-        const stdout = after?.output ?? streams.stdout;
-        try {
-          return await this.subshell().main([asChain(command)], { ...streams, stdin, stdout });
-        } finally {
-          after?.endOutput();
-          before?.endInput();
-        }
-      }),
-    );
-    return codes.at(-1) ?? 0;
+  /** A subshell: its changes stay its own. */
+  private fork(): Shell {
+    const env = Object.fromEntries(this.variables);
+    const process = { ...this.process, env, workingDir: this.workingDir };
+    return new Shell(process, this.find, this.parameters, this.exitOnError);
   }
 
-  private async command(command: Command, outer: Streams): Promise<number> {
+  private async runCommand(command: Command, outer: Streams): Promise<number> {
     let streams: Streams;
     try {
-      streams = await redirect(command.redirects, outer, this, { ...this.io, files: this.files });
+      streams = redirect(command.redirects, outer, { ...this.process, files: this.files }, this.variable);
     } catch (error) {
       await outer.stderr.write(`sh: ${messageOf(error)}\n`);
       return 1;
     }
-    switch (command.kind) {
-      case "simple":
-        return await this.simple(command, streams);
-      case "group":
-        if (command.subshell) return await this.subshell().main(command.body, streams);
-        await this.run(command.body, streams);
-        return this.status;
-      case "if":
-        return await this.branch(command.branches, streams);
-      case "loop":
-        return await this.loop(streams, command.body, async () => {
-          const succeeded = (await this.test(command.condition, streams)) === 0;
-          return succeeded !== command.until;
-        });
-      case "for": {
-        const items = await expandWords(command.items, this);
-        return await this.loop(streams, command.body, () => {
-          const item = items.shift();
-          this.variables.set(command.name, item);
-          return Promise.resolve(item !== undefined);
-        });
-      }
+    const assigned = command.assignments.map(
+      ({ name, value }) => [name, expandWord(value, this.variable)] as const,
+    );
+    const args = command.words.flatMap((word) => splitWord(word, this.variable));
+    if (args.length > 0) return await this.execute(args, streams, assigned);
+    for (const [name, value] of assigned) this.variables.set(name, value);
+    return 0;
+  }
+
+  private async execute(
+    args: readonly string[],
+    streams: Streams,
+    assigned: readonly (readonly [string, string])[] = [],
+  ): Promise<number> {
+    const [name = "", ...operands] = args;
+    const builtin = this.builtins.get(name);
+    if (builtin) return await builtin(operands, streams);
+    const program = this.find(name);
+    if (!program) {
+      await streams.stderr.write(`sh: ${name}: not found\n`);
+      return notFoundCode;
+    }
+    const { workingDir, files } = this;
+    const env = Object.fromEntries([...this.variables, ...assigned]);
+    try {
+      return ((await program({ ...this.process, ...streams, args, env, workingDir, files })) ?? 0) & 255;
+    } catch (error) {
+      this.process.signal.throwIfAborted();
+      if (error instanceof BrokenPipe) return brokenPipeCode;
+      await streams.stderr.write(`${name}: ${messageOf(error)}\n`);
+      return 1;
     }
   }
 
-  private async branch(
-    branches: Extract<Command, { kind: "if" }>["branches"],
-    streams: Streams,
-  ): Promise<number> {
-    for (const { condition, body } of branches) {
-      if (condition && (await this.test(condition, streams)) !== 0) continue;
-      await this.run(body, streams);
-      return this.status;
+  private readonly builtins = new Map<
+    string,
+    (operands: readonly string[], streams: Streams) => number | Promise<number>
+  >([
+    [":", () => 0],
+    [
+      "exit",
+      ([code]) => {
+        throw new ShellExit(code === undefined ? this.status : Number(code) & 255);
+      },
+    ],
+    [
+      "exec",
+      async (args, streams) => {
+        throw new ShellExit(await this.execute(args, streams));
+      },
+    ],
+    [
+      "export",
+      (pairs) => {
+        for (const pair of pairs) {
+          const at = pair.indexOf("=");
+          if (at > 0) this.variables.set(pair.slice(0, at), pair.slice(at + 1));
+        }
+        return 0;
+      },
+    ],
+    [
+      "cd",
+      ([path = "/"]) => {
+        this.workingDir = posix.resolve(this.workingDir, path);
+        return 0;
+      },
+    ],
+    [
+      "read",
+      async ([name = "REPLY"], { stdin }) => {
+        const line = await stdin.readLine();
+        this.variables.set(name, line ?? "");
+        return line === undefined ? 1 : 0;
+      },
+    ],
+    ["trap", ([commands = "", ...names], { stderr }) => this.trap(commands, names, stderr)],
+    ["wait", ([job]) => this.wait(job === undefined ? undefined : Number(job))],
+  ]);
+
+  /** Runs commands in place of a signal's default action; empty ones ignore it, `-` restores the default. */
+  private async trap(commands: string, names: readonly string[], stderr: ProgramOutput): Promise<number> {
+    for (const name of names) {
+      if (name === "EXIT" || name === "0") this.exitTrap = commands === "-" ? undefined : commands;
+      else if (signalNumber(name) === undefined) {
+        await stderr.write(`sh: trap: ${name}: invalid signal specification\n`);
+        return 1;
+      } else {
+        const handler = () => {
+          if (commands !== "") this.pendingTraps.push(commands);
+          this.interruptWait();
+        };
+        this.process.onSignal(name, commands === "-" ? undefined : handler);
+      }
     }
     return 0;
   }
 
-  private async test(condition: Script, streams: Streams): Promise<number> {
-    this.testing++;
-    try {
-      await this.run(condition, streams);
-      return this.status;
-    } finally {
-      this.testing--;
-    }
+  /** Waits for one job, or for all; a trapped signal ends the wait. */
+  private async wait(number: number | undefined): Promise<number> {
+    const jobs = number === undefined ? this.jobs : this.jobs.slice(number - 1, number);
+    const ended = Promise.all(jobs).then((codes) => (number === undefined ? 0 : (codes[0] ?? notFoundCode)));
+    const interrupted = new Promise<number>((resolve) => {
+      this.interruptWait = () => {
+        if (this.pendingTraps.length > 0) resolve(128);
+      };
+    });
+    return await Promise.race([ended, interrupted]);
   }
 
-  private async loop(streams: Streams, body: Script, goOn: () => Promise<boolean>): Promise<number> {
-    let status = 0;
-    while (await goOn()) {
-      await this.step(streams);
-      try {
-        await this.run(body, streams);
-        status = this.status;
-      } catch (error) {
-        if (!(error instanceof LoopJump)) throw error;
-        status = 0;
-        if (error.kind === "break") break;
-      }
+  private readonly variable = (name: string): string => {
+    switch (name) {
+      case "?":
+        return String(this.status);
+      case "$":
+        return String(this.process.pid);
+      case "!":
+        return String(this.jobs.length);
+      case "#":
+        return String(this.parameters.length - 1);
+      default:
+        return (/^\d$/.test(name) ? this.parameters[Number(name)] : this.variables.get(name)) ?? "";
     }
-    return status;
-  }
-
-  private async simple(command: Simple, streams: Streams): Promise<number> {
-    const args = await expandWords(command.words, this);
-    if (args.length > 0) {
-      const assigned = new Map<string, string>();
-      for (const { name, value } of command.assignments) assigned.set(name, await expandWord(value, this));
-      return await this.execute(args, streams, assigned);
-    }
-    this.status = 0;
-    for (const { name, value } of command.assignments) {
-      this.variables.set(name, await expandWord(value, this));
-    }
-    return this.status;
-  }
-
-  /** Runs one command. @param assigned Variables for this command alone. */
-  async execute(
-    args: readonly string[],
-    streams: Streams,
-    assigned: ReadonlyMap<string, string> = new Map(),
-  ): Promise<number> {
-    const [name = ""] = args;
-    const builtin = shellBuiltins.get(name);
-    if (builtin) return await builtin(this, args.slice(1), streams);
-    const program = this.find(name);
-    if (!program) {
-      await streams.stderr.write(`sh: ${name}: not found\n`);
-      return 127;
-    }
-    const env = this.variables.environment(assigned);
-    return await program({ ...this.io, ...streams, env, args, workingDir: this.folder, files: this.files });
-  }
+  };
 
   /** The files as seen from the working directory. */
   private get files(): ProgramFiles {
-    const { files } = this.io;
+    const { files } = this.process;
+    const { workingDir } = this;
     return {
-      read: (path) => files.read(posix.resolve(this.folder, path)),
+      read: (path) => files.read(posix.resolve(workingDir, path)),
       write: (path, content, options) => {
-        files.write(posix.resolve(this.folder, path), content, options);
+        files.write(posix.resolve(workingDir, path), content, options);
       },
     };
   }
-
-  private subshell(): Shell {
-    const shell = new Shell(
-      { ...this.io, workingDir: this.folder },
-      this.find,
-      this.options,
-      this.variables.copy(),
-    );
-    shell.status = this.status;
-    shell.testing = this.testing;
-    return shell;
-  }
-
-  /** Leaves the shell with a code, or with that of the last command. */
-  exit(code: number | undefined): never {
-    throw new ShellExit(code ?? this.status);
-  }
-
-  jump(kind: "break" | "continue"): never {
-    throw new LoopJump(kind);
-  }
-
-  /** Waits for one job, or for all. */
-  async wait(job: number | undefined, streams: Streams): Promise<number> {
-    const code = await this.jobs.wait(job);
-    await this.step(streams);
-    return code;
-  }
-}
-
-function asChain(command: Command): Chain {
-  return { first: { negated: false, commands: [command] }, rest: [], background: false };
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { isKind } from "../../../../src/base/index.js";
-import type { MemoryDocker } from "../../../../src/drivers/memory/index.js";
+import type { MemoryDocker, Program } from "../../../../src/drivers/memory/index.js";
 import { collect, create, engineWithBusybox, image, run, turns } from "./rig.js";
 
 const execSpec = { command: ["sleep", "60"], tty: false, stdin: false, stdout: true, stderr: true };
@@ -36,7 +36,14 @@ describe("a memory engine that tests play with", () => {
   });
 
   it("pauses a container: it prints nothing, refuses execs, and can be killed", async () => {
-    const id = await run(engine, ["sh", "-c", "while true; do echo tick; sleep 0.01; done"]);
+    const tick: Program = async ({ stdout, sleep }) => {
+      for (;;) {
+        await stdout.write("tick\n");
+        await sleep(10);
+      }
+    };
+    engine.load({ name: image, programs: { "/bin/tick": tick } });
+    const id = await run(engine, ["tick"]);
     engine.pause(id);
     const frozen = (await collect(engine.containers.logs(id))).length;
     await new Promise((resolve) => setTimeout(resolve, 50));

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { isKind, type ErrorKind } from "../../../../../src/base/index.js";
 import type { DockerContainerConfig, DockerHostConfig } from "../../../../../src/docker/index.js";
-import type { MemoryDocker } from "../../../../../src/drivers/memory/index.js";
-import { collect, create, engineWithBusybox, run, turns } from "../rig.js";
+import type { MemoryDocker, Program } from "../../../../../src/drivers/memory/index.js";
+import { collect, create, engineWithBusybox, image, run, turns } from "../rig.js";
 
 const text = async (engine: MemoryDocker, id: string) =>
   Buffer.concat(
@@ -228,13 +228,11 @@ describe("the memory engine's containers", () => {
     );
     assert.match(entries[0]?.time ?? "", /^\d{4}-\d\d-\d\dT[\d:]+\.\d{9}Z$/);
     const options = { "max-size": "1k", "max-file": "2" };
-    const small = await run(
-      engine,
-      ["sh", "-c", "i=0; while [ $i -lt 5000 ]; do echo line $i; i=$((i+1)); done"],
-      {
-        host: { logConfig: { driver: "json-file", options } },
-      },
-    );
+    const talk: Program = async ({ stdout }) => {
+      for (let index = 0; index < 5000; index++) await stdout.write(`line ${index}\n`);
+    };
+    engine.load({ name: image, programs: { "/bin/talk": talk } });
+    const small = await run(engine, ["talk"], { host: { logConfig: { driver: "json-file", options } } });
     const kept = (await text(engine, small), await text(engine, small));
     assert.ok(kept.length <= 2048 && kept.length > 1500, String(kept.length));
     assert.ok(kept.endsWith("line 4999\n"));
@@ -242,7 +240,7 @@ describe("the memory engine's containers", () => {
 
   it("lose an open last line to followers when told so, but not to those who read again", async () => {
     engine.settings.followMissesOpenLine = true;
-    const id = await run(engine, ["sh", "-c", "echo whole; sleep 0.02; printf open"]);
+    const id = await run(engine, ["sh", "-c", "echo whole; sleep 0.02; echo -n open"]);
     assert.equal(await text(engine, id), "whole\n");
     assert.equal(await text(engine, id), "whole\nopen");
   });
@@ -267,15 +265,15 @@ describe("the memory engine's containers", () => {
   });
 
   it("hold a program back whose output nobody takes, and let it end when the reader goes", async () => {
-    const id = await run(engine, ["sleep", "60"]);
     let written = 0;
-    engine.programs.set("pour", async (io) => {
+    const pour: Program = async ({ stdout }) => {
       for (let block = 0; block < 100; block++) {
-        await io.stdout.write(Buffer.alloc(16 * 1024));
+        await stdout.write(Buffer.alloc(16 * 1024));
         written += 16 * 1024;
       }
-      return 0;
-    });
+    };
+    engine.load({ name: image, programs: { "/bin/pour": pour } });
+    const id = await run(engine, ["sleep", "60"]);
     const spec = { command: ["pour"], tty: false, stdin: false, stdout: true, stderr: true };
     const execId = await engine.execs.create(id, spec);
     const stream = await engine.execs.start(execId, { tty: false });

@@ -21,7 +21,7 @@ describe("the memory engine's images", () => {
 
   it("are pulled by tag and by digest, and then go by both", async () => {
     const { id, manifestDigest } = engine.registry.add({
-      names: [app],
+      name: app,
       config: { command: ["true"], user: "1000" },
     });
     const progress = await pull(app);
@@ -107,10 +107,10 @@ describe("the memory engine's images", () => {
   });
 
   it("lose their tag to a newer image of that name, and stay without one", async () => {
-    engine.registry.add({ names: [app], seed: "old" });
+    engine.registry.add({ name: app, seed: "old" });
     await pull(app);
     const old = await engine.images.inspect(app);
-    engine.registry.add({ names: [app], seed: "new" });
+    engine.registry.add({ name: app, seed: "new" });
     await pull(app);
     assert.notEqual((await engine.images.inspect(app)).id, old.id);
     assert.deepEqual((await engine.images.inspect(old.id)).repoTags, []);
@@ -121,7 +121,7 @@ describe("the memory engine's images", () => {
   });
 
   it("go by Docker's rules when they are in use or have several names", async () => {
-    engine.load({ names: [app, "registry.example/team/app:2"] });
+    engine.load({ name: app, otherNames: ["registry.example/team/app:2"] });
     const { id } = await engine.images.inspect(app);
     const container = await run(engine, ["sleep", "60"], { config: { image: app } });
     await assert.rejects(engine.images.remove(id), failsWith("conflict"), "several names");
@@ -144,7 +144,7 @@ describe("the memory engine's images", () => {
   });
 
   it("keep their digests of a repository as long as they have a tag in it", async () => {
-    engine.registry.add({ names: [app, "registry.example/team/other:1"] });
+    engine.registry.add({ name: app, otherNames: ["registry.example/team/other:1"] });
     await pull(app);
     await pull("registry.example/team/other:1");
     const { id, repoDigests } = await engine.images.inspect(app);
@@ -164,7 +164,7 @@ describe("the memory engine's images", () => {
 
   it("give containers what they leave open, by Docker's rules", async () => {
     engine.load({
-      names: ["base:1"],
+      name: "base:1",
       config: {
         entrypoint: ["echo"],
         command: ["from", "image"],
