@@ -14,7 +14,13 @@ import {
 import { Host } from "../host/index.js";
 import { Inventory, stageOf, type ContainerRecord, type WorkloadRecord } from "../inventory/index.js";
 import { ContainerLogs, type LogTarget } from "../logs/index.js";
-import { containerInfo, containerState, refuseUnsupported, resourcesUpdate } from "../translate/index.js";
+import {
+  containerInfo,
+  containerState,
+  isReady,
+  refuseUnsupported,
+  resourcesUpdate,
+} from "../translate/index.js";
 import { buildSpec } from "./build-spec.js";
 import { createNamed } from "./create-named.js";
 import { removeContainer, stopContainer } from "./ending.js";
@@ -142,6 +148,13 @@ export class Containers {
       throw new ShimError(
         "failed-precondition",
         `container ${record.id} is ${record.docker.state.status ?? "not in the created state"}: only a created one can be started`,
+      );
+    }
+    const sandbox = this.inventory.record(record.sandboxId);
+    if (sandbox && !isReady(sandbox.docker)) {
+      throw new ShimError(
+        "failed-precondition",
+        `the sandbox of container ${record.id} has ended or was restarted by another: its pod needs a new one`,
       );
     }
     await this.logs.start(logTarget(record));

@@ -94,13 +94,7 @@ export function stageOf(docker: DockerContainer): Stage {
 
 /** The container as it was right after an event, for a change that no inspect came in time to see. */
 export function afterEvent(docker: DockerContainer, event: DockerEvent): DockerContainer {
-  const {
-    pid: _pid,
-    exitCode: _exitCode,
-    finishedAtNanos: _finished,
-    error: _error,
-    ...state
-  } = docker.state;
+  const { pid: _pid, exitCode: _exitCode, error: _error, ...state } = docker.state;
   switch (event.action) {
     case "start":
       return {

@@ -1,4 +1,5 @@
 import {
+  abortError,
   inject,
   injectable,
   isKind,
@@ -9,6 +10,7 @@ import {
   rememberEncoding,
   ShimError,
   sleep,
+  withDeadline,
 } from "../base/index.js";
 import { Checkpoints } from "../checkpoint/index.js";
 import { ShimConfig } from "../config/index.js";
@@ -17,7 +19,6 @@ import {
   createNamed,
   hasLabels,
   readSeccompProfile,
-  untilAbandoned,
   type HolderJudgement,
 } from "../containers/index.js";
 import { DockerService, type DockerContainerSpec } from "../docker/index.js";
@@ -35,6 +36,7 @@ import { Images } from "../images/index.js";
 import { Inventory, type SandboxRecord } from "../inventory/index.js";
 import { Network } from "../network/index.js";
 import {
+  isReady,
   resolvConf,
   sandboxInfo,
   sandboxSpec,
@@ -59,6 +61,8 @@ export class Sandboxes {
   >();
   /** Pods that a call is making now. */
   private readonly making = new Set<string>();
+  /** Calls that wait for their turn to make a pod. */
+  private readonly waiting = new Set<{ readonly name: string; readonly signal: AbortSignal }>();
   /** Pods whose id a caller of this process has got. */
   private readonly answered = new Set<string>();
   private readonly closed = new AbortController();
@@ -109,7 +113,7 @@ export class Sandboxes {
 
   /**
    * Makes a pod. A later step that fails undoes the earlier ones. The work goes on when the caller goes; the
-   * pod that it made is then removed again.
+   * pod is then given to a retry that waits for its turn, or removed before the next one gets it.
    * @returns Its full id.
    */
   async run(config: PodSandboxConfig | undefined, runtimeHandler: string, caller: Caller): Promise<string> {
@@ -119,16 +123,15 @@ export class Sandboxes {
     const spec = sandboxSpec(config, runtimeHandler, this.config.sandboxImage, environment, {
       seccompProfile,
     });
-    const made = await untilAbandoned(
-      caller.signal,
-      this.locks.run(spec.name, () => this.make(spec, config, caller)),
-      (id) => this.teardown.undo(id, "its creator has gone"),
-      (error) => {
-        this.log.warn({ err: error, name: spec.name }, "a pod that nobody waits for failed");
-      },
+    const { signal } = caller;
+    const waiting = { name: spec.name, signal };
+    this.waiting.add(waiting);
+    return withDeadline("RunPodSandbox", { signal }, () =>
+      this.locks.run(spec.name, () => {
+        this.waiting.delete(waiting);
+        return this.makeFor(spec, config, caller);
+      }),
     );
-    this.answered.add(made);
-    return made;
   }
 
   /** Stops what runs in a pod and gives its addresses back; a pod that is gone is a success. */
@@ -246,6 +249,31 @@ export class Sandboxes {
     }
   }
 
+  private async makeFor(
+    spec: DockerContainerSpec,
+    config: PodSandboxConfig,
+    caller: Caller,
+  ): Promise<string> {
+    const { name } = spec;
+    const { signal } = caller;
+    const hasGone = () => signal.aborted;
+    if (hasGone()) throw abortError("RunPodSandbox", signal.reason);
+    try {
+      const id = await this.make(spec, config, caller);
+      if (!hasGone()) this.answered.add(id);
+      else if (!this.isAwaited(name)) await this.teardown.undo(id, "its caller has gone");
+      return id;
+    } catch (error) {
+      if (hasGone()) this.log.warn({ err: error, name }, "a pod whose caller has gone failed");
+      throw error;
+    }
+  }
+
+  /** Whether another call waits for its turn to make the pod of this name. */
+  private isAwaited(name: string): boolean {
+    return [...this.waiting].some((call) => call.name === name && !call.signal.aborted);
+  }
+
   private async make(spec: DockerContainerSpec, config: PodSandboxConfig, caller: Caller): Promise<string> {
     await withinPatience(caller, (signal) => this.images.ensureSandboxImage(signal));
     const { id, adopted } = await createNamed(spec, {
@@ -273,7 +301,7 @@ export class Sandboxes {
   private async judge(id: string): Promise<HolderJudgement | undefined> {
     if (this.answered.has(id) || this.making.has(id)) return undefined;
     const record = await this.inventory.refresh(id);
-    if (record?.kind !== "sandbox" || !record.docker.state.running) return undefined;
+    if (record?.kind !== "sandbox" || !isReady(record.docker)) return undefined;
     const checkpoint = await this.checkpoints.read(id);
     return checkpoint && (checkpoint.unfinished ? "unfinished" : "whole");
   }
@@ -300,7 +328,7 @@ export class Sandboxes {
   }
 
   private ips(record: SandboxRecord): readonly string[] {
-    if (record.docker.host.networkMode === "host" || !record.docker.state.running) return [];
+    if (record.docker.host.networkMode === "host" || !isReady(record.docker)) return [];
     const cached = this.network.cachedIps(record.id);
     if (cached) return cached;
     return record.docker.networks.flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6].filter((ip) => ip !== undefined));

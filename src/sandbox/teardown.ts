@@ -47,6 +47,10 @@ export class Teardown {
   async undo(id: string, why: string): Promise<void> {
     this.log.warn({ sandbox: id, why }, "undoing a pod");
     try {
+      // A retry must not adopt what is left when this fails halfway.
+      const checkpoint = await this.checkpoints.read(id);
+      if (checkpoint && !checkpoint.unfinished)
+        await this.checkpoints.write(id, { ...checkpoint, unfinished: true });
       await this.remove(id);
     } catch (error) {
       this.log.error({ sandbox: id, err: messageOf(error) }, "could not undo a pod; it is tried again later");

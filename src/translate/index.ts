@@ -28,5 +28,11 @@ export { portBindings } from "./ports.js";
 export { resolvConf } from "./resolv-conf.js";
 export { resourcesUpdate } from "./resources.js";
 export { sandboxSpec } from "./sandbox-spec.js";
-export { sandboxInfo, toPodSandbox, toPodSandboxStatus, type SandboxContext } from "./sandbox-status.js";
+export {
+  isReady,
+  sandboxInfo,
+  toPodSandbox,
+  toPodSandboxStatus,
+  type SandboxContext,
+} from "./sandbox-status.js";
 export { seccompFile } from "./seccomp.js";

@@ -46,7 +46,7 @@ function common(docker: DockerContainer, { defaultRuntime }: SandboxContext) {
   return {
     id: docker.id,
     metadata: metadataOf(docker),
-    state: stateOf(docker),
+    state: isReady(docker) ? PodSandboxState.SANDBOX_READY : PodSandboxState.SANDBOX_NOTREADY,
     createdAt: timeNanos(docker.createdAtNanos ?? docker.state.startedAtNanos),
     labels: { ...read.labels },
     annotations: { ...read.annotations },
@@ -63,10 +63,14 @@ function metadataOf(docker: DockerContainer): PodSandboxMetadata {
   );
 }
 
-function stateOf(docker: DockerContainer): PodSandboxState {
-  return containerState(docker) === ContainerState.CONTAINER_RUNNING
-    ? PodSandboxState.SANDBOX_READY
-    : PodSandboxState.SANDBOX_NOTREADY;
+/**
+ * Whether a sandbox holds its pod's namespaces: one that has ended and was started again (`docker restart`) has new
+ * ones, without the pod's network and without its containers. It must be replaced.
+ */
+export function isReady(docker: DockerContainer): boolean {
+  return (
+    containerState(docker) === ContainerState.CONTAINER_RUNNING && docker.state.finishedAtNanos === undefined
+  );
 }
 
 function namespacesOf({ host, config }: DockerContainer) {

@@ -129,6 +129,130 @@ describe("pods", () => {
   });
 });
 
+/** Holds every attach up until released. */
+function slowAttach({ network }: Rig): { readonly begun: () => number; release(): void } {
+  let begun = 0;
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => (release = resolve));
+  const attach = network.attach.bind(network);
+  network.attach = async (pod) => {
+    begun++;
+    await released;
+    return attach(pod);
+  };
+  return {
+    begun: () => begun,
+    release: () => {
+      release();
+    },
+  };
+}
+
+describe("a call whose caller has gone while the network was slow", () => {
+  it("leaves its pod to a retry that waits", async () => {
+    await using rig = await openRig();
+    const slow = slowAttach(rig);
+    const config = podConfig("slow");
+    await assert.rejects(rig.runtime.runPodSandbox({ config }, { timeoutMs: 200 }), {
+      code: Code.DeadlineExceeded,
+    });
+    const retry = rig.runtime.runPodSandbox({ config });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    slow.release();
+    const { podSandboxId } = await retry;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.deepEqual([...rig.network.leases.keys()], [podSandboxId]);
+    const { status } = await rig.runtime.podSandboxStatus({ podSandboxId });
+    assert.equal(status?.state, PodSandboxState.SANDBOX_READY);
+    assert.equal(status.network?.ip, "10.1.0.2");
+    assert.equal(slow.begun(), 1);
+  });
+
+  it("has its pod removed where no retry waits, before the next call makes one", async () => {
+    await using rig = await openRig();
+    const slow = slowAttach(rig);
+    const config = podConfig("gone");
+    const cut = [200, 250].map((timeoutMs) =>
+      assert.rejects(rig.runtime.runPodSandbox({ config }, { timeoutMs }), { code: Code.DeadlineExceeded }),
+    );
+    await Promise.all(cut);
+    let undone = (): void => undefined;
+    const undoing = new Promise<void>((resolve) => (undone = resolve));
+    const detach = rig.network.detach.bind(rig.network);
+    rig.network.detach = async (pod) => {
+      await undoing;
+      await detach(pod);
+    };
+    slow.release();
+    await eventually("the pod has its address", () => rig.network.leases.size === 1);
+    const [abandoned] = rig.network.leases.keys();
+    const retry = rig.runtime.runPodSandbox({ config });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    undone();
+    const { podSandboxId } = await retry;
+    assert.notEqual(podSandboxId, abandoned);
+    assert.deepEqual([...rig.network.leases.keys()], [podSandboxId]);
+    assert.deepEqual(await rig.engine.host.files.list(checkpointFolder), [podSandboxId]);
+    const { items } = await rig.runtime.listPodSandbox({});
+    assert.deepEqual(
+      items.map(({ id, state }) => [id, state]),
+      [[podSandboxId, PodSandboxState.SANDBOX_READY]],
+    );
+  });
+
+  it("never gives a retry a pod that could only be removed in part", async () => {
+    await using rig = await openRig();
+    const slow = slowAttach(rig);
+    const config = podConfig("part");
+    await assert.rejects(rig.runtime.runPodSandbox({ config }, { timeoutMs: 200 }), {
+      code: Code.DeadlineExceeded,
+    });
+    rig.engine.faults.on("containers.remove", { error: "internal", message: "device busy" });
+    slow.release();
+    await eventually("the removal has failed", () => rig.logged.some(({ err }) => /busy/.test(String(err))));
+    assert.equal(rig.network.leases.size, 0);
+    rig.engine.faults.clear();
+    const { podSandboxId } = await rig.runtime.runPodSandbox({ config });
+    assert.deepEqual([...rig.network.leases.keys()], [podSandboxId]);
+    assert.equal((await rig.engine.containers.list()).length, 1);
+  });
+});
+
+describe("a pod whose sandbox was started again by another", () => {
+  it("is not ready, shows no address, and starts no containers, but those that it has are shown", async () => {
+    await using rig = await openRig();
+    const { podSandboxId } = await rig.runtime.runPodSandbox({ config: podConfig("again") });
+    const containerId = await runContainer(rig, podSandboxId, "again");
+    await rig.engine.containers.stop(podSandboxId, { graceSeconds: 0 });
+    await rig.engine.containers.start(podSandboxId);
+    await eventually("the pod is not ready", async () => {
+      const { items } = await rig.runtime.listPodSandbox({});
+      return items[0]?.state === PodSandboxState.SANDBOX_NOTREADY;
+    });
+    const { status } = await rig.runtime.podSandboxStatus({ podSandboxId });
+    assert.equal(status?.state, PodSandboxState.SANDBOX_NOTREADY);
+    assert.equal(status.network?.ip, "");
+    const { containers } = await rig.runtime.listContainers({ filter: { podSandboxId } });
+    assert.deepEqual(
+      containers.map(({ id }) => id),
+      [containerId],
+    );
+    const { containerId: late } = await rig.runtime.createContainer({
+      podSandboxId,
+      sandboxConfig: podConfig("again"),
+      config: { metadata: { name: "late" }, image: { image }, command: ["sleep", "infinity"] },
+    });
+    await assert.rejects(rig.runtime.startContainer({ containerId: late }), {
+      code: Code.FailedPrecondition,
+      message: /its pod needs a new one/,
+    });
+    await rig.runtime.stopPodSandbox({ podSandboxId });
+    assert.equal((await rig.engine.containers.inspect(podSandboxId)).state.running, false);
+    await rig.runtime.removePodSandbox({ podSandboxId });
+    await assertNothingHeld(rig);
+  });
+});
+
 describe("a shim that starts", () => {
   it("gives back what pods hold whose containers are gone, and has the network spare the others", async () => {
     const before = await openRig();

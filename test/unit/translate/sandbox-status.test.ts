@@ -13,6 +13,7 @@ describe("a sandbox", () => {
     ["running", {}, SANDBOX_READY],
     ["created", { status: "created", running: false, startedAtNanos: undefined }, SANDBOX_NOTREADY],
     ["exited", { status: "exited", running: false, exitCode: 0, finishedAtNanos: 3n }, SANDBOX_NOTREADY],
+    ["started again after its end", { finishedAtNanos: 3n, startedAtNanos: 4n }, SANDBOX_NOTREADY],
     ["dead", { status: "dead", running: false, dead: true }, SANDBOX_NOTREADY],
   ] as const) {
     it(`is ${PodSandboxState[expected]} when ${name}`, () => {
