@@ -79,8 +79,8 @@ export class CniNetwork implements Network {
     this.records = new PodRecords(this.cache);
     this.ledger = new PodLedger(files, this.records);
     this.kept = new KeptNamespaces(host, config.cniCacheDir, log);
-    const { lists, cache, records } = this;
-    this.connections = new Connections({ lists, cache, records, files, log });
+    const { lists, cache, records, kept } = this;
+    this.connections = new Connections({ lists, cache, records, kept, files, log });
   }
 
   start(): Promise<void> {
@@ -127,11 +127,10 @@ export class CniNetwork implements Network {
       const { id, netnsPath } = pod;
       if (!this.ledger.isDisconnected(id)) {
         if (!this.source.network) await this.source.look();
+        // It is kept already, unless the pod was connected by cri-dockerd or an earlier version.
         if (onNamespaceKept) await this.kept.keep(id, netnsPath);
-        const kept = await this.kept.find(id);
-        if (kept !== undefined) onNamespaceKept?.();
-        const alive = { ...pod, netnsPath: kept ?? netnsPath };
-        await this.connections.disconnect(alive, this.source.network, this.cidrs.current, options);
+        if ((await this.kept.find(id)) !== undefined) onNamespaceKept?.();
+        await this.connections.disconnect(pod, this.source.network, this.cidrs.current, options);
         this.ledger.disconnected(id);
       }
       await this.kept.release(id);
@@ -149,6 +148,7 @@ export class CniNetwork implements Network {
         );
       }
       const { list, entry, result } = made;
+      await this.kept.keep(pod.id, pod.netnsPath);
       await this.lists.check(list, { ...entry, netns: pod.netnsPath }, result, options);
     });
   }
@@ -157,8 +157,7 @@ export class CniNetwork implements Network {
     const given = [...validPodIds];
     const failures = await this.gate.clean("network.gc", gcPatienceMs, async () => {
       const valid = new Set([...given, ...this.ledger.connectedHere]);
-      const findKept = (id: string) => this.kept.find(id);
-      const failed = await this.connections.endStale(valid, findKept, options);
+      const failed = await this.connections.endStale(valid, options);
       await this.letGo();
       await this.ledger.restore();
       const { network } = this.source;
@@ -190,7 +189,7 @@ export class CniNetwork implements Network {
     await this.source.start();
   }
 
-  /** Lets the namespaces go that a process has kept which was killed in the middle of a detach. */
+  /** Lets the namespaces go of pods that a killed process had disconnected. */
   private async letGo(): Promise<void> {
     await this.kept.sweep(await this.idsOnRecord());
   }

@@ -33,7 +33,7 @@ export interface Network {
   detach(pod: PodToDetach, options: DetachOptions): Promise<void>;
 
   /**
-   * Asks whether a pod's connection is still as it was made.
+   * Takes over a pod that was connected before this process, and asks whether its connection is still as it was made.
    * @throws ShimError "failed-precondition" when it is not, or was never made here; "unsupported" when the
    *   network's configuration is too old to be asked.
    */

@@ -5,6 +5,7 @@ import { loopbackInterface, podInterface, possiblePodArgs, type Attachment } fro
 import { capabilityArgs } from "./capabilities.js";
 import { connectionOf, type Connection } from "./connection.js";
 import type { JsonObject } from "./json.js";
+import type { KeptNamespaces } from "./kept-namespaces.js";
 import type { AttachOptions, ListRunner } from "./list-runner.js";
 import { formatList, type NetworkList } from "./network-config.js";
 import type { PodRecords } from "./pod-records.js";
@@ -29,6 +30,7 @@ export interface ConnectionsOptions {
   readonly lists: ListRunner;
   readonly cache: ResultCache;
   readonly records: PodRecords;
+  readonly kept: KeptNamespaces;
   readonly files: HostFiles;
   readonly log: Logger;
 }
@@ -36,7 +38,8 @@ export interface ConnectionsOptions {
 /**
  * Makes and ends the connections of pods. A pod's main one is on record before its first plugin runs and until
  * its last one has cleaned up, so that a crash at any point leaves something to clean up by. The loopback one,
- * which is made and ended beside the main one's longest step, ends with the namespace at the latest.
+ * which is made and ended beside the main one's longest step, ends with the namespace at the latest. The namespace is
+ * kept as long as the connection: plugins that find it gone leave firewall rules behind.
  */
 export class Connections {
   constructor(private readonly options: ConnectionsOptions) {}
@@ -47,17 +50,18 @@ export class Connections {
     pod: PodAttachment,
     { signal, onUndone }: ConnectOptions,
   ): Promise<{ ips: string[]; result: CniResult }> {
-    const { lists, cache } = this.options;
+    const { lists, cache, kept } = this.options;
     if ((await this.living(pod.netns)) === "") throw noNamespace(pod.netns);
     const main = { ...pod, ifName: podInterface };
     // Its own capabilities are none, and cri-dockerd passes it none either.
     const loopback = { ...pod, ifName: loopbackInterface, capabilityArgs: {} };
     const leftOver = await cache.read({ networkName: networks.main.name, ...main });
     if (leftOver) await this.endEntry(leftOver, pod.netns, { signal });
-    const beside = new OnceBegun(async () => {
+    const addLoopback = async () => {
       const result = await lists.add(networks.loopback, loopback, { signal });
       await cache.write(record(networks.loopback, loopback, result));
-    });
+    };
+    const beside = new OnceBegun(() => settled([kept.keep(pod.containerId, pod.netns), addLoopback()]));
     try {
       const made = await this.connectMain(networks.main, main, { signal, beside: beside.begin });
       await beside.ended();
@@ -65,7 +69,11 @@ export class Connections {
     } catch (error) {
       // Nothing may be under way when it is undone.
       await beside.settled();
-      if (await this.undo(networks, main, loopback)) onUndone();
+      const netns = await this.namespaceOf(pod.containerId, pod.netns);
+      if (await this.undo(networks, { ...main, netns }, { ...loopback, netns })) {
+        await kept.release(pod.containerId);
+        onUndone();
+      }
       throw error;
     }
   }
@@ -81,7 +89,7 @@ export class Connections {
     options: NetworkCallOptions,
   ): Promise<void> {
     const { lists, cache, records, log } = this.options;
-    const netns = await this.living(pod.netnsPath);
+    const netns = await this.namespaceOf(pod.id, pod.netnsPath);
     const { mains, loopbacks, unreadable } = await records.ofPod(pod);
     const beside = new OnceBegun(() =>
       settled(loopbacks.map((connection) => this.endLoopback(connection, netns, options))),
@@ -103,18 +111,13 @@ export class Connections {
 
   /**
    * Ends the connections on record of pods that are not valid.
-   * @param findKept The path of a pod's namespace, if it is kept.
    * @returns The failures.
    */
-  async endStale(
-    valid: ReadonlySet<string>,
-    findKept: (podId: string) => Promise<string | undefined>,
-    options: NetworkCallOptions,
-  ): Promise<unknown[]> {
+  async endStale(valid: ReadonlySet<string>, options: NetworkCallOptions): Promise<unknown[]> {
     const failures: unknown[] = [];
     for (const entry of await this.options.records.stale(valid)) {
-      // The path on record may name somebody else's namespace by now.
-      const netns = (await findKept(entry.containerId)) ?? "";
+      // The path on record may name another pod's namespace by now.
+      const netns = await this.namespaceOf(entry.containerId, undefined);
       await this.endEntry(entry, netns, options).catch((error: unknown) => failures.push(error));
     }
     return failures;
@@ -192,6 +195,11 @@ export class Connections {
     }
     const args = possiblePodArgs(pod);
     return { containerId: pod.id, ifName: podInterface, netns, args, capabilityArgs: capabilities };
+  }
+
+  /** The path of a pod's namespace: the kept one, which is that of ADD whatever became of its processes. */
+  private async namespaceOf(podId: string, netnsPath: string | undefined): Promise<string> {
+    return (await this.options.kept.find(podId)) ?? (await this.living(netnsPath));
   }
 
   /** The namespace's path, or the empty text that tells plugins that it is gone. */

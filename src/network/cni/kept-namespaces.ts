@@ -4,9 +4,10 @@ import type { Host } from "../../host/index.js";
 const idPattern = /^[0-9a-f]{64}$/;
 
 /**
- * Keeps the namespaces of pods that are being ended, so that they can be disconnected while their containers stop: a
- * plugin that finds the namespace gone leaves things behind. What a crash leaves here is found by the retry, or let
- * go at the next start.
+ * Keeps the namespaces of connected pods, so that they can be disconnected whatever became of their processes: a
+ * plugin that finds the namespace gone leaves things behind. They outlive this process. A reboot ends them with all
+ * that is in them, and the node's firewall rules; the files that it leaves are found by the retry, or removed at the
+ * next start.
  */
 export class KeptNamespaces {
   private readonly folder: string;

@@ -1,6 +1,6 @@
 import { messageOf, ShimError } from "../../base/index.js";
 import type { Attachment } from "./attachment.js";
-import type { JsonObject } from "./json.js";
+import { isObject, type JsonObject } from "./json.js";
 import type { NetworkList, PluginConfig } from "./network-config.js";
 import type { PluginRunner } from "./plugin-runner.js";
 import { attachmentRequest, gcRequest, statusRequest, type ValidAttachment, type Verb } from "./request.js";
@@ -98,8 +98,9 @@ export class ListRunner {
       );
     }
     if (list.disableCheck) return;
+    const expected = withoutHostAddresses(result);
     for (const plugin of list.plugins) {
-      const request = attachmentRequest(list, plugin, attachment, result);
+      const request = attachmentRequest(list, plugin, attachment, expected);
       await this.plugins.tell(runOf(list, plugin, "CHECK"), { request, attachment, signal: options.signal });
     }
   }
@@ -146,6 +147,21 @@ export class ListRunner {
     const request = attachmentRequest(list, plugin, attachment, known);
     await this.plugins.tell(runOf(list, plugin, "DEL"), { request, attachment, signal: options.signal });
   }
+}
+
+/**
+ * A result without the hardware addresses of the node's own interfaces, which change while all is well: udev gives
+ * a veth a new one after ADD (MACAddressPolicy), and a bridge takes that of its first port. A pod's own stay.
+ */
+function withoutHostAddresses(result: JsonObject): JsonObject {
+  const { interfaces } = result;
+  if (!Array.isArray(interfaces)) return result;
+  const expected = interfaces.map((each: unknown) => {
+    if (!isObject(each) || each["sandbox"]) return each;
+    const { mac: _mac, ...rest } = each;
+    return rest;
+  });
+  return { ...result, interfaces: expected };
 }
 
 function runOf(list: NetworkList, { type }: PluginConfig, verb: Verb) {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { chained, pod, podId } from "./plugin-lab.js";
 
@@ -19,6 +20,20 @@ describe("checking a pod", () => {
     await lab.fails("bridge", "CHECK", { code: 100, msg: "veth is gone" });
     await assert.rejects(network.check(pod(), {}), { kind: "failed-precondition", message: /veth is gone/ });
     assert.deepEqual(await lab.verbs(), ["CHECK bridge"]);
+  });
+
+  it("does not expect the hardware addresses of the node's own interfaces, which udev changes", async () => {
+    await using lab = await chained();
+    const network = await lab.network();
+    await network.attach(pod(), {});
+    await lab.calls();
+    await network.check(pod(), {});
+    for (const { request } of await lab.calls()) {
+      assert.deepEqual((request["prevResult"] as { interfaces: unknown }).interfaces, [
+        { name: "cni0" },
+        { name: "eth0", mac: "99:88:77:66:55:44", sandbox: "/proc/1/ns/net" },
+      ]);
+    }
   });
 
   it("asks nobody where the configuration says so", async () => {
@@ -57,14 +72,15 @@ describe("collecting garbage", () => {
     await lab.calls();
     await network.gc([podId], {});
     const calls = await lab.calls();
+    const netns = join(lab.folder, "cache", "docker-cri-netns", stale);
     assert.deepEqual(
       calls.map(({ verb, type, env }) => [verb, type, env["CNI_CONTAINERID"], env["CNI_NETNS"]]),
       [
-        ["DEL", "portmap", stale, ""],
-        ["DEL", "bridge", stale, ""],
+        ["DEL", "portmap", stale, netns],
+        ["DEL", "bridge", stale, netns],
         ["GC", "bridge", undefined, undefined],
         ["GC", "portmap", undefined, undefined],
-        ["DEL", "loopback", stale, ""],
+        ["DEL", "loopback", stale, netns],
       ],
     );
     const valid = [{ containerID: podId, ifname: "eth0" }];
@@ -75,6 +91,7 @@ describe("collecting garbage", () => {
     assert.deepEqual(await lab.cached(), [`cni-loopback-${podId}-lo`, `podnet-${podId}-eth0`]);
     assert.equal(network.cachedIps(stale), undefined);
     assert.deepEqual(network.cachedIps(podId), ["10.1.0.5", "fd00::5"]);
+    assert.deepEqual(await lab.kept(), [podId]);
   });
 
   it("leaves pods alone that were attached meanwhile, and asks no plugins before 1.1.0", async () => {

@@ -145,6 +145,41 @@ describe("detaching a pod", () => {
     await network.detach(pod(), { onNamespaceKept: () => assert.fail("there is nothing to keep it for") });
   });
 
+  it("keeps the namespace from attach on, so that plugins find it when the pod's processes have ended", async () => {
+    await using lab = await chained();
+    const network = await lab.network();
+    await network.attach(pod(), {});
+    assert.deepEqual(await lab.kept(), [podId]);
+    await lab.calls();
+    const again = await lab.network();
+    await again.detach({ ...pod(), netnsPath: undefined }, {});
+    const calls = await lab.calls();
+    const kept = join(lab.folder, "cache", "docker-cri-netns", podId);
+    assert.deepEqual(new Set(calls.map(({ env }) => env["CNI_NETNS"])), new Set([kept]));
+    assert.deepEqual(await lab.kept(), []);
+  });
+
+  it("keeps the namespace of a pod that another connected, once it is checked", async () => {
+    await using lab = await chained();
+    lab.namespaces.failure = new Error("an earlier version kept none");
+    await (await lab.network()).attach(pod(), {});
+    assert.deepEqual(await lab.kept(), []);
+    lab.namespaces.failure = undefined;
+    await (await lab.network()).check(pod(), {});
+    assert.deepEqual(await lab.kept(), [podId]);
+  });
+
+  it("keeps no namespace of a pod whose attach failed, and uses it to undo that", async () => {
+    await using lab = await chained();
+    const network = await lab.network();
+    await lab.fails("portmap", "ADD", { code: 100, msg: "no ports today" });
+    await assert.rejects(network.attach(pod(), {}), /no ports today/);
+    const kept = join(lab.folder, "cache", "docker-cri-netns", podId);
+    const ends = (await lab.calls()).filter(({ verb }) => verb === "DEL");
+    assert.deepEqual(new Set(ends.map(({ env }) => env["CNI_NETNS"])), new Set([kept]));
+    assert.deepEqual(await lab.kept(), []);
+  });
+
   it("says nothing of the sort when it cannot keep the namespace", async () => {
     await using lab = await chained();
     lab.namespaces.failure = new Error("no right to mount");
