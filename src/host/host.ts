@@ -104,16 +104,17 @@ export interface HostProcesses {
    */
   killTree(pid: number): Promise<number>;
   /**
-   * Kills the living processes whose environment, as it was when they began, is meant, until there are none;
-   * what they start inherits it. Those that this user may not look at are passed over.
+   * Kills the living processes whose environment, as it was when they began, is meant, and their descendants, until
+   * there are none. Those that this user may not look at are passed over.
    * @returns How many were killed.
    */
   killWhere(isMeant: (environment: ReadonlyMap<string, string>) => boolean): Promise<number>;
   /** The shim's own oom_score_adj, -1000 to 1000. */
   ownOomScoreAdj(): Promise<number>;
   /**
-   * Runs a program to its end in a process group of its own. At the deadline, or when the signal aborts, the
-   * whole group gets SIGKILL.
+   * Runs a program to its end in a process group of its own. At the deadline, or when the signal aborts, the group,
+   * the program's descendants, and all that still has the run's mark in its environment get SIGKILL: also a process that
+   * made a session of its own and outlived its parent.
    * @throws ShimError `deadline-exceeded`, `cancelled`; `not-found` when there is no such program;
    *   `resource-exhausted` when it prints more than `maxOutputBytes` (the group is killed).
    */

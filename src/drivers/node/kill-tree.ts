@@ -19,17 +19,19 @@ export function killTree(root: number): Promise<number> {
 }
 
 /**
- * Kills the processes whose first environment is meant, in the way of {@link killTree}.
+ * Kills the processes whose first environment is meant, and all descendants of these and of `root`, in the way of
+ * {@link killTree}.
+ * @param root A process that is killed as well.
  * @returns How many were killed.
  */
-export function killWhere(isMeant: (environment: ReadonlyMap<string, string>) => boolean): Promise<number> {
+export function killWhere(
+  isMeant: (environment: ReadonlyMap<string, string>) => boolean,
+  root?: number,
+): Promise<number> {
   return killAll(async (known) => {
-    const others = (await livingProcesses()).filter(({ pid }) => pid !== process.pid && !known.has(pid));
-    const environments = await Promise.all(others.map(({ pid }) => readEnvironment(pid)));
-    return others.filter((_, index) => {
-      const environment = environments[index];
-      return environment !== undefined && isMeant(environment);
-    });
+    const marked = await newMarked(isMeant, known);
+    const roots = new Map([...known, ...marked.map((each) => [each.pid, each] as const)]);
+    return [...marked, ...(await newMembers(root, roots))];
   });
 }
 
@@ -62,8 +64,24 @@ async function untilDead(members: readonly ProcessStat[]): Promise<void> {
   }
 }
 
-/** The living members of the tree that are not in `known` yet. */
-async function newMembers(root: number, known: ReadonlyMap<number, ProcessStat>): Promise<ProcessStat[]> {
+/** The living processes with an environment that is meant, which are not in `known` yet. */
+async function newMarked(
+  isMeant: (environment: ReadonlyMap<string, string>) => boolean,
+  known: ReadonlyMap<number, ProcessStat>,
+): Promise<ProcessStat[]> {
+  const others = (await livingProcesses()).filter(({ pid }) => pid !== process.pid && !known.has(pid));
+  const environments = await Promise.all(others.map(({ pid }) => readEnvironment(pid)));
+  return others.filter((_, index) => {
+    const environment = environments[index];
+    return environment !== undefined && isMeant(environment);
+  });
+}
+
+/** The living descendants of the root and of what is in `known`, and the root, that are not in `known` yet. */
+async function newMembers(
+  root: number | undefined,
+  known: ReadonlyMap<number, ProcessStat>,
+): Promise<ProcessStat[]> {
   const all = await livingProcesses();
   const children = new Map<number, ProcessStat[]>();
   for (const each of all) children.set(each.parent, [...(children.get(each.parent) ?? []), each]);

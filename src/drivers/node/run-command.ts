@@ -1,10 +1,11 @@
 import { spawn, type ChildProcess } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { constants } from "node:os";
 import type { Readable } from "node:stream";
 import { abortError, ShimError } from "../../base/index.js";
 import type { HostCommand, HostCommandResult } from "../../host/index.js";
 import { codeOf } from "./codes.js";
-import { killTree } from "./kill-tree.js";
+import { killWhere } from "./kill-tree.js";
 
 const defaultMaxOutputBytes = 16 * 1024 * 1024;
 
@@ -19,6 +20,9 @@ const deathMs = 2_000;
 /** A longer timer of Node's would fire at once. */
 const longestTimerMs = 2 ** 31 - 1;
 
+/** Names one run in the environment of the program and of all that it starts. */
+const runVariable = "DOCKER_CRI_RUN";
+
 interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -28,8 +32,9 @@ interface Exit {
 export async function runCommand(command: HostCommand): Promise<HostCommandResult> {
   const operation = `run ${command.file}`;
   if (command.signal?.aborted) throw abortError(operation, command.signal.reason);
+  const run = randomUUID();
   const child = spawn(command.file, [...command.args], {
-    env: { ...command.env },
+    env: { ...command.env, [runVariable]: run },
     detached: true,
     stdio: ["pipe", "pipe", "pipe"],
   });
@@ -47,7 +52,7 @@ export async function runCommand(command: HostCommand): Promise<HostCommandResul
     return { exitCode, stdout: stdout.bytes(), stderr: stderr.bytes() };
   } catch (error) {
     if (codeOf(error) === "ENOENT") throw noSuchProgram(command, operation, error);
-    await end(child, exit);
+    await end(child, exit, run);
     throw error;
   } finally {
     limits.close();
@@ -172,11 +177,12 @@ async function untilQuiet(
 }
 
 /** Kills what the program started, and waits a while for its own end. */
-async function end(child: ChildProcess, exit: Promise<Exit>): Promise<void> {
+async function end(child: ChildProcess, exit: Promise<Exit>, run: string): Promise<void> {
   const { pid } = child;
   if (pid === undefined) return;
-  // The tree as well as the group: a descendant may have made a session of its own.
-  if (child.exitCode === null && child.signalCode === null) await killTree(pid).catch(() => 0);
+  // The group alone is not enough: a descendant may have a session of its own, and process 1 as its parent.
+  const root = child.exitCode === null && child.signalCode === null ? pid : undefined;
+  await killWhere((environment) => environment.get(runVariable) === run, root).catch(() => 0);
   killGroup(pid);
   let timer: NodeJS.Timeout | undefined;
   const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, deathMs)));

@@ -27,12 +27,13 @@ describe("attaching a pod", () => {
     assert.deepEqual(network.cachedIps(podId), ips);
   });
 
-  it("gives plugins their parameters in the environment, and a PATH, and nothing else", async () => {
+  it("gives plugins their parameters in the environment, and a PATH, a mark of the run, and nothing else", async () => {
     await using lab = await chained();
     const network = await lab.network();
     await network.attach(pod(), {});
     const call = (await lab.calls())[1];
-    const { PWD: _pwd, ...env } = call?.env ?? {};
+    const { PWD: _pwd, DOCKER_CRI_RUN: run, ...env } = call?.env ?? {};
+    assert.match(run ?? "", /^[0-9a-f-]{36}$/);
     const cniPath = `${lab.folder}/none:${lab.folder}/bin`;
     assert.deepEqual(env, {
       CNI_COMMAND: "ADD",

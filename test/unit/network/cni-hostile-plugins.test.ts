@@ -111,7 +111,8 @@ describe("a plugin that", () => {
     await lab.does(
       "portmap",
       "ADD",
-      `sleep 60 & echo $! >>'${pids}'; setsid sleep 60 & echo $! >>'${pids}'; wait`,
+      `sleep 60 & echo $! >>'${pids}'; setsid sleep 60 & echo $! >>'${pids}'
+      (setsid sh -c "echo \\$\\$ >>'${pids}'; exec sleep 60" & exit); wait`,
     );
     await assert.rejects(network.attach(pod(), {}), {
       kind: "deadline-exceeded",
@@ -119,7 +120,7 @@ describe("a plugin that", () => {
     });
     const { processes } = new NodeHost();
     const started = (await readFile(pids, "utf8")).trim().split("\n").map(Number);
-    assert.equal(started.length, 2);
+    assert.equal(started.length, 3);
     for (const pid of started) assert.equal(await processes.isAlive(pid), false);
     assert.deepEqual((await lab.verbs()).slice(3), ["DEL portmap", "DEL bridge", "DEL loopback"]);
   });

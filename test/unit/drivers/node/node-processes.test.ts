@@ -38,14 +38,14 @@ describe("running a program", () => {
     );
   });
 
-  it("passes the environment given and nothing else", async () => {
+  it("passes the environment given and a mark of the run, and nothing else", async () => {
     const { stdout } = await processes.run({
       file: "/usr/bin/env",
       args: [],
       env: { ONLY: "this" },
       deadlineMs: 5_000,
     });
-    assert.equal(stdout.toString(), "ONLY=this\n");
+    assert.match(stdout.toString(), /^ONLY=this\nDOCKER_CRI_RUN=[0-9a-f-]{36}\n$/);
   });
 
   it("takes a deadline that lies beyond every timer", async () => {
@@ -83,6 +83,15 @@ describe("running a program", () => {
     await assert.rejects(sh(script, { deadlineMs: 400 }), { kind: "deadline-exceeded" });
     const started = (await readFile(pids, "utf8")).trim().split("\n").map(Number);
     assert.equal(started.length, 3);
+    for (const pid of started) assert.equal(await processes.isAlive(pid), false, `process ${pid} lives`);
+  });
+
+  it("kills a process at the deadline that has a session of its own and no parent left", async () => {
+    const pids = join(folder, "orphans");
+    const orphan = `setsid sh -c "sleep 60 & echo \\$! >>${pids}; echo \\$\\$ >>${pids}; exec sleep 60" & exit`;
+    await assert.rejects(sh(`(${orphan}); sleep 60`, { deadlineMs: 700 }), { kind: "deadline-exceeded" });
+    const started = (await readFile(pids, "utf8")).trim().split("\n").map(Number);
+    assert.equal(started.length, 2);
     for (const pid of started) assert.equal(await processes.isAlive(pid), false, `process ${pid} lives`);
   });
 
