@@ -14,7 +14,7 @@ import type { ExportedImages } from "./image-volumes.js";
 import { containerLabels } from "./labels.js";
 import { dockerMounts } from "./mounts.js";
 import { containerName } from "./names.js";
-import { containerNamespaces } from "./namespaces.js";
+import { containerNamespaces, userNamespace } from "./namespaces.js";
 import { createResources } from "./resources.js";
 import { seccompOption } from "./seccomp.js";
 import { apparmorOption, capabilities, groups, paths, selinuxLabels, userAndGroup } from "./security.js";
@@ -114,6 +114,7 @@ function hostConfig(request: ContainerSpecRequest, sandboxConfig: PodSandboxConf
     }),
     cgroupnsMode: cgroupNamespace(config.linux?.securityContext, env),
     init: false,
+    ...userNamespace(env),
     ...(mounts.length > 0 ? { mounts } : {}),
     ...(binds.length > 0 ? { binds } : {}),
     ...(devices.length > 0 ? { devices } : {}),

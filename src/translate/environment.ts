@@ -17,6 +17,8 @@ export interface EngineEnvironment {
   readonly swapLimitSupported: boolean;
   /** The security modules that the engine uses. */
   readonly security: { readonly seccomp: boolean; readonly apparmor: boolean; readonly selinux: boolean };
+  /** dockerd runs with `userns-remap`. */
+  readonly usernsRemapped: boolean;
   readonly cdiEnabled: boolean;
   /** No container gets an oom_score_adj below it; absent: no such limit. */
   readonly oomScoreAdjFloor?: number;
@@ -52,6 +54,7 @@ export function engineEnvironment(facts: {
       apparmor: hasModule(info, "apparmor"),
       selinux: hasModule(info, "selinux"),
     },
+    usernsRemapped: hasModule(info, "userns"),
     cdiEnabled: (info.cdiSpecDirectories ?? []).length > 0,
     ...(config.restrictOomScoreAdj ? { oomScoreAdjFloor: facts.oomScoreAdj } : {}),
     networkMode: config.network.plugin === "cni" ? "none" : "default",

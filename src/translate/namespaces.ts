@@ -1,6 +1,7 @@
 import type { DockerHostConfig } from "../docker/index.js";
 import { NamespaceMode, type NamespaceOption } from "../gen/runtime/v1/api_pb.js";
 import { invalid, quote, unsupported } from "./checks.js";
+import type { EngineEnvironment } from "./environment.js";
 
 type Namespaces = Pick<DockerHostConfig, "networkMode" | "ipcMode" | "pidMode" | "utsMode">;
 
@@ -57,6 +58,14 @@ export function containerNamespaces(own: NamespaceOption | undefined, pod: PodNa
     // Docker gives the host name of the sandbox's network along, except for that of the node.
     ...(pod.hostNetwork ? { utsMode: "host" } : {}),
   };
+}
+
+/**
+ * The user namespace of every pod is the node's: Docker has none for a single pod. Under dockerd's `userns-remap` it
+ * must be asked for; in the remapped one host namespaces are refused and root's volumes unreadable.
+ */
+export function userNamespace({ usernsRemapped }: EngineEnvironment): Pick<DockerHostConfig, "usernsMode"> {
+  return usernsRemapped ? { usernsMode: "host" } : {};
 }
 
 function pidNamespace(pid: NamespaceMode, targetId: string, pod: PodNamespaces): Namespaces {

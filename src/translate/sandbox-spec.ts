@@ -5,7 +5,7 @@ import { cgroupParent, clampOomScoreAdj, resolveRuntime, type EngineEnvironment 
 import { refuseUnsupported } from "./field-table/index.js";
 import { sandboxLabels } from "./labels.js";
 import { sandboxName } from "./names.js";
-import { sandboxNamespaces } from "./namespaces.js";
+import { sandboxNamespaces, userNamespace } from "./namespaces.js";
 import { portBindings } from "./ports.js";
 import { resolvConf } from "./resolv-conf.js";
 import { seccompOption } from "./seccomp.js";
@@ -63,6 +63,7 @@ export function sandboxSpec(
       ...hostConfig(config, runtimeHandler, env, files.seccompProfile),
       ...namespaces,
       init: false,
+      ...userNamespace(env),
       ...(published.length > 0 ? { portBindings: published } : {}),
     },
   };

@@ -40,6 +40,18 @@ export const dockerChecks: readonly Check[] = [
     },
   },
   {
+    about: "user namespace",
+    look: async ({ docker }) => {
+      const { securityOptions } = await infoOf(docker);
+      if (!securityOptions.includes("name=userns")) return ok("the node's");
+      return warn(
+        "dockerd has userns-remap: pods run in the node's user namespace all the same, as Kubernetes means it, and the " +
+          "files of images have the remapped owners there",
+        'remove "userns-remap" from /etc/docker/daemon.json: programs that are not root, and setuid ones, may fail',
+      );
+    },
+  },
+  {
     about: "sandbox image",
     look: async ({ config: { sandboxImage }, docker }) => {
       try {

@@ -48,10 +48,10 @@ export const podFields: FieldTable = {
     pid: mapped("HostConfig.PidMode"),
     ipc: mapped("HostConfig.IpcMode"),
     target_id: mapped("HostConfig.PidMode, for a container of the same pod"),
-    userns_options: mapped("nothing with NODE; POD is refused"),
+    userns_options: mapped("HostConfig.UsernsMode under userns-remap; POD is refused"),
   },
   UserNamespace: {
-    mode: mapped("nothing with NODE; POD is refused"),
+    mode: mapped("HostConfig.UsernsMode under userns-remap; POD is refused"),
     ...each(userNamespace, "uids", "gids"),
   },
   IDMapping: each(userNamespace, "host_id", "container_id", "length"),

@@ -67,7 +67,7 @@ describe("doctor", () => {
       all.filter(({ level }) => level !== "ok"),
       [],
     );
-    assert.equal(all.length, 13);
+    assert.equal(all.length, 14);
     assert.match(textReport(all), /This node is ready\.$/);
   });
 
@@ -154,6 +154,13 @@ describe("doctor", () => {
       /json-file/,
     ],
     ["container logs", "warn", { info: { logDriver: "syslog" } }, /syslog/, /remake/],
+    [
+      "user namespace",
+      "warn",
+      { info: { securityOptions: ["name=seccomp,profile=builtin", "name=userns"] } },
+      /userns-remap.*owners/,
+      /remove "userns-remap"/,
+    ],
     ["cgroup driver", "fail", { info: { cgroupDriver: "none" } }, /rootless/, /as root/],
     [
       "cgroup driver",

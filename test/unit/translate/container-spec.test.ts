@@ -80,6 +80,11 @@ describe("a container's spec", () => {
     );
   });
 
+  it("is in the node's user namespace where dockerd remaps users", () => {
+    assert.equal(spec({}).host.usernsMode, undefined);
+    assert.equal(spec({}, { env: environment({ usernsRemapped: true }) }).host.usernsMode, "host");
+  });
+
   type Case = [
     name: string,
     init: Init,

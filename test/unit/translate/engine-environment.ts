@@ -11,6 +11,7 @@ export function environment(changes: Partial<EngineEnvironment> = {}): EngineEnv
     kernelRelease: "6.1.0-13-amd64",
     swapLimitSupported: true,
     security: { seccomp: true, apparmor: true, selinux: false },
+    usernsRemapped: false,
     cdiEnabled: true,
     networkMode: "none",
     missingHostPath: "create",

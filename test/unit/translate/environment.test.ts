@@ -36,11 +36,18 @@ describe("engineEnvironment", () => {
       kernelRelease: "6.1.0",
       swapLimitSupported: true,
       security: { seccomp: true, apparmor: true, selinux: false },
+      usernsRemapped: false,
       cdiEnabled: true,
       networkMode: "none",
       logConfig: { driver: "json-file", options: { "max-size": "33554432", "max-file": "2" } },
       missingHostPath: "create",
     });
+  });
+
+  it("knows an engine that remaps users", () => {
+    const remapped = { ...info, securityOptions: [...info.securityOptions, "name=userns"] };
+    const config = parseConfig({});
+    assert.equal(engineEnvironment({ ...facts, info: remapped, config }).usernsRemapped, true);
   });
 
   it("takes the careful side where the engine tells nothing", () => {

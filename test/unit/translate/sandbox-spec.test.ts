@@ -151,6 +151,12 @@ describe("a sandbox's spec", () => {
       },
       { networkMode: "default" },
     ],
+    [
+      "the node's user namespace under userns-remap",
+      {},
+      { host: { usernsMode: "host" } },
+      { usernsRemapped: true },
+    ],
     ["the log driver", {}, { host: { logConfig: { driver: "local" } } }, { logConfig: { driver: "local" } }],
   ];
   for (const [name, init, expected, env, handler] of cases) {
