@@ -34,17 +34,12 @@ export interface PodNode {
   readonly cniCache: string;
   /** Plugins that this node adds or replaces, ahead of the real ones. */
   readonly ownPlugins: string;
-  /** Writes the network's configuration. */
-  configure(options: NetworkOptions): Promise<void>;
-  traces(): Promise<Traces>;
-}
-
-export interface NetworkOptions {
   /**
-   * The bridge plugin of Debian 12 forgets a pod's masquerading when its namespace is gone before DEL: tests in
-   * which that happens go without.
+   * Writes the network's configuration anew.
+   * @param options.ipMasq False for pods that cri-dockerd ends: the bridge plugin leaves their masquerading behind.
    */
-  readonly ipMasq: boolean;
+  configure(options: { readonly ipMasq: boolean }): Promise<void>;
+  traces(): Promise<Traces>;
 }
 
 export const realPlugins = "/usr/lib/cni";
@@ -70,7 +65,7 @@ export async function openPodNode(
     dataDir,
     ranges: [[{ subnet: `10.219.${subnet}.0/24` }], [{ subnet: `fd00:219:${subnet}::/64` }]],
   };
-  const configure = async ({ ipMasq }: NetworkOptions) => {
+  const configure = async ({ ipMasq }: { readonly ipMasq: boolean }) => {
     const plugins = [
       { type: "bridge", bridge, isGateway: true, ipMasq, hairpinMode: true, ipam },
       { type: "portmap", capabilities: { portMappings: true }, snat: true },

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { after, before, describe, it } from "node:test";
 import { PodSandboxState } from "../../src/client/index.js";
-import { openLab, waitUntil } from "./lab/index.js";
+import { newerPlugins, openLab, waitUntil } from "./lab/index.js";
 import {
   assertSameTraces,
   eachAtOnce,
@@ -107,16 +107,73 @@ describe("pods on a real engine with real CNI plugins", { timeout: 900_000 }, ()
     await assertSameTraces(node, clean);
   });
 
-  it("gives a pod's address back when somebody removes its container", async () => {
-    await node.configure({ ipMasq: false });
-    await restart();
+  for (const version of ["of Debian 12", "of Debian 14"]) {
+    it(`leaves nothing of pods whose sandbox ended first, with plugins ${version}`, async () => {
+      const newer = version.endsWith("14") ? await newerPlugins() : undefined;
+      for (const plugin of newer === undefined
+        ? []
+        : ["bridge", "portmap", "bandwidth", "host-local", "loopback"])
+        await writePlugin(node, plugin, `exec ${newer}/${plugin}`);
+      const clean = await node.traces();
+      const removed = await run("behind", { hostPort: 23_080 });
+      assert.equal((await node.traces()).rules.length > clean.rules.length, true, "there is masquerading");
+      await node.dockerd.docker(["rm", "-f", removed]);
+      await assertSameTraces(node, clean);
+      await end(removed);
+
+      const killed = await run("killed-first", { hostPort: 23_081 });
+      await node.dockerd.docker(["kill", killed]);
+      await end(killed);
+      await assertSameTraces(node, clean);
+
+      const unseen = await run("unseen", { hostPort: 23_082 });
+      const gone = await run("gone", { hostPort: 23_083 });
+      await shim.service.kill();
+      await node.dockerd.docker(["kill", unseen]);
+      await node.dockerd.docker(["rm", "-f", gone]);
+      await restart();
+      await end(unseen);
+      await assertSameTraces(node, clean);
+
+      const stopped = [await run("stopped-1", { hostPort: 23_084 }), await run("stopped-2")];
+      await node.dockerd.restart({ keepContainers: false });
+      await untilReady(shim.cri);
+      for (const id of stopped) await end(id);
+      await assertSameTraces(node, clean);
+      if (newer === undefined) return;
+      for (const plugin of await readdir(node.ownPlugins)) await rm(join(node.ownPlugins, plugin));
+      await restart();
+    });
+  }
+
+  it("does not call a pod ready whose sandbox was started again, and leaves nothing of it", async () => {
     const clean = await node.traces();
-    const id = await run("behind", { hostPort: 23_080 });
-    await node.dockerd.docker(["rm", "-f", id]);
-    await assertSameTraces(node, clean);
-    await end(id);
-    await node.configure({ ipMasq: true });
+    const id = await run("restarted", { hostPort: 28_080 });
+    await node.dockerd.docker(["restart", "--time", "0", id]);
+    const notReady = async () => (await status(id)).state === PodSandboxState.SANDBOX_NOTREADY;
+    assert.ok(await waitUntil(notReady, 5_000, 50), "the pod is ready");
+    assert.equal((await status(id)).network?.ip ?? "", "");
     await restart();
+    assert.ok(await notReady(), "the pod is ready for a shim that comes later");
+    await end(id);
+    await assertSameTraces(node, clean);
+  });
+
+  it("gives a retry a pod that stays when the first call ran out of time in a slow plugin", async () => {
+    const clean = await node.traces();
+    await writePlugin(node, "bridge", `[ "$CNI_COMMAND" != ADD ] || sleep 3\nexec ${realPlugins}/bridge`);
+    for (const name of ["slow-1", "slow-2", "slow-3"]) {
+      const config = podConfig(name, { hostPort: 28_081 });
+      await assert.rejects(shim.cri.runtime.runPodSandbox({ config }, { timeoutMs: 1_500 }), /deadline/);
+      const { podSandboxId } = await shim.cri.runtime.runPodSandbox({ config });
+      await pause(500);
+      assert.equal((await status(podSandboxId)).state, PodSandboxState.SANDBOX_READY);
+      assert.match((await status(podSandboxId)).network?.ip ?? "", /^10\.219\.61\./);
+      assert.deepEqual((await node.traces()).containers.length, clean.containers.length + 1);
+      await end(podSandboxId);
+      await assertSameTraces(node, clean);
+    }
+    await rm(join(node.ownPlugins, "bridge"));
   });
 
   it("leaves nothing that a retry does not clear up, however a kill -9 strikes a pod's making", async () => {

@@ -59,14 +59,57 @@ export async function bundleEngine(suite: string): Promise<string> {
   });
 }
 
-/** Downloads docker.io with all that it depends on, as for an empty machine, and unpacks the programs' packages. */
+/**
+ * Unpacks the CNI plugins of Debian 14 into a folder of the cache: programs that need nothing of their release.
+ * Answers the folder.
+ * @throws as {@link bundleEngine}.
+ */
+export async function newerPlugins(): Promise<string> {
+  const folder = join(await cachePath("plugins"), "forky");
+  return await withLock("plugins-forky", async () => {
+    if ((await stat(folder).catch(() => undefined)) !== undefined) return folder;
+    await installPackages("otherEngines");
+    const work = `${folder}.${process.pid}`;
+    try {
+      const archives = await download("forky", work, async () =>
+        Promise.resolve(["containernetworking-plugins"]),
+      );
+      const archive = archives.find((path) => basename(path).startsWith("containernetworking"));
+      await run("dpkg-deb", ["-x", archive ?? "", join(work, "tree")]);
+      await rename(join(work, "tree", "usr", "lib", "cni"), folder);
+    } finally {
+      await rm(work, { recursive: true, force: true });
+    }
+    return folder;
+  });
+}
+
+/** Unpacks docker.io and the libraries that it depends on. */
 async function unpack(suite: string, work: string): Promise<string> {
+  const tree = join(work, "tree");
+  const archives = await download(suite, work, async (options) => {
+    const { stdout } = await run("apt-cache", [...options, "show", "docker-cli"], { allowFailure: true });
+    // Before Debian 13 the command line is part of docker.io.
+    return stdout.includes("Package: docker-cli") && suite !== "bookworm"
+      ? ["docker.io", "docker-cli"]
+      : ["docker.io"];
+  });
+  for (const archive of archives)
+    if (/^(docker|containerd|tini|lib)/.test(basename(archive))) await run("dpkg-deb", ["-x", archive, tree]);
+  return tree;
+}
+
+/** Downloads packages with all that they depend on, as for an empty machine. Answers the archives' paths. */
+async function download(
+  suite: string,
+  work: string,
+  names: (aptOptions: readonly string[]) => Promise<readonly string[]>,
+): Promise<string[]> {
   const lists = join(work, "lists");
   const cache = join(work, "cache");
-  const tree = join(work, "tree");
   await mkdir(join(lists, "partial"), { recursive: true });
   await mkdir(join(cache, "archives", "partial"), { recursive: true });
-  await mkdir(tree);
+  await mkdir(join(work, "tree"));
   const sources = join(work, "sources.list");
   await writeFile(sources, `deb [signed-by=${keyring}] ${await debianMirror()} ${suite} main\n`);
   await writeFile(join(work, "status"), "");
@@ -87,18 +130,9 @@ async function unpack(suite: string, work: string): Promise<string> {
     await run("apt-get", ["-q", ...options, ...args], { env: { DEBIAN_FRONTEND: "noninteractive" } });
   };
   await apt("update");
-  const { stdout } = await run("apt-cache", [...options, "show", "docker-cli"], { allowFailure: true });
-  // Before Debian 13 the command line is part of docker.io.
-  const names =
-    stdout.includes("Package: docker-cli") && suite !== "bookworm"
-      ? ["docker.io", "docker-cli"]
-      : ["docker.io"];
-  await apt("install", "--yes", "--download-only", "--no-install-recommends", ...names);
+  await apt("install", "--yes", "--download-only", "--no-install-recommends", ...(await names(options)));
   const archives = (await readdir(join(cache, "archives"))).filter((name) => name.endsWith(".deb"));
-  for (const archive of archives)
-    if (/^(docker|containerd|tini|lib)/.test(archive))
-      await run("dpkg-deb", ["-x", join(cache, "archives", archive), tree]);
-  return tree;
+  return archives.map((name) => join(cache, "archives", name));
 }
 
 async function assemble(tree: string, bundle: string, finalFolder: string): Promise<void> {

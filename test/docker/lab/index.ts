@@ -11,6 +11,7 @@ export { CommandError, run, type CommandOptions, type CommandResult } from "./co
 export { cribench, type CribenchResult, type CribenchStep } from "./cribench.js";
 export { accepts, startCriDockerd, type CriDockerd, type CriDockerdOptions } from "./cri-dockerd.js";
 export { Dockerd, startDockerd, type DockerdOptions } from "./dockerd.js";
+export { newerPlugins } from "./engine-bundle.js";
 export { type EngineName } from "./engines.js";
 export { hasJournald, keepJournal } from "./journald.js";
 export { openLab, withLab, type Lab } from "./lab.js";
