@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { chained, pod, PluginLab, podId, resultWith } from "./plugin-lab.js";
@@ -157,6 +158,20 @@ describe("detaching a pod", () => {
     const kept = join(lab.folder, "cache", "docker-cri-netns", podId);
     assert.deepEqual(new Set(calls.map(({ env }) => env["CNI_NETNS"])), new Set([kept]));
     assert.deepEqual(await lab.kept(), []);
+  });
+
+  it("ends a pod without a namespace after a reboot, which has ended what was kept", async () => {
+    await using lab = await chained();
+    await (await lab.network()).attach(pod(), {});
+    await lab.calls();
+    const kept = join(lab.folder, "cache", "docker-cri-netns", podId);
+    await rm(kept);
+    await writeFile(kept, "");
+    await (await lab.network()).detach({ ...pod(), netnsPath: undefined }, {});
+    const calls = await lab.calls();
+    assert.deepEqual(new Set(calls.map(({ env }) => env["CNI_NETNS"])), new Set([""]));
+    assert.deepEqual(await lab.kept(), []);
+    assert.deepEqual(await lab.cached(), []);
   });
 
   it("keeps the namespace of a pod that another connected, once it is checked", async () => {
