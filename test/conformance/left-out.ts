@@ -13,10 +13,6 @@ export const leftOut: readonly LeftOut[] = [
   { name: "runtime should support portforward in host network", why: "PortForward is not built yet" },
   { name: "runtime should support listing container stats", why: "ContainerStats is not built yet" },
   { name: "runtime should support listing stats", why: "ListContainerStats is not built yet" },
-  {
-    name: "public image with digest should be pulled and removed",
-    why: "the digest is a constant of a published image, which no registry of the tests can serve",
-  },
 ];
 
 /** Why a spec is left out; undefined for one that is run. */

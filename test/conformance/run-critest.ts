@@ -1,8 +1,9 @@
+import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { serveUnixSocket } from "../../src/adapters/unix-socket/index.js";
 import { createShim } from "../../src/index.js";
-import { critest, imageSet, run, type EngineName, type Lab } from "../docker/lab/index.js";
+import { critest, imageSet, manifestDigest, run, type EngineName, type Lab } from "../docker/lab/index.js";
 import { leftOut } from "./left-out.js";
 import { serveTls } from "./tls-front.js";
 
@@ -33,7 +34,10 @@ export interface CritestOptions {
 
 /** Runs critest against a shim over a Docker Engine of its own, with CNI plugins and a registry of the test images. */
 export async function runCritest(lab: Lab, options: CritestOptions): Promise<Spec[]> {
-  const [program, { images }] = await Promise.all([critest(), imageSet("critest")]);
+  const { images } = await imageSet("critest");
+  const pulledByDigest = images.find(({ tags }) => tags.some((tag) => tag.includes("/test-image-digest:")));
+  assert.ok(pulledByDigest, "the image set has a test-image-digest");
+  const program = await critest(manifestDigest(pulledByDigest));
   // First, for dockerd believes for seconds what it has once read in /etc/hosts.
   const registry = await lab.registry({ hosts: registryHosts });
   const dockerd = await lab.dockerd({

@@ -18,8 +18,8 @@ const staging = "gcr.io/k8s-staging-cri-tools";
 const shell: ImageConfig = { Cmd: ["sh"] };
 
 /**
- * Makes, in a folder, the images that critest v1.36 pulls, under the names it pulls them by. One it
- * cannot have: test-image-digest by digest, which is a constant of the published image.
+ * Makes, in a folder, the images that critest v1.37 pulls, under the names it pulls them by. critest is built with
+ * the digest of this set's test-image-digest.
  */
 export async function critestImages(folder: string): Promise<Image[]> {
   const tree = join(folder, "base");

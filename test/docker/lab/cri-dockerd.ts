@@ -31,7 +31,7 @@ export interface CriDockerd {
 }
 
 /**
- * Starts cri-dockerd v0.4.3, building it the first time (about two minutes), and waits until its socket
+ * Starts cri-dockerd v0.4.4, building it the first time (about two minutes), and waits until its socket
  * takes connections. It asks for negative OOM scores: on a machine without CAP_SYS_RESOURCE its engine
  * needs `liftNegativeOomScore`.
  * @throws Error with the end of its log when it does not serve; CommandError when it cannot be built.

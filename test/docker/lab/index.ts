@@ -26,7 +26,7 @@ export {
   waitUntil,
   type Daemon,
 } from "./processes.js";
-export { freePort, Registry, startRegistry, type RegistryOptions } from "./registry.js";
+export { freePort, manifestDigest, Registry, startRegistry, type RegistryOptions } from "./registry.js";
 export { say, timed } from "./say.js";
 export { Service, startService, type ServiceOptions } from "./service.js";
 export { criDockerdProgram, crictl, critest, moduleProgram } from "./tools.js";

@@ -11,7 +11,7 @@ export interface Lab extends AsyncDisposable {
   dockerd(options?: DockerdOptions & { readonly images?: boolean }): Promise<Dockerd>;
   /** Starts a registry on the loopback interface. */
   registry(options?: RegistryOptions): Promise<Registry>;
-  /** Starts cri-dockerd v0.4.3 on an engine. */
+  /** Starts cri-dockerd v0.4.4 on an engine. */
   criDockerd(options: CriDockerdOptions): Promise<CriDockerd>;
   /** Runs a program beside the tests. */
   service(options: ServiceOptions): Promise<Service>;

@@ -111,7 +111,7 @@ export class Registry implements AsyncDisposable {
         await this.#pushBlob(repository, gzipDigest, await readFile(gzipPath));
       await this.#ask("PUT", `/v2/${repository}/manifests/${version}`, manifest, manifestType);
     }
-    return `sha256:${createHash("sha256").update(manifest).digest("hex")}`;
+    return digestOf(manifest);
   }
 
   /** Ends the registry, takes its lines out of /etc/hosts and removes what it kept. May be called again. */
@@ -153,6 +153,15 @@ export class Registry implements AsyncDisposable {
       ...(body === undefined ? {} : { body: new Uint8Array(body) }),
     });
   }
+}
+
+/** The digest, `sha256:…`, under which a registry of the lab serves an image. */
+export function manifestDigest(image: Image): string {
+  return digestOf(manifestOf(image));
+}
+
+function digestOf(content: Buffer): string {
+  return `sha256:${createHash("sha256").update(content).digest("hex")}`;
 }
 
 function manifestOf(image: Image): Buffer {

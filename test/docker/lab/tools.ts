@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { chmod, cp, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { chmod, cp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "./command.js";
 import { go } from "./go.js";
@@ -9,8 +9,8 @@ import { timed } from "./say.js";
 
 /** cri-dockerd, the shim that this project is measured against. */
 const criDockerd = {
-  module: "github.com/Mirantis/cri-dockerd@v0.4.3",
-  sum: "h1:C67s3We+J8DUVZeAw3jYeDgSQi7kRvLg0XeiLCj+8MY=",
+  module: "github.com/Mirantis/cri-dockerd@v0.4.4",
+  sum: "h1:QE4/sdB3MR24UJHLJshFtfg3aLfC1Na0GtExucqPWRI=",
 } as const;
 
 /** Small programs of the test images: standard library only, one file, built static. */
@@ -18,7 +18,6 @@ export type ImageProgram = "pause" | "nnp" | "webserver";
 
 const fetched: Readonly<Record<string, readonly string[]>> = {
   crictl: ["build", "sigs.k8s.io/cri-tools/cmd/crictl"],
-  critest: ["test", "-c", "sigs.k8s.io/cri-tools/cmd/critest"],
 };
 
 /** crictl as the pinned module has it. Answers its path. @throws CommandError when Go cannot build it. */
@@ -26,9 +25,30 @@ export async function crictl(): Promise<string> {
   return await moduleProgram("crictl");
 }
 
-/** critest as the pinned module has it. Answers its path. @throws CommandError when Go cannot build it. */
-export async function critest(): Promise<string> {
-  return await moduleProgram("critest");
+/**
+ * critest as the pinned module has it, but for one constant: the digest of the published test-image-digest, which no
+ * registry of the lab can serve, is replaced by `imageDigest`. Answers its path.
+ * @throws CommandError when Go cannot build it; Error when the module no longer has that constant.
+ */
+export async function critest(imageDigest: string): Promise<string> {
+  const sources = ["go.sum", "go.mod"].map((file) => join(goModuleFolder, file));
+  const key = `${await fingerprint(sources)}-${imageDigest.slice(-12)}`;
+  return await cached("critest", key, async (output) => {
+    const list = ["list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/cri-tools"];
+    const source = join((await go(list, goModuleFolder)).trim(), "pkg", "validate", "consts.go");
+    const text = await readFile(source, "utf8");
+    const patched = text.replace(
+      /"test-image-digest@sha256:[0-9a-f]{64}"/,
+      `"test-image-digest@${imageDigest}"`,
+    );
+    if (patched === text) throw new Error(`${source} has no digest of test-image-digest`);
+    const [replacement, overlay] = [`${output}.go`, `${output}.json`];
+    await writeFile(replacement, patched);
+    await writeFile(overlay, JSON.stringify({ Replace: { [source]: replacement } }));
+    const program = "sigs.k8s.io/cri-tools/cmd/critest";
+    await go(["test", "-c", "-trimpath", "-overlay", overlay, "-o", output, program], goModuleFolder);
+    await Promise.all([rm(replacement), rm(overlay)]);
+  });
 }
 
 /**
@@ -60,7 +80,7 @@ export async function imageProgram(name: ImageProgram): Promise<string> {
   });
 }
 
-/** cri-dockerd v0.4.3. Answers its path. @throws Error when the module's sum differs; CommandError of Go. */
+/** cri-dockerd v0.4.4. Answers its path. @throws Error when the module's sum differs; CommandError of Go. */
 export async function criDockerdProgram(): Promise<string> {
   const key = createHash("sha256").update(criDockerd.sum).digest("hex").slice(0, 12);
   return await cached("cri-dockerd", key, async (output) => {
