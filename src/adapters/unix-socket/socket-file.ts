@@ -35,7 +35,8 @@ export async function listenOnPath(server: Server, path: string, rights: SocketR
   const target = checkedPath(path);
   const nursery = await makeNursery(target);
   try {
-    await removeStale(target, join(nursery, "stale"));
+    // Whatever the socket is called, this name is another one.
+    await removeStale(target, join(nursery, `${basename(target)}.stale`));
     const born = bornAt(nursery, target);
     await listen(server, target, () => server.listen(born));
     await chmod(born, rights.mode);

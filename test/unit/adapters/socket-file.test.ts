@@ -98,6 +98,19 @@ describe("listenOnPath", () => {
     assert.ok(await answers(path));
   });
 
+  it("replaces a dead socket whatever its name is", async () => {
+    for (const name of ["stale", "s", "s.stale", "n".repeat(40)]) {
+      const target = join(folder, name);
+      const dead = createServer().listen(join(folder, "dead.sock"));
+      await once(dead, "listening");
+      await link(join(folder, "dead.sock"), target);
+      dead.close();
+      await once(dead, "close");
+      await listenOnPath(newServer(), target, rights);
+      assert.ok(await answers(target), name);
+    }
+  });
+
   it("refuses a socket that another process answers on, and leaves it alone", async () => {
     await listenOnPath(newServer(), path, rights);
     const before = await stat(path);
