@@ -2,6 +2,7 @@ export { Backoff } from "./backoff.js";
 export { abortError, longestTimerMs, sleep, withDeadline, type CallOptions } from "./deadline.js";
 export { encodingMemo, rememberEncoding } from "./encoding-memo.js";
 export { formatEndpoint, parseEndpoint, type Endpoint } from "./endpoint.js";
+export { codeOf, fileError, fileFailure, fileTooLarge, isPassingFailure } from "./file-errors.js";
 export { Gate } from "./gate.js";
 export { isKind, messageOf, ShimError, type ErrorKind } from "./errors.js";
 export {
@@ -15,6 +16,7 @@ export { KeyedLock } from "./keyed-lock.js";
 export { Logger } from "./logger.js";
 export { OnceBegun } from "./once-begun.js";
 export { onAbort } from "./on-abort.js";
+export { readFileDefaults, readRegularFile, type ReadFileOptions } from "./read-file.js";
 export { SingleFlight } from "./single-flight.js";
 export { formatRfc3339Nanos, nowNanos, parseRfc3339Nanos } from "./units.js";
 export { inject, injectable } from "./injection.js";

@@ -1,5 +1,13 @@
 import { join } from "node:path";
-import { inject, injectable, Logger, messageOf } from "../base/index.js";
+import {
+  codeOf,
+  fileFailure,
+  inject,
+  injectable,
+  isPassingFailure,
+  Logger,
+  messageOf,
+} from "../base/index.js";
 import { ShimConfig } from "../config/index.js";
 import { Host, removeTemporaries } from "../host/index.js";
 import { decodeCheckpoint, encodeCheckpoint, type SandboxCheckpoint } from "./checkpoint.js";
@@ -32,14 +40,25 @@ export class Checkpoints {
     }
   }
 
-  /** Writes a sandbox's file whole, or not at all. */
+  /**
+   * Writes a sandbox's file whole, or not at all.
+   * @throws ShimError "resource-exhausted" when the disk is full; "permission-denied", "internal".
+   */
   async write(sandboxId: string, checkpoint: SandboxCheckpoint): Promise<void> {
     // After a crash of the machine nothing is left of a pod that was being made, whatever its file says.
     const sync = !checkpoint.unfinished;
-    await this.host.files.writeAtomic(this.path(sandboxId), encodeCheckpoint(checkpoint), { sync });
+    const path = this.path(sandboxId);
+    try {
+      await this.host.files.writeAtomic(path, encodeCheckpoint(checkpoint), { sync });
+    } catch (error) {
+      throw fileFailure(`cannot write the checkpoint ${path}`, error);
+    }
   }
 
-  /** Reads a sandbox's file; undefined when it is missing or cannot be read, which the log says. */
+  /**
+   * Reads a sandbox's file; undefined when it is missing or torn, which the log says.
+   * @throws ShimError "resource-exhausted" when too many files are open: the file may be whole.
+   */
   async read(sandboxId: string): Promise<SandboxCheckpoint | undefined> {
     const path = this.path(sandboxId);
     try {
@@ -47,27 +66,34 @@ export class Checkpoints {
       if (!checkpoint) this.log.warn({ path }, "passed over a checkpoint that cannot be read");
       return checkpoint;
     } catch (error) {
-      if (!isMissing(error)) this.log.warn({ path, err: messageOf(error) }, "could not read a checkpoint");
+      if (isPassingFailure(error)) throw fileFailure(`cannot read the checkpoint ${path}`, error);
+      if (codeOf(error) !== "ENOENT")
+        this.log.warn({ path, err: messageOf(error) }, "could not read a checkpoint");
       return undefined;
     }
   }
 
   /** Removes a sandbox's file; a missing one is a success. */
   async remove(sandboxId: string): Promise<void> {
-    await this.host.files.remove(this.path(sandboxId));
+    const path = this.path(sandboxId);
+    try {
+      await this.host.files.remove(path);
+    } catch (error) {
+      throw fileFailure(`cannot remove the checkpoint ${path}`, error);
+    }
   }
 
   /** The ids of the sandboxes that have a file. */
   async ids(): Promise<string[]> {
-    return (await this.host.files.list(this.folder)).filter((name) => idPattern.test(name));
+    try {
+      return (await this.host.files.list(this.folder)).filter((name) => idPattern.test(name));
+    } catch (error) {
+      throw fileFailure(`cannot list the checkpoints in ${this.folder}`, error);
+    }
   }
 
   private path(sandboxId: string): string {
     if (!idPattern.test(sandboxId)) throw new TypeError(`not a sandbox id: ${sandboxId}`);
     return join(this.folder, sandboxId);
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
 }

@@ -1,9 +1,8 @@
-import { readFile } from "node:fs/promises";
 import { serveTcp, type ServerTls } from "../adapters/tcp/index.js";
 import { checkTcp } from "../adapters/tcp/serve.js";
 import { serveUnixSocket, type RunningServer } from "../adapters/unix-socket/index.js";
 import { checkUnixSocket } from "../adapters/unix-socket/serve.js";
-import { messageOf, parseEndpoint, ShimError } from "../base/index.js";
+import { messageOf, parseEndpoint, readRegularFile, ShimError } from "../base/index.js";
 import type { Shim } from "../composition/index.js";
 import type { ServeConfig } from "../config/index.js";
 
@@ -72,7 +71,7 @@ async function readTls(files: NonNullable<ListenConfig["tls"]>): Promise<ServerT
 
 async function readPem(key: string, path: string): Promise<Buffer> {
   try {
-    return await readFile(path);
+    return await readRegularFile(path);
   } catch (cause) {
     throw new ShimError("invalid-argument", `listen.tls.${key}: cannot read ${path}: ${messageOf(cause)}`, {
       cause,

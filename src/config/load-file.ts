@@ -1,6 +1,5 @@
-import { constants, open } from "node:fs/promises";
 import { parseDocument } from "yaml";
-import { messageOf, ShimError } from "../base/index.js";
+import { messageOf, readRegularFile, ShimError } from "../base/index.js";
 import { parseServeConfig, type ServeConfigInput } from "./serve-config.js";
 
 const maxBytes = 262_144;
@@ -19,29 +18,20 @@ export async function loadConfigFile(path: string): Promise<ServeConfigInput> {
 }
 
 async function readText(path: string): Promise<string> {
-  let file;
   try {
-    // Without O_NONBLOCK a pipe that nobody writes to would hold the start for ever.
-    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    const stat = await file.stat();
-    if (!stat.isFile()) throw new ShimError("invalid-argument", "it is not a regular file");
-    if (stat.size > maxBytes)
-      throw new ShimError("invalid-argument", `it has ${stat.size} bytes, more than the ${maxBytes} allowed`);
-    const buffer = Buffer.alloc(maxBytes);
-    const { bytesRead } = await file.read(buffer, 0, maxBytes, 0);
-    return new TextDecoder("utf-8", { fatal: true }).decode(buffer.subarray(0, bytesRead));
+    return new TextDecoder("utf-8", { fatal: true }).decode(await readRegularFile(path, { maxBytes }));
   } catch (error) {
     throw new ShimError("invalid-argument", `configuration file ${path}: ${reason(error)}`, { cause: error });
-  } finally {
-    await file?.close();
   }
 }
 
 function reason(error: unknown): string {
-  if (error instanceof ShimError) return error.message;
   switch ((error as NodeJS.ErrnoException).code) {
     case "ENOENT":
       return "there is no such file";
+    case "EISDIR":
+    case "EINVAL":
+      return "it is not a regular file";
     case "EACCES":
       return "this user may not read it";
     case "ERR_ENCODING_INVALID_ENCODED_DATA":

@@ -1,4 +1,4 @@
-import { messageOf, ShimError, type Logger } from "../base/index.js";
+import { fileFailure, isPassingFailure, messageOf, ShimError, type Logger } from "../base/index.js";
 import type { ShimConfig } from "../config/index.js";
 import type { DockerContainerSpec } from "../docker/index.js";
 import {
@@ -12,7 +12,7 @@ import type { Inventory, SandboxRecord } from "../inventory/index.js";
 import { containerSpec, seccompFile, type ExportedImages } from "../translate/index.js";
 
 /** A seccomp profile is some tens of KiB; what is larger is not one. */
-const largestProfileBytes = 4 * 1024 * 1024;
+const maxProfileBytes = 4 * 1024 * 1024;
 
 export interface BuildSpecRequest {
   readonly config: ContainerConfig;
@@ -55,7 +55,7 @@ export async function buildSpec(
 
 /**
  * Reads the file of a Localhost seccomp profile; undefined when the context asks for none.
- * @throws ShimError "failed-precondition" naming the file.
+ * @throws ShimError "failed-precondition" naming the file; "resource-exhausted" when too many files are open.
  */
 export async function readSeccompProfile(
   context: Parameters<typeof seccompFile>[0],
@@ -64,17 +64,11 @@ export async function readSeccompProfile(
   const file = seccompFile(context);
   if (file === undefined) return undefined;
   try {
-    const content = await host.files.read(file);
-    if (content.length > largestProfileBytes) throw new Error(`it has ${content.length} bytes`);
-    return content.toString("utf8");
+    return (await host.files.read(file, { maxBytes: maxProfileBytes })).toString("utf8");
   } catch (error) {
-    throw new ShimError(
-      "failed-precondition",
-      `cannot read the seccomp profile ${file}: ${messageOf(error)}`,
-      {
-        cause: error,
-      },
-    );
+    const what = `cannot read the seccomp profile ${file}`;
+    if (isPassingFailure(error)) throw fileFailure(what, error);
+    throw new ShimError("failed-precondition", `${what}: ${messageOf(error)}`, { cause: error });
   }
 }
 

@@ -315,6 +315,6 @@ function known({ docker, provisional }: ContainerRecord): DockerContainer | unde
   return provisional ? undefined : docker;
 }
 
-function logTarget({ id, logPath, logDirectory }: WorkloadRecord): LogTarget {
-  return { id, logPath, logRoot: logDirectory };
+function logTarget({ id, logPath, logDirectory, docker }: WorkloadRecord): LogTarget {
+  return { id, logPath, logRoot: logDirectory, logDriver: docker.host.logConfig?.driver };
 }

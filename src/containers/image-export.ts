@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { isKind, messageOf, ShimError, type Logger } from "../base/index.js";
+import { fileFailure, isKind, messageOf, type Logger } from "../base/index.js";
 import type { DockerService } from "../docker/index.js";
 import type { ArchiveEntry, Host } from "../host/index.js";
 
@@ -59,7 +59,7 @@ export class ImageExport {
         dockersOwn.has(path) && modifiedAt.getTime() + roundingMs >= createdMs;
       await this.host.trees.unpack(containers.export(id), folder, { leaveOut });
     } catch (error) {
-      throw asShimError(error, imageId, folder);
+      throw fileFailure(`cannot unpack the image ${imageId} into ${folder}`, error);
     } finally {
       await this.remove(id);
     }
@@ -82,12 +82,4 @@ export class ImageExport {
       );
     }
   }
-}
-
-function asShimError(error: unknown, imageId: string, folder: string): ShimError {
-  if (error instanceof ShimError) return error;
-  const full =
-    error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT");
-  const what = `cannot unpack the image ${imageId} into ${folder}: ${messageOf(error)}`;
-  return new ShimError(full ? "resource-exhausted" : "internal", what, { cause: error });
 }

@@ -1,3 +1,4 @@
+import type { ReadFileOptions } from "../base/index.js";
 import type { HostLogFiles } from "./log-files.js";
 
 /**
@@ -17,7 +18,13 @@ export interface Host {
 export const Host = Symbol("Host");
 
 export interface HostFiles {
-  read(path: string): Promise<Buffer>;
+  /**
+   * Reads a whole regular file, links followed. The path may come from a caller: a pipe or a device there is refused
+   * without waiting for it, and the size and the time are bounded.
+   * @throws `EINVAL` for what is not a regular file, `EISDIR`, `EFBIG` for a file larger than `maxBytes`. ShimError
+   *   "deadline-exceeded", "cancelled"; "unavailable" while an earlier read of the path still hangs.
+   */
+  read(path: string, options?: ReadFileOptions): Promise<Buffer>;
   /**
    * Writes a whole file so that a reader, and a crash, sees the old content or the new one: a temporary file
    * in the same folder, written, synced, renamed. Makes the folder (mode 0755) when it is missing. The temporary
@@ -30,7 +37,10 @@ export interface HostFiles {
     content: string | Uint8Array,
     options?: { readonly mode?: number; readonly sync?: boolean },
   ): Promise<void>;
-  /** Writes into the existing file, so that its inode, and bind mounts of it, stay. */
+  /**
+   * Writes into an existing regular file, so that its inode, and bind mounts of it, stay.
+   * @throws `EINVAL` for what is not a regular file.
+   */
   overwrite(path: string, content: string): Promise<void>;
   /** Names, unsorted; an empty list when the folder is missing. */
   list(directory: string): Promise<string[]>;

@@ -5,11 +5,12 @@
 export interface HostLogFiles {
   /**
    * Opens a file to append to and to read, and makes it and the folders above it (0755) when they are missing.
-   * Below `root` no link is followed, whoever puts one there meanwhile; `root` itself may lie behind links.
+   * Neither `root` nor anything below it may be a link, also when one is put there meanwhile; the folders above
+   * `root` may be links.
    * @param path Absolute, below `root`.
    * @param options.mode Of a file that is made, whatever the umask.
-   * @throws `ELOOP` when a link stands in the way; `EINVAL` for what is not a plain file, or is one with
-   *   further names elsewhere.
+   * @throws `ELOOP` when a link stands in the way, `ENOTDIR` when a file stands in the place of a folder; `EINVAL`
+   *   for what is not a plain file, or is one with further names elsewhere.
    */
   openAppend(path: string, options: { readonly root: string; readonly mode: number }): Promise<LogFile>;
   /** Opens a file likewise, and makes nothing; undefined when it is missing. */
@@ -22,7 +23,7 @@ export interface HostLogFiles {
   makeLink(target: string, path: string, options: { readonly root: string }): Promise<void>;
   /**
    * Removes a link that stands in the place of a file. What is no link stays, and so does what lies behind a link
-   * in the place of a folder below `root`.
+   * in the place of `root` or a folder below it.
    */
   removeLink(path: string, options: { readonly root: string }): Promise<void>;
   /** The {@link LogFileStat.identity} of what the path names, links not followed; undefined when it is missing. */

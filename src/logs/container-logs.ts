@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import { inject, injectable } from "tsyringe";
-import { Gate, Logger, messageOf, ShimError } from "../base/index.js";
+import { codeOf, fileFailure, Gate, Logger, messageOf, ShimError } from "../base/index.js";
 import { ShimConfig } from "../config/index.js";
 import { DockerService, type DockerContainer } from "../docker/index.js";
 import { Host } from "../host/index.js";
@@ -14,8 +14,13 @@ export interface LogTarget {
   readonly id: string;
   /** Absolute; empty when kubelet wants no log. */
   readonly logPath: string;
-  /** The pod's log directory, below which no link is followed; by default the folder that the file is in. */
+  /**
+   * The pod's log directory: neither it nor anything below it may be a link. By default the folder above the file's,
+   * as kubelet's paths are POD/CONTAINER/N.log.
+   */
   readonly logRoot?: string | undefined;
+  /** Docker's log driver of the container, where it is known. */
+  readonly logDriver?: string | undefined;
   /** What Docker says of a container that was started, where that is known: it need not be asked then. */
   readonly container?: DockerContainer | undefined;
 }
@@ -64,16 +69,17 @@ export class ContainerLogs {
   /**
    * Makes the log of a container that is about to be started, so that it is there when the container runs.
    * A file that cannot be made yet, as on a full disk, is tried again and holds nobody up. Idempotent.
-   * @throws ShimError "failed-precondition" when a link or special file stands in the way.
+   * @throws ShimError "failed-precondition" when a link, a file or a device stands in the way.
    */
   async start(target: LogTarget): Promise<void> {
     if (target.logPath === "" || !this.isFree(target.id)) return;
-    if (this.config.logs.mode === "docker-json") {
-      this.keepers.set(target.id, this.linkFor(target, { isThere: false }));
-      return;
-    }
     // A link in its place is left over from a container that is no more.
     await this.removeLink(target);
+    if (this.isLinked(target)) {
+      await this.checkPlace(target);
+      if (this.isFree(target.id)) this.keepers.set(target.id, this.linkFor(target, { isThere: false }));
+      return;
+    }
     const writer = this.writerFor(target);
     await this.openFirst(writer, target);
     if (this.isFree(target.id)) this.pump(target, writer, { isNew: true });
@@ -141,7 +147,7 @@ export class ContainerLogs {
   /**
    * Forgets the log of a container that was removed. Its files stay: they are kubelet's, which deletes them with
    * those it has rotated. A link to Docker's file, which is gone, is deleted.
-   * @throws Node's error when the link cannot be deleted.
+   * @throws ShimError when the link cannot be deleted.
    */
   async remove(target: LogTarget): Promise<void> {
     const keeper = this.keepers.get(target.id);
@@ -163,6 +169,20 @@ export class ContainerLogs {
     await this.close();
   }
 
+  /** True when the log is to be a link to Docker's own file. A container made in the mode `cri` may have none. */
+  private isLinked({ logDriver = "json-file" }: LogTarget): boolean {
+    return this.config.logs.mode === "docker-json" && logDriver === "json-file";
+  }
+
+  /** @throws ShimError when a link could not be made: something stands in the place of a folder, or of the link. */
+  private async checkPlace(target: LogTarget): Promise<void> {
+    try {
+      await (await this.host.logFiles.openExisting(target.logPath, { root: rootOf(target) }))?.close();
+    } catch (error) {
+      if (standsInTheWay(error)) throw openError(error, `making the log of container ${target.id}`);
+    }
+  }
+
   private isFree(id: string): boolean {
     return !this.isClosed && !this.keepers.has(id);
   }
@@ -172,7 +192,7 @@ export class ContainerLogs {
     const kind = await this.kindOf(target.logPath);
     if (!this.isFree(target.id)) return;
     const isLink = kind === "link";
-    if (isLink || (kind === undefined && this.config.logs.mode === "docker-json")) {
+    if (isLink || (kind === undefined && this.isLinked(target))) {
       this.keepers.set(target.id, this.linkFor(target, { isThere: isLink }));
     } else this.pump(target, this.writerFor(target), { isNew: false });
   }
@@ -199,16 +219,29 @@ export class ContainerLogs {
 
   private linkFor(target: LogTarget, { isThere }: { readonly isThere: boolean }): LogKeeper {
     const { docker, host, log } = this;
-    const { id, logPath: path, logRoot: root = dirname(path) } = target;
-    return new DockerJsonLink({ id, path, root, docker: docker.containers, host, log, isThere });
+    const { id, logPath: path } = target;
+    return new DockerJsonLink({
+      id,
+      path,
+      root: rootOf(target),
+      docker: docker.containers,
+      host,
+      log,
+      isThere,
+    });
   }
 
-  private async removeLink({ logPath: path, logRoot: root = dirname(path) }: LogTarget): Promise<void> {
-    await this.host.logFiles.removeLink(path, { root });
+  private async removeLink(target: LogTarget): Promise<void> {
+    const { logPath } = target;
+    try {
+      await this.host.logFiles.removeLink(logPath, { root: rootOf(target) });
+    } catch (error) {
+      throw fileFailure(`cannot remove the link ${logPath}`, error, "logs.remove");
+    }
   }
 
-  private writerFor({ logPath: path, logRoot: root = dirname(path) }: LogTarget): LogWriter {
-    return new LogWriter({ host: this.host, path, root, log: this.log });
+  private writerFor(target: LogTarget): LogWriter {
+    return new LogWriter({ host: this.host, path: target.logPath, root: rootOf(target), log: this.log });
   }
 
   /** Makes the file, or lets the pump try again. @throws ShimError when nobody ever could. */
@@ -235,25 +268,17 @@ export class ContainerLogs {
   }
 }
 
+function rootOf({ logPath, logRoot }: LogTarget): string {
+  return logRoot ?? dirname(dirname(logPath));
+}
+
 function openError(error: unknown, doing: string): unknown {
-  if (error instanceof ShimError) return error;
-  const code = codeOf(error);
-  const options = { operation: "logs.open", cause: error };
-  const text = `${doing}: ${messageOf(error)}`;
-  if (standsInTheWay(error)) {
-    return new ShimError("failed-precondition", `${text}. Remove what stands at the log path`, options);
-  }
-  if (code === "ENOSPC" || code === "EDQUOT" || code === "EMFILE" || code === "ENFILE") {
-    return new ShimError("resource-exhausted", text, options);
-  }
-  return new ShimError("internal", text, options);
+  if (!standsInTheWay(error)) return fileFailure(doing, error, "logs.open");
+  const text = `${doing}: ${messageOf(error)}. Remove what stands at the log path`;
+  return new ShimError("failed-precondition", text, { operation: "logs.open", cause: error });
 }
 
+/** True for an error that no retry helps against: a link, folder, file or device in the way, or too long a path. */
 function standsInTheWay(error: unknown): boolean {
-  const code = codeOf(error);
-  return code === "ELOOP" || code === "EINVAL" || code === "EISDIR" || code === "ENOTDIR";
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : undefined;
+  return ["ELOOP", "EINVAL", "EISDIR", "ENOTDIR", "ENAMETOOLONG"].includes(codeOf(error) ?? "");
 }

@@ -12,7 +12,7 @@ const startedPatienceMs = 2_000;
 export interface DockerJsonLinkOptions {
   readonly id: string;
   readonly path: string;
-  /** Below this folder no link is followed. */
+  /** Neither this folder nor anything below it may be a link. */
   readonly root: string;
   readonly docker: LogSource;
   readonly host: Pick<Host, "logFiles">;

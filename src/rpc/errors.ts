@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { isKind, ShimError, type ErrorKind } from "../base/index.js";
+import { codeOf, isKind, ShimError, type ErrorKind } from "../base/index.js";
 
 /** The gRPC code of each kind of failure. Nothing else in the shim knows of codes. */
 const codes: Readonly<Record<ErrorKind, Code>> = {
@@ -46,7 +46,10 @@ export function failureOf(thrown: unknown, aborted: ShimError | undefined): Fail
     return { error: new ConnectError(tidy(cause.message), codes[cause.kind]), cause };
   }
   const errorId = randomBytes(6).toString("hex");
-  const what = cause instanceof ShimError ? cause.message : "internal error";
+  // Of an error of Node's own only its code is safe to show, such as ENOSPC.
+  const code = codeOf(cause);
+  const hidden = code === undefined ? "internal error" : `internal error ${code}`;
+  const what = cause instanceof ShimError ? cause.message : hidden;
   const message = `${tidy(what)} (error id ${errorId}: the shim's log tells more)`;
   return { error: new ConnectError(message, Code.Internal), cause, errorId };
 }

@@ -1,5 +1,6 @@
 import {
   abortError,
+  fileFailure,
   inject,
   injectable,
   isKind,
@@ -323,8 +324,12 @@ export class Sandboxes {
   /** Docker wrote its own resolv.conf; the pod's goes into the same file, which the containers share. */
   private async writeResolvConf({ docker }: SandboxRecord, config: PodSandboxConfig): Promise<void> {
     const text = config.dnsConfig && resolvConf(config.dnsConfig);
-    if (text !== undefined && docker.resolvConfPath)
+    if (text === undefined || !docker.resolvConfPath) return;
+    try {
       await this.host.files.overwrite(docker.resolvConfPath, text);
+    } catch (error) {
+      throw fileFailure(`cannot write the pod's resolv.conf ${docker.resolvConfPath}`, error);
+    }
   }
 
   private ips(record: SandboxRecord): readonly string[] {

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, open, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { codeOf } from "./codes.js";
+import { codeOf } from "../../base/index.js";
 
 /** A new name in the folder of `path`, of the form that the port promises for temporary files. */
 export function temporaryPathFor(path: string): string {

@@ -1,24 +1,24 @@
 import { watch } from "node:fs";
 import {
   chmod,
+  constants,
   lstat,
   mkdir,
   open,
   readdir,
-  readFile,
   readlink,
   realpath,
   statfs,
   unlink,
 } from "node:fs/promises";
+import { codeOf, fileError, readRegularFile, type ReadFileOptions } from "../../base/index.js";
 import type { FileSystemUsage, HostFiles, HostWatch } from "../../host/index.js";
 import { writeAtomic } from "./atomic-write.js";
-import { codeOf } from "./codes.js";
 import { mountPointOf } from "./mounts.js";
 
 export class NodeFiles implements HostFiles {
-  read(path: string): Promise<Buffer> {
-    return readFile(path);
+  read(path: string, options?: ReadFileOptions): Promise<Buffer> {
+    return readRegularFile(path, options);
   }
 
   writeAtomic(
@@ -31,8 +31,9 @@ export class NodeFiles implements HostFiles {
 
   async overwrite(path: string, content: string): Promise<void> {
     const data = Buffer.from(content);
-    const file = await open(path, "r+");
+    const file = await open(path, constants.O_RDWR | constants.O_NONBLOCK);
     try {
+      if (!(await file.stat()).isFile()) throw fileError("EINVAL", path, "it is not a regular file");
       // Written before it is cut: a reader in between sees text, never an empty file.
       let written = 0;
       while (written < data.length) {
@@ -116,8 +117,7 @@ export class NodeFiles implements HostFiles {
   }
 }
 
-/** True when a path leads nowhere, whether its last part or one before is missing. */
+/** True when nothing is at a path: a part of it is missing, or too long for a name. */
 function isMissing(error: unknown): boolean {
-  const code = codeOf(error);
-  return code === "ENOENT" || code === "ENOTDIR";
+  return ["ENOENT", "ENOTDIR", "ENAMETOOLONG"].includes(codeOf(error) ?? "");
 }

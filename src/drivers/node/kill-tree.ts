@@ -1,6 +1,5 @@
 import { readdir } from "node:fs/promises";
-import { sleep } from "../../base/index.js";
-import { codeOf } from "./codes.js";
+import { codeOf, sleep } from "../../base/index.js";
 import { isDead, readEnvironment, readStat, type ProcessStat } from "./proc-stat.js";
 
 /** More rounds than a tree of stopped processes can need; a bound, so that no tree holds us for ever. */

@@ -1,9 +1,9 @@
 import { constants, fstat, write, type BigIntStats } from "node:fs";
 import { lstat, mkdir, open, rename, stat, symlink, unlink, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
+import { codeOf, fileError } from "../../base/index.js";
 import type { HostLogFiles, LogFile, LogFileStat } from "../../host/index.js";
 import { temporaryPathFor } from "./atomic-write.js";
-import { codeOf } from "./codes.js";
 
 const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
 const directoryMode = 0o755;
@@ -63,7 +63,7 @@ export class NodeLogFiles implements HostLogFiles {
       const name = inside(folder, basename(path));
       if ((await lstat(name)).isSymbolicLink()) await unlink(name);
     } catch (error) {
-      const isNotThere = ["ENOENT", "ENOTDIR", "ELOOP"].includes(codeOf(error) ?? "");
+      const isNotThere = ["ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"].includes(codeOf(error) ?? "");
       if (!isNotThere) throw named(error, path);
     } finally {
       await folder?.close();
@@ -93,8 +93,8 @@ class NodeLogFile implements LogFile {
   static async take(path: string, file: FileHandle): Promise<NodeLogFile> {
     try {
       const stat = await file.stat();
-      if (!stat.isFile()) throw systemError("EINVAL", path, "it is not a plain file");
-      if (stat.nlink > 1) throw systemError("EINVAL", path, `the file has ${stat.nlink} names (hard links)`);
+      if (!stat.isFile()) throw fileError("EINVAL", path, "it is not a plain file");
+      if (stat.nlink > 1) throw fileError("EINVAL", path, `the file has ${stat.nlink} names (hard links)`);
       return new NodeLogFile(file);
     } catch (error) {
       await file.close();
@@ -139,7 +139,7 @@ class NodeLogFile implements LogFile {
   private use<T>(call: (fd: number, done: Done<T>) => void): Promise<T> {
     return new Promise((resolve, reject) => {
       // A descriptor that is closed while it is in use may be another file's by then.
-      if (this.closing) throw systemError("EBADF", "", "the file is closed");
+      if (this.closing) throw fileError("EBADF", "", "the file is closed");
       this.uses++;
       call(this.file.fd, (error, result) => {
         if (--this.uses === 0) this.onUnused?.();
@@ -166,11 +166,13 @@ async function openFolderBelow(
   path: string,
   { make }: { readonly make: boolean },
 ): Promise<FileHandle> {
-  if (make) await mkdir(root, { recursive: true, mode: directoryMode });
-  let folder = await open(root, O_RDONLY | O_DIRECTORY);
+  // The root itself is opened by its name in the folder above it: it may have been replaced by a link.
+  const above = dirname(root);
+  if (make) await makeFolders(above);
+  let folder = await open(above, O_RDONLY | O_DIRECTORY);
   try {
-    let at = root;
-    for (const name of relative(root, path).split("/")) {
+    let at = above;
+    for (const name of relative(above, path).split("/")) {
       if (name === "") continue;
       at = join(at, name);
       const next = await openFolder(inside(folder, name), make).catch((error: unknown) => {
@@ -183,6 +185,15 @@ async function openFolderBelow(
   } catch (error) {
     await folder.close();
     throw error;
+  }
+}
+
+async function makeFolders(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: directoryMode });
+  } catch (error) {
+    // Something else stands in the place of the last folder: opening it says what.
+    if (codeOf(error) !== "EEXIST") throw error;
   }
 }
 
@@ -199,7 +210,7 @@ async function openFolder(name: string, make: boolean): Promise<FileHandle> {
     }
     // Linux says ENOTDIR for a link too, when a folder was asked for.
     const isLink = codeOf(error) === "ENOTDIR" && (await lstat(name)).isSymbolicLink();
-    throw isLink ? systemError("ELOOP", name, "a link stands in the place of a folder") : error;
+    throw isLink ? fileError("ELOOP", name, "a link stands in the place of a folder") : error;
   }
 }
 
@@ -223,8 +234,8 @@ async function openOrMake(name: string, mode: number): Promise<FileHandle> {
 /** The error with the path that the caller knows in the place of the descriptor's. */
 function named(error: unknown, path: string): unknown {
   if (!(error instanceof Error) || !error.message.includes("/proc/self/fd/")) return error;
-  if (codeOf(error) === "ELOOP") return systemError("ELOOP", path, "a link stands in its place");
-  return systemError(codeOf(error) ?? "EIO", path, error.message.replace(/^\w+: |, \w+ '.*$/g, ""));
+  if (codeOf(error) === "ELOOP") return fileError("ELOOP", path, "a link stands in its place");
+  return fileError(codeOf(error) ?? "EIO", path, error.message.replace(/^\w+: |, \w+ '.*$/g, ""));
 }
 
 async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
@@ -238,8 +249,4 @@ async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
 
 function identityOf(stat: BigIntStats): string {
   return `${stat.dev}:${stat.ino}`;
-}
-
-function systemError(code: string, path: string, text: string): NodeJS.ErrnoException {
-  return Object.assign(new Error(`${code}: ${text}, open '${path}'`), { code, path, syscall: "open" });
 }

@@ -1,8 +1,7 @@
 import { mkdir, open, rm, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
-import { ShimError } from "../../base/index.js";
+import { codeOf, ShimError } from "../../base/index.js";
 import type { HostNamespaces } from "../../host/index.js";
-import { codeOf } from "./codes.js";
 import { runCommand } from "./run-command.js";
 
 /** `NSFS_MAGIC`: the file system that namespaces are files of. */

@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
+import { codeOf } from "../../base/index.js";
 import type { HostOomLog, OomKill } from "../../host/index.js";
-import { codeOf } from "./codes.js";
 
 /** No record of the kernel is longer. */
 const recordBytes = 8192;

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { codeOf } from "./codes.js";
+import { codeOf } from "../../base/index.js";
 
 /** What /proc/PID/stat tells of a process. */
 export interface ProcessStat {

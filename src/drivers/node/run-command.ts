@@ -2,9 +2,8 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { constants } from "node:os";
 import type { Readable } from "node:stream";
-import { abortError, ShimError } from "../../base/index.js";
+import { abortError, codeOf, ShimError } from "../../base/index.js";
 import type { HostCommand, HostCommandResult } from "../../host/index.js";
-import { codeOf } from "./codes.js";
 import { killWhere } from "./kill-tree.js";
 
 const defaultMaxOutputBytes = 16 * 1024 * 1024;

@@ -20,7 +20,7 @@ export class LogFileGone extends Error {
 export interface LogWriterOptions {
   readonly host: Pick<Host, "files" | "logFiles">;
   readonly path: string;
-  /** Below this folder no link is followed. */
+  /** Neither this folder nor anything below it may be a link. */
   readonly root: string;
   readonly log: Logger;
 }

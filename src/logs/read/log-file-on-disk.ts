@@ -1,5 +1,6 @@
-import { open, readdir, stat, type FileHandle } from "node:fs/promises";
+import { constants, open, readdir, stat, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { ShimError } from "../../base/index.js";
 import type { ReadableFile } from "../lines-backward.js";
 
 // The one file of the room that reads the disk by itself: its users are agents that have no shim, and no Host.
@@ -11,13 +12,18 @@ export class LogFileOnDisk implements ReadableFile {
     readonly identity: string,
   ) {}
 
-  /** Opens a file, links followed; undefined when it is missing. */
+  /**
+   * Opens a file, links followed; undefined when it is missing.
+   * @throws ShimError "invalid-argument" for what is not a regular file.
+   */
   static async open(path: string): Promise<LogFileOnDisk | undefined> {
-    const handle = await unlessMissing(open(path, "r"));
+    // Without O_NONBLOCK, opening a pipe waits until it has a writer.
+    const handle = await unlessMissing(open(path, constants.O_RDONLY | constants.O_NONBLOCK));
     if (!handle) return undefined;
     try {
-      const { dev, ino } = await handle.stat({ bigint: true });
-      return new LogFileOnDisk(handle, `${dev}:${ino}`);
+      const stat = await handle.stat({ bigint: true });
+      if (!stat.isFile()) throw new ShimError("invalid-argument", `${path} is not a regular file`);
+      return new LogFileOnDisk(handle, `${stat.dev}:${stat.ino}`);
     } catch (error) {
       await handle.close();
       throw error;

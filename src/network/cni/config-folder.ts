@@ -1,4 +1,4 @@
-import { messageOf } from "../../base/index.js";
+import { isPassingFailure, messageOf } from "../../base/index.js";
 import type { HostFiles } from "../../host/index.js";
 import {
   parseConfigList,
@@ -11,6 +11,9 @@ import {
 } from "./network-config.js";
 import type { PluginRunner } from "./plugin-runner.js";
 import { chooseVersion, newestFirst, type PluginVersions } from "./versions.js";
+
+/** A network configuration is some KiB. */
+const maxConfigBytes = 1024 * 1024;
 
 /** What a look at the configuration folder found. */
 export interface FolderLook {
@@ -37,7 +40,8 @@ export class ConfigFolder {
 
   /**
    * Finds the first file, by name, that holds a valid configuration whose plugins all exist and speak one of
-   * its versions. It never throws.
+   * its versions.
+   * @throws an error that passes, such as too many open files: it says nothing about the configurations.
    */
   async look(signal: AbortSignal): Promise<FolderLook> {
     const problems: string[] = [];
@@ -46,11 +50,13 @@ export class ConfigFolder {
       if (names.length === 0) problems.push("there is no .conflist, .conf or .json file in it");
       for (const file of names) {
         const network = await this.load(file, signal).catch((error: unknown) => {
+          if (isPassingFailure(error)) throw error;
           problems.push(`${file}: ${messageOf(error)}`);
         });
         if (network) return { network, loopback: await this.loopback(signal), file, problems };
       }
     } catch (error) {
+      if (isPassingFailure(error)) throw error;
       problems.push(messageOf(error));
     }
     return { network: undefined, loopback: undefined, file: undefined, problems };
@@ -91,6 +97,7 @@ export class ConfigFolder {
   ): Promise<PluginVersions[]> {
     const types = [...new Set(plugins.map(({ type }) => type))];
     const text = JSON.stringify(plugins.map(({ raw }) => raw));
+    if (text.length > maxConfigBytes) throw new Error(`its plugins take more than ${maxConfigBytes} bytes`);
     const known = this.answers.get(file);
     if (known?.text === text) {
       await Promise.all(types.map((type) => this.runner.find(type)));
@@ -122,11 +129,8 @@ async function siblingPlugins(
   );
 }
 
-/** Reads a plain file, or a link to one: a pipe would never end. */
 async function readText(files: HostFiles, path: string): Promise<string> {
-  const target = await files.realPath(path);
-  if ((await files.kindOf(target)) !== "file") throw new Error("it is not a plain file");
-  return (await files.read(target)).toString();
+  return (await files.read(path, { maxBytes: maxConfigBytes })).toString();
 }
 
 function isConfigName(name: string): boolean {

@@ -94,12 +94,19 @@ export class NetworkSource {
     while (this.lookAgain && !this.isClosed()) {
       this.lookAgain = false;
       const before = this.found;
-      const now = await this.folder.look(signal);
+      const now = await this.folder.look(signal).catch((error: unknown) => this.withoutLook(error));
       if (this.isClosed()) return;
       this.found = now;
       if (describe(before) !== describe(now)) this.tell(now);
       if (now.network) await this.askPlugins(now.network);
     }
+  }
+
+  /** The network stays what it was: the next look, a few seconds later, finds what has changed. */
+  private withoutLook(error: unknown): FolderLook {
+    const { log, directory } = this.options;
+    log.warn({ directory, err: messageOf(error) }, "could not read the CNI configurations; trying again");
+    return this.found === notLookedAt ? { ...notLookedAt, problems: [messageOf(error)] } : this.found;
   }
 
   private isClosed(): boolean {

@@ -1,4 +1,4 @@
-import { messageOf, type Logger } from "../../base/index.js";
+import { fileFailure, messageOf, type Logger } from "../../base/index.js";
 import { removeTemporaries, type HostFiles } from "../../host/index.js";
 import { parsePodCidrs } from "./capabilities.js";
 
@@ -44,6 +44,10 @@ export class PodCidrs {
     if (cidrs.length === 0 || cidrs.join() === this.cidrs.join()) return;
     this.log.info({ podCidr: cidrs, before: this.cidrs }, "pod CIDR set");
     this.cidrs = cidrs;
-    await this.files.writeAtomic(this.path, cidrs.join());
+    try {
+      await this.files.writeAtomic(this.path, cidrs.join());
+    } catch (error) {
+      throw fileFailure(`cannot keep the pod CIDR in ${this.path}`, error);
+    }
   }
 }

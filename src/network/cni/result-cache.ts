@@ -1,4 +1,4 @@
-import { messageOf, type Logger } from "../../base/index.js";
+import { fileFailure, isPassingFailure, messageOf, type Logger } from "../../base/index.js";
 import { removeTemporaries, type HostFiles } from "../../host/index.js";
 import type { CniArg } from "./attachment.js";
 import { isObject, parseObject, type JsonObject } from "./json.js";
@@ -28,6 +28,8 @@ export interface CacheListing {
 }
 
 const kind = "cniCacheV1";
+/** A configuration of 1 MiB, in base64, and a plugin's answer of 4 MiB fit in. */
+const maxEntryBytes = 16 * 1024 * 1024;
 
 /**
  * Connections on disk, in libcni's format, so that they can be ended after a restart, by us or by another
@@ -66,10 +68,12 @@ export class ResultCache {
     };
     // Without a result it is there for a crash of this process; one of the machine ends the namespace too.
     const sync = result !== undefined;
-    await this.files.writeAtomic(`${this.folder}/${fileOf(entry)}`, JSON.stringify(body), {
-      mode: 0o600,
-      sync,
-    });
+    const path = `${this.folder}/${fileOf(entry)}`;
+    try {
+      await this.files.writeAtomic(path, JSON.stringify(body), { mode: 0o600, sync });
+    } catch (error) {
+      throw fileFailure(`cannot write the CNI result ${path}`, error, "network.cache");
+    }
   }
 
   async remove(key: AttachmentKey): Promise<void> {
@@ -104,11 +108,14 @@ export class ResultCache {
     const path = `${this.folder}/${name}`;
     try {
       if ((await this.files.kindOf(path)) !== "file") return undefined;
-      const entry = parseEntry((await this.files.read(path)).toString());
+      const entry = parseEntry((await this.files.read(path, { maxBytes: maxEntryBytes })).toString());
       // An entry under another's name would end the other's connection.
       if (entry && fileOf(entry) === name) return entry;
       this.log.warn({ path }, "this file in the CNI result cache is not a cached result");
     } catch (error) {
+      // Taken for unreadable, the entry would be removed and its network never undone.
+      if (isPassingFailure(error))
+        throw fileFailure(`cannot read the CNI result ${path}`, error, "network.cache");
       this.log.warn({ path, err: messageOf(error) }, "this file in the CNI result cache cannot be read");
     }
     return undefined;

@@ -107,6 +107,30 @@ describe("Checkpoints", () => {
     assert.deepEqual(await checkpoints.ids(), [id]);
   });
 
+  it("does not take a file for missing when too many files are open", async () => {
+    const { host, checkpoints } = open();
+    await checkpoints.write(id, plain);
+    host.faults.on("files.read", { code: "EMFILE", times: 1 });
+    await assert.rejects(checkpoints.read(id), { kind: "resource-exhausted", message: /EMFILE/ });
+    assert.deepEqual(await checkpoints.read(id), plain);
+  });
+
+  it("says what could not be done to which file", async () => {
+    const { host, checkpoints } = open();
+    for (const [code, kind] of [
+      ["ENOSPC", "resource-exhausted"],
+      ["EDQUOT", "resource-exhausted"],
+      ["EROFS", "permission-denied"],
+      ["EIO", "internal"],
+    ] as const) {
+      for (const method of ["writeAtomic", "remove", "list"])
+        host.faults.on(`files.${method}`, { code, times: 1 });
+      await assert.rejects(checkpoints.write(id, plain), { kind, message: new RegExp(`${id}: ${code}`) });
+      await assert.rejects(checkpoints.remove(id), { kind, message: new RegExp(`${id}: ${code}`) });
+      await assert.rejects(checkpoints.ids(), { kind, message: new RegExp(code) });
+    }
+  });
+
   it("makes no path out of what is not an id", async () => {
     await assert.rejects(open().checkpoints.read("../../etc/passwd"), TypeError);
   });

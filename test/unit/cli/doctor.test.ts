@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -224,6 +225,7 @@ describe("what doctor asks of the node itself", () => {
     const folder = await mkdtemp(join(tmpdir(), "docker-cri-doctor-"));
     try {
       await writeFile(join(folder, "file"), "");
+      execFileSync("mkfifo", [join(folder, "pipe")]);
       const free = `unix://${join(folder, "deep", "cri.sock")}`;
       for (const [listen, problem] of [
         [{ endpoint: `unix://${join(folder, "file")}` }, /is no socket/],
@@ -231,13 +233,14 @@ describe("what doctor asks of the node itself", () => {
         [{ endpoint: "tcp://0.0.0.0:0" }, /client certificates/],
         [{ endpoint: "tcp://127.0.0.1:0", tls: pemFiles(join(folder, "none")) }, /listen\.tls\.certFile/],
         [{ endpoint: "tcp://127.0.0.1:0", tls: pemFiles(join(folder, "file")) }, /no PEM certificate/],
+        [{ endpoint: "tcp://127.0.0.1:0", tls: pemFiles(join(folder, "pipe")) }, /pipe.*not a regular file/],
       ] as const) {
         const config = parseServeConfig({ listen }, "test").listen;
         await assert.rejects(thisNode.checkListen(config.endpoint, config), problem);
       }
       const config = parseServeConfig({ listen: { endpoint: free } }, "test").listen;
       await thisNode.checkListen(free, config);
-      assert.deepEqual(await readdir(folder), ["file"]);
+      assert.deepEqual((await readdir(folder)).sort(), ["file", "pipe"]);
     } finally {
       await rm(folder, { recursive: true, force: true });
     }

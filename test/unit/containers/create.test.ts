@@ -179,6 +179,12 @@ describe("what a create needs of the node", () => {
     await fails(withProfile("/p/none.json"), Code.FailedPrecondition, /seccomp profile \/p\/none\.json/);
     await files.writeAtomic("/p/large.json", Buffer.alloc(4 * 1024 * 1024 + 1, " "));
     await fails(withProfile("/p/large.json"), Code.FailedPrecondition, /it has 4194305 bytes/);
+    lab.engine.host.tree.special("/p/pipe");
+    await fails(withProfile("/p/pipe"), Code.FailedPrecondition, /seccomp profile \/p\/pipe: EINVAL/);
+    lab.engine.host.faults.on("files.read", { code: "EMFILE", path: "/p/good.json", times: 1 });
+    await fails(withProfile("/p/good.json"), Code.ResourceExhausted, /too many open files.*LimitNOFILE/);
+    lab.engine.host.faults.on("files.read", { delayMs: 60_000, path: "/p/hangs.json" });
+    await fails(withProfile("/p/hangs.json"), Code.FailedPrecondition, /no answer within 10000 ms/);
     await files.writeAtomic("/p/bad.json", "not a profile");
     await assert.rejects(withProfile("/p/bad.json"), /seccomp/);
     await files.writeAtomic("/p/good.json", '{"defaultAction":"SCMP_ACT_ALLOW"}');

@@ -48,6 +48,40 @@ describe("the log of a container", () => {
     assert.deepEqual(await lab.engine.host.files.list("/elsewhere/app"), []);
   });
 
+  it("is refused at start when its log directory is a file or a link, in either mode", async () => {
+    for (const mode of ["cri", "docker-json"] as const) {
+      await using lab = await openLab({ logs: { mode } });
+      const { host } = lab.engine;
+      await host.files.makeDirectory("/elsewhere");
+      await host.files.makeDirectory("/var/log/pods");
+      host.tree.symlink("/elsewhere", logDirectory);
+      const linked = await create(lab, "app/0.log");
+      await fails(
+        lab.runtime.startContainer({ containerId: linked }),
+        Code.FailedPrecondition,
+        /link.*Remove|ELOOP/,
+      );
+      await lab.runtime.removeContainer({ containerId: linked });
+      assert.deepEqual(await host.files.list("/elsewhere"), []);
+      await host.files.remove(logDirectory);
+      await host.files.writeAtomic(logDirectory, "a file");
+      const taken = await create(lab, "app/0.log");
+      await fails(
+        lab.runtime.startContainer({ containerId: taken }),
+        Code.FailedPrecondition,
+        /ENOTDIR.*Remove/,
+      );
+      await lab.runtime.removeContainer({ containerId: taken });
+      assert.equal(String(await host.files.read(logDirectory)), "a file");
+    }
+  });
+
+  it("is refused at create when its path is too long", async () => {
+    await using lab = await openLab();
+    for (const logPath of ["n".repeat(256), `${"n".repeat(256)}/0.log`, `${"d/".repeat(2_040)}0.log`])
+      await fails(create(lab, logPath), Code.InvalidArgument, /log_path.*too long/);
+  });
+
   it("is refused at create when its path leads out of the pod's log directory", async () => {
     await using lab = await openLab();
     for (const logPath of ["../other/0.log", "app/../../0.log", ".", "app\0"]) {

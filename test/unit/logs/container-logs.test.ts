@@ -201,6 +201,17 @@ describe("ContainerLogs", () => {
     await until("the line", () => lab.read() === expected(lab.docker.said));
   });
 
+  it("refuses a path that is too long, and removes the container that has one", async () => {
+    for (const mode of ["cri", "docker-json"] as const) {
+      await using lab = new LogLab();
+      lab.host.tree.makeDirectory(root);
+      const logs = lab.shim({ mode });
+      const target = { ...lab.target, logPath: `${root}/${"n".repeat(256)}` };
+      await assert.rejects(logs.start(target), (error) => isKind(error, "failed-precondition"));
+      await logs.remove(target);
+    }
+  });
+
   it("asks Docker nothing about a container that is known", async () => {
     await using lab = new LogLab();
     const container = { ...(await lab.docker.inspect()), config: { tty: false } };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { isKind } from "../../../src/base/index.js";
-import { LogLab, path, root, until } from "./lab.js";
+import { expected, LogLab, path, root, until } from "./lab.js";
 
 const json = "/var/lib/docker/containers/c/c-json.log";
 
@@ -38,6 +38,19 @@ describe("log mode docker-json", () => {
     assert.match(lab.warnings()[0]!.msg, /nothing to link to/);
     assert.equal(lab.host.tree.exists(path), false);
     await logs.remove(lab.target);
+  });
+
+  it("writes the log of a container that was made in the mode cri and has no JSON file", async () => {
+    for (const isStarted of [true, false]) {
+      await using lab = new LogLab();
+      const logs = lab.shim({ mode: "docker-json" });
+      const target = { ...lab.target, logDriver: "local" };
+      lab.docker.say("stdout", "one\n");
+      if (isStarted) await logs.resume([target]);
+      else await logs.start(target);
+      await logs.started(lab.docker.id);
+      await until("the line", () => lab.read() === expected(lab.docker.said));
+    }
   });
 
   it("links late when Docker hangs or the disk is full, without holding the start up", async () => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { appendFile, mkdtemp, rename, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -245,6 +246,13 @@ describe("readContainerLog with follow", () => {
     const aborted = AbortSignal.abort();
     assert.deepEqual(await read(path, { follow: true, signal: aborted }), []);
     assert.equal(readdirSync("/proc/self/fd").length, before);
+  });
+
+  it("refuses a pipe, a device and a folder, and waits for none of them", async () => {
+    const pipe = join(folder, "pipe");
+    execFileSync("mkfifo", [pipe]);
+    for (const path of [pipe, "/dev/zero", folder])
+      await assert.rejects(read(path), (error) => isKind(error, "invalid-argument"), path);
   });
 
   it("misses nothing of a log that is written and rotated at random", async () => {

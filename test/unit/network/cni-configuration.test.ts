@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
-import { pod, PluginLab, resultWith, until } from "./plugin-lab.js";
+import { FailingFiles, pod, PluginLab, resultWith, until } from "./plugin-lab.js";
 
 const net = (name: string, overrides: object = {}) => ({
   cniVersion: "1.0.0",
@@ -192,6 +192,66 @@ describe("choosing the network", () => {
     await lab.conf("10.conflist", net("podnet", { plugins: [{ type: "bridge", mtu: 1400 }] }));
     await until(async () => (await asked()) > 0);
     assert.equal(network.status().ready, true);
+  });
+});
+
+describe("a configuration that is hostile", () => {
+  it("is not read when it is large, a device or a pipe, behind a link too", async () => {
+    await using lab = await labWithBridge();
+    await lab.conf("01.conflist", "");
+    await truncate(join(lab.confDir, "01.conflist"), 100 * 1024 * 1024);
+    await symlink("/dev/zero", join(lab.confDir, "02.conflist"));
+    await promisify(execFile)("mkfifo", [join(lab.folder, "pipe")]);
+    await symlink(join(lab.folder, "pipe"), join(lab.confDir, "03.conflist"));
+    const network = await lab.network();
+    const { message = "" } = network.status();
+    assert.match(message, /01\.conflist: EFBIG: it has 104857600 bytes, more than the 1048576 allowed/);
+    assert.match(message, /02\.conflist: EINVAL: it is not a regular file.*03\.conflist: EINVAL/);
+  });
+
+  it("is refused when its plugins' own files are large together", async () => {
+    await using lab = await labWithBridge();
+    await mkdir(join(lab.confDir, "podnet"));
+    for (const name of ["1", "2"])
+      await lab.conf(`podnet/${name}.conf`, { type: "bridge", padding: "x".repeat(600 * 1024) });
+    await lab.conf("10.conflist", net("podnet"));
+    const network = await lab.network();
+    assert.match(network.status().message ?? "", /its plugins take more than 1048576 bytes/);
+  });
+});
+
+describe("too many open files for a moment", () => {
+  for (const code of ["EMFILE", "ENFILE"]) {
+    for (const [what, path] of [
+      ["the folder", /conf$/],
+      ["the first file", /10\.conflist$/],
+    ] as const) {
+      it(`(${code} at ${what}) leave the network what it was`, async () => {
+        await using lab = await labWithBridge();
+        await lab.conf("10.conflist", net("first"));
+        await lab.conf("20.conflist", net("second"));
+        const files = new FailingFiles();
+        const network = await lab.network({ intervalMs: 20, files });
+        files.fault = { code, path };
+        await until(() => files.failures > 2);
+        await network.attach(pod(), {});
+        assert.deepEqual(network.status(), { ready: true, networkName: "first" });
+        files.fault = undefined;
+        await rm(join(lab.confDir, "10.conflist"));
+        await until(() => network.status().networkName === "second");
+      });
+    }
+  }
+
+  it("at the start are told, and the network is found when they have passed", async () => {
+    await using lab = await labWithBridge();
+    await lab.conf("10.conflist", net("first"));
+    const files = new FailingFiles();
+    files.fault = { code: "EMFILE", path: /conf/ };
+    const network = await lab.network({ intervalMs: 20, files });
+    assert.match(network.status().message ?? "", /EMFILE/);
+    files.fault = undefined;
+    await until(() => network.status().ready);
   });
 });
 

@@ -3,7 +3,7 @@ import { readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { chain, chained, pod, PluginLab, podId, resultWith, until } from "./plugin-lab.js";
+import { FailingFiles, chain, chained, pod, PluginLab, podId, resultWith, until } from "./plugin-lab.js";
 
 describe("the file of a connection", () => {
   it("is of libcni's form, and private", async () => {
@@ -171,6 +171,21 @@ describe("the file of a connection", () => {
       assert.deepEqual(await lab.verbs(), ["DEL portmap", "DEL bridge"], content);
       assert.deepEqual(await lab.cached(), [], content);
     }
+  });
+
+  it("is not taken for torn, and removed, when too many files are open", async () => {
+    await using lab = await chained();
+    const files = new FailingFiles();
+    const network = await lab.network({ files });
+    await network.attach(pod(), {});
+    await lab.calls();
+    files.fault = { code: "EMFILE", path: /results\/podnet-/ };
+    await assert.rejects(network.detach(pod(), {}), { kind: "resource-exhausted", message: /EMFILE/ });
+    files.fault = undefined;
+    assert.equal((await lab.cached()).length, 2);
+    await network.detach(pod(), {});
+    assert.deepEqual(await lab.verbs(), ["DEL portmap", "DEL bridge", "DEL loopback"]);
+    assert.deepEqual(await lab.cached(), []);
   });
 
   it("of another container or interface is not touched", async () => {

@@ -5,7 +5,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import assert from "node:assert/strict";
 import { pino } from "pino";
 import { parseConfig } from "../../../src/config/index.js";
-import type { Host, HostNamespaces } from "../../../src/host/index.js";
+import type { Host, HostFiles, HostNamespaces } from "../../../src/host/index.js";
+import { fileError, type ReadFileOptions } from "../../../src/base/index.js";
+import { NodeFiles } from "../../../src/drivers/node/files.js";
 import { NodeHost } from "../../../src/drivers/node/index.js";
 import { CniNetwork, type PodToAttach } from "../../../src/network/index.js";
 
@@ -112,7 +114,7 @@ export class PluginLab implements AsyncDisposable {
 
   /** A network over the lab's folders, started. */
   async network(
-    options: { timeoutMs?: number; podCidr?: string; intervalMs?: number } = {},
+    options: { timeoutMs?: number; podCidr?: string; intervalMs?: number; files?: HostFiles } = {},
   ): Promise<CniNetwork> {
     const { network: config } = parseConfig({
       network: {
@@ -125,7 +127,14 @@ export class PluginLab implements AsyncDisposable {
     });
     const log = pino({ level: "silent" });
     const { files, trees, processes, kernel, logFiles } = new NodeHost();
-    const host: Host = { files, trees, processes, kernel, logFiles, namespaces: this.namespaces };
+    const host: Host = {
+      files: options.files ?? files,
+      trees,
+      processes,
+      kernel,
+      logFiles,
+      namespaces: this.namespaces,
+    };
     const network = new CniNetwork({
       host,
       config,
@@ -165,6 +174,27 @@ export class PluginLab implements AsyncDisposable {
 
   async cached(): Promise<string[]> {
     return (await readdir(this.results).catch(() => [])).sort();
+  }
+}
+
+/** The node's files, with faults that can be switched on. */
+export class FailingFiles extends NodeFiles {
+  /** The code of the error of every read and list of a path that matches. */
+  fault: { readonly code: string; readonly path: RegExp } | undefined;
+  failures = 0;
+
+  override read(path: string, options?: ReadFileOptions): Promise<Buffer> {
+    return this.failing(path) ?? super.read(path, options);
+  }
+
+  override list(directory: string): Promise<string[]> {
+    return this.failing(directory) ?? super.list(directory);
+  }
+
+  private failing(path: string): Promise<never> | undefined {
+    if (this.fault?.path.test(path) !== true) return undefined;
+    this.failures++;
+    return Promise.reject(fileError(this.fault.code, path, "too many open files"));
   }
 }
 

@@ -46,6 +46,14 @@ describe("failureOf", () => {
     }
   });
 
+  it("shows the code of Node's own error and not its text", () => {
+    const thrown = Object.assign(new Error("ENOSPC: no space left on device, write '/secret'"), {
+      code: "ENOSPC",
+    });
+    const { error } = failureOf(thrown, undefined);
+    assert.match(error.rawMessage, /^internal error ENOSPC \(error id /);
+  });
+
   it("says what a fault of ours is, with an id", () => {
     const failure = failureOf(new ShimError("internal", "Docker's answer makes no sense"), undefined);
     assert.equal(failure.error.code, Code.Internal);

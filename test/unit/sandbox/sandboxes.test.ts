@@ -45,6 +45,19 @@ describe("pods", () => {
     await assertNothingHeld(rig);
   });
 
+  it("say that the root directory is full, and leave nothing behind", async () => {
+    await using rig = await openRig();
+    for (const method of ["files.writeAtomic", "files.overwrite"]) {
+      rig.engine.host.faults.on(method, { code: "ENOSPC", times: 1 });
+      await assert.rejects(rig.runtime.runPodSandbox({ config: podConfig("full") }), {
+        code: Code.ResourceExhausted,
+        message: /cannot write the .*(checkpoint|resolv\.conf).*ENOSPC: no space left on device.*free space/,
+      });
+      assert.deepEqual(await rig.engine.containers.list(), []);
+      await assertNothingHeld(rig);
+    }
+  });
+
   it("can be made by a retry at once when even what a failed one left could not be undone", async () => {
     await using rig = await openRig();
     rig.network.failures.attach = new ShimError("unavailable", "no address is left in the range");

@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { codeOf } from "../../../base/index.js";
 import { fsError } from "./fs-error.js";
 
 /** What stands behind a generated file: read anew each time. */
@@ -52,6 +53,9 @@ export interface OpenFile {
 }
 
 const mostLinks = 40;
+/** What Linux takes for a path, and for each name in it. */
+const longestPathBytes = 4095;
+const longestNameBytes = 255;
 
 /** Files, folders and links in memory. Every method throws Node's own errors; nothing waits. */
 export class FileTree {
@@ -207,6 +211,18 @@ export class FileTree {
     return this.tryFind(path)?.node !== undefined;
   }
 
+  /** Whether a folder is there, links followed. @throws `ENOTDIR` for what is not a folder, or lies below such. */
+  hasDirectory(path: string): boolean {
+    try {
+      const { node } = this.find(path, "open");
+      if (node && node.kind !== "directory") throw fsError("ENOTDIR", "open", path);
+      return node !== undefined;
+    } catch (error) {
+      if (codeOf(error) === "ENOENT") return false;
+      throw error;
+    }
+  }
+
   readLink(path: string): string {
     const { node } = this.find(path, "readlink", { followLast: false });
     if (!node) throw fsError("ENOENT", "readlink", path);
@@ -231,6 +247,7 @@ export class FileTree {
   /** Where a path leads. Its folder exists; the last part need not. */
   private find(path: string, syscall: string, options: { readonly followLast?: boolean } = {}): Place {
     if (!path.startsWith("/") || path.includes("\0")) throw fsError("EINVAL", syscall, path);
+    if (Buffer.byteLength(path) > longestPathBytes) throw fsError("ENAMETOOLONG", syscall, path);
     const parts = path.split("/").filter((part) => part !== "" && part !== ".");
     const trail: { name: string; directory: DirectoryNode }[] = [];
     let here: DirectoryNode = this.root;
@@ -241,6 +258,7 @@ export class FileTree {
         here = trail.at(-1)?.directory ?? this.root;
         continue;
       }
+      if (Buffer.byteLength(part) > longestNameBytes) throw fsError("ENAMETOOLONG", syscall, path);
       const node = here.entries.get(part);
       const isLast = parts.length === 0;
       if (node?.kind === "link" && !(isLast && options.followLast === false)) {

@@ -9,6 +9,8 @@ const texts: Readonly<Record<string, string>> = {
   EINVAL: "invalid argument",
   ELOOP: "too many symbolic links encountered",
   ENOSPC: "no space left on device",
+  EMFILE: "too many open files",
+  ENAMETOOLONG: "name too long",
   EROFS: "read-only file system",
   EACCES: "permission denied",
   EIO: "input/output error",

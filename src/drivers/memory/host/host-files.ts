@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { fileTooLarge, readFileDefaults, withDeadline, type ReadFileOptions } from "../../../base/index.js";
 import type { FileSystemUsage, HostFiles, HostWatch } from "../../../host/index.js";
 import { fsError } from "./fs-error.js";
 import type { FileTree } from "./file-tree.js";
@@ -24,9 +25,14 @@ export class MemoryHostFiles implements HostFiles {
     private readonly faults: HostFaults,
   ) {}
 
-  async read(path: string): Promise<Buffer> {
-    await this.faults.meet("files.read", path);
-    return this.tree.read(path);
+  async read(path: string, options: ReadFileOptions = {}): Promise<Buffer> {
+    const { maxBytes, deadlineMs, signal } = { ...readFileDefaults, ...options };
+    return await withDeadline(`read ${path}`, { deadlineMs, signal }, async (ended) => {
+      await this.faults.meet("files.read", path, ended);
+      const content = this.tree.read(path);
+      if (content.length > maxBytes) throw fileTooLarge(path, content.length, maxBytes);
+      return content;
+    });
   }
 
   async writeAtomic(

@@ -20,7 +20,7 @@ export class MemoryLogFiles implements HostLogFiles {
   ): Promise<LogFile> {
     await this.faults.meet("logFiles.openAppend", path);
     this.refuseLinks(path, options.root);
-    this.tree.makeDirectory(posix.dirname(path));
+    this.makeFolder(posix.dirname(path));
     if (!this.tree.openFile(path)) this.tree.append(path, "", options.mode);
     const file = this.tree.openFile(path);
     if (!file) throw fsError("ENOENT", "open", path);
@@ -30,7 +30,7 @@ export class MemoryLogFiles implements HostLogFiles {
   async openExisting(path: string, options: { readonly root: string }): Promise<LogFile | undefined> {
     await this.faults.meet("logFiles.openExisting", path);
     this.refuseLinks(path, options.root);
-    if (!this.tree.exists(posix.dirname(path))) return undefined;
+    if (!this.tree.hasDirectory(posix.dirname(path))) return undefined;
     const file = this.tree.openFile(path);
     return file && this.handle(path, file);
   }
@@ -38,7 +38,7 @@ export class MemoryLogFiles implements HostLogFiles {
   async makeLink(target: string, path: string, { root }: { readonly root: string }): Promise<void> {
     await this.faults.meet("logFiles.makeLink", path);
     this.refuseLinks(posix.dirname(path), root);
-    this.tree.makeDirectory(posix.dirname(path));
+    this.makeFolder(posix.dirname(path));
     this.tree.symlink(target, path);
   }
 
@@ -64,15 +64,19 @@ export class MemoryLogFiles implements HostLogFiles {
     return new MemoryLogFile(path, file, this.faults, () => this.open--);
   }
 
+  private makeFolder(path: string): void {
+    if (!this.tree.hasDirectory(path)) this.tree.makeDirectory(path);
+  }
+
   private refuseLinks(path: string, root: string): void {
     const link = this.linkOnTheWay(path, root);
     if (link !== undefined) throw fsError("ELOOP", "open", link);
   }
 
-  /** The first link below the root. */
+  /** The first link, from the root down. */
   private linkOnTheWay(path: string, root: string): string | undefined {
-    let at = posix.normalize(root);
-    for (const name of posix.relative(root, path).split("/")) {
+    let at = posix.dirname(posix.normalize(root));
+    for (const name of posix.relative(at, path).split("/")) {
       if (name === "") continue;
       at = posix.join(at, name);
       if (this.tree.stat(at)?.kind === "link") return at;

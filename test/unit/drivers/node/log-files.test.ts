@@ -60,6 +60,47 @@ function suite(name: string, logFiles: HostLogFiles, folder: () => string): void
       await again.close();
     });
 
+    it("says when a file stands in the place of the root, or of a folder above or below it", async () => {
+      const root = join(folder(), "pod");
+      const taken = join(root, "taken");
+      await (await logFiles.openAppend(taken, { root, mode })).close();
+      for (const [at, under] of [
+        [join(taken, "0.log"), taken],
+        [join(taken, "pod/0.log"), join(taken, "pod")],
+        [join(taken, "app/0.log"), root],
+      ] as const) {
+        const refused = hasCode("ENOTDIR");
+        await assert.rejects(logFiles.openAppend(at, { root: under, mode }), refused, at);
+        await assert.rejects(logFiles.openExisting(at, { root: under }), refused, at);
+        await assert.rejects(logFiles.makeLink("/x", at, { root: under }), refused, at);
+        await logFiles.removeLink(at, { root: under });
+      }
+    });
+
+    it("follows no link in the place of the root, and those above it", async () => {
+      const above = join(folder(), "above");
+      const elsewhere = join(folder(), "outside");
+      const made = await logFiles.openAppend(join(elsewhere, "0.log"), { root: elsewhere, mode });
+      await made.close();
+      const root = join(above, "pod");
+      await logFiles.makeLink(elsewhere, root, { root: above });
+      for (const path of [join(root, "0.log"), join(root, "app/0.log")]) {
+        await assert.rejects(logFiles.openAppend(path, { root, mode }), hasCode("ELOOP"), path);
+        await assert.rejects(logFiles.openExisting(path, { root }), hasCode("ELOOP"), path);
+      }
+      assert.equal(await logFiles.openExisting(join(elsewhere, "app/0.log"), { root: elsewhere }), undefined);
+      const below = join(root, "pod");
+      await (await logFiles.openAppend(join(below, "0.log"), { root: below, mode })).close();
+      assert.ok(await logFiles.identityOf(join(elsewhere, "pod/0.log")));
+    });
+
+    it("takes a path that is too long for one where nothing is, and makes nothing", async () => {
+      const root = join(folder(), "pod");
+      const path = join(root, "n".repeat(256), "0.log");
+      await assert.rejects(logFiles.openAppend(path, { root, mode }), hasCode("ENAMETOOLONG"));
+      await logFiles.removeLink(path, { root });
+    });
+
     it("says when a file or a folder above it is missing", async () => {
       const root = join(folder(), "pod");
       assert.equal(await logFiles.openExisting(join(root, "c/0.log"), { root }), undefined);
@@ -160,9 +201,6 @@ describe("NodeLogFiles", () => {
       await assert.rejects(node.openExisting(path, { root }), hasCode("ELOOP"), name);
     }
     assert.deepEqual(await readdir(elsewhere), ["0.log"]);
-    // The root itself is the node's own business.
-    const file = await node.openAppend(join(root, "app/0.log"), { root: join(root, "app"), mode });
-    await file.close();
   });
 
   it("closes a file once it is no longer in use", async () => {

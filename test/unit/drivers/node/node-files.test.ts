@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import {
   chmod,
   link,
@@ -9,6 +10,7 @@ import {
   rm,
   stat,
   symlink,
+  truncate,
   writeFile,
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -36,6 +38,49 @@ describe("the node's files", () => {
     assert.equal((await stat(path)).mode & 0o777, 0o640);
     assert.deepEqual(await readdir(join(folder, "a", "b")), ["file"]);
     assert.equal((await stat(join(folder, "a"))).mode & 0o777, 0o755);
+  });
+
+  it("reads no pipe, device or folder, and waits for none of them", async () => {
+    const pipe = join(folder, "pipe");
+    execFileSync("mkfifo", [pipe]);
+    await symlink(pipe, join(folder, "to-pipe"));
+    // Node has four threads for files: eight reads that wait would stop all other file work.
+    const pipes = Array.from({ length: 8 }, (_, index) => (index % 2 ? pipe : join(folder, "to-pipe")));
+    const refused = /not a regular file/;
+    await Promise.all(
+      pipes.map((path) => assert.rejects(files.read(path), { code: "EINVAL", message: refused })),
+    );
+    await assert.rejects(files.read("/dev/zero"), { code: "EINVAL", message: refused });
+    await assert.rejects(files.read(folder), { code: "EISDIR" });
+    await assert.rejects(files.overwrite(pipe, "x"), { code: "EINVAL" });
+    assert.match(String(await files.read("/proc/self/status")), /^Name:/);
+  });
+
+  it("reads a file up to a limit", async () => {
+    const path = join(folder, "large");
+    await writeFile(path, "12345");
+    assert.equal(String(await files.read(path, { maxBytes: 5 })), "12345");
+    await assert.rejects(files.read(path, { maxBytes: 4 }), {
+      code: "EFBIG",
+      message: /has 5 bytes, more than the 4/,
+    });
+    await truncate(path, 5_000_000_000);
+    await assert.rejects(files.read(path), { code: "EFBIG" });
+    // A file of /proc shows no size.
+    await assert.rejects(files.read("/proc/self/status", { maxBytes: 10 }), { code: "EFBIG" });
+    await truncate(path, 20_000_000);
+    assert.equal((await files.read(path, { maxBytes: 20_000_000 })).length, 20_000_000);
+  });
+
+  it("ends a read at its deadline, and does not occupy a second thread with a file that hangs", async () => {
+    const path = join(folder, "slow");
+    await writeFile(path, "");
+    await truncate(path, 2_000_000_000);
+    const slow = files.read(path, { maxBytes: 2_000_000_000, deadlineMs: 1 });
+    await assert.rejects(slow, { kind: "deadline-exceeded", message: /slow: no answer within 1 ms/ });
+    await assert.rejects(files.read(path), { kind: "unavailable", message: /earlier read has not returned/ });
+    await truncate(path, 3);
+    await until(async () => (await files.read(path).catch(() => "")).length === 3);
   });
 
   it("gives a file mode 0600 by default, whatever the umask", async () => {
@@ -161,9 +206,9 @@ describe("the node's files", () => {
   });
 });
 
-async function until(condition: () => boolean): Promise<void> {
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   const end = Date.now() + 5_000;
-  while (!condition()) {
+  while (!(await condition())) {
     assert.ok(Date.now() < end, "it did not happen within five seconds");
     await delay(10);
   }
