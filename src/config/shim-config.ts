@@ -62,8 +62,11 @@ export const ShimConfigSchema = z.strictObject({
     .strictObject({
       /** `cri` writes CRI log files; `docker-json` links Docker's own file, as cri-dockerd does. */
       mode: z.enum(["cri", "docker-json"]).default("cri"),
-      /** Docker's log driver for the containers that the shim creates. */
-      dockerDriver: z.enum(["json-file", "local"]).default("json-file"),
+      /**
+       * Docker's log driver for the containers that the shim creates. By default `local` from Docker 23 on, which keeps
+       * every byte, and `json-file` before and with the mode `docker-json`.
+       */
+      dockerDriver: z.enum(["json-file", "local"]).optional(),
       /** Docker rotates its own copy at this size, in bytes. */
       dockerMaxSizeBytes: z.number().int().min(65_536).default(33_554_432),
       dockerMaxFiles: z.number().int().min(1).default(2),

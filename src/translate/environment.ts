@@ -58,7 +58,7 @@ export function engineEnvironment(facts: {
     cdiEnabled: (info.cdiSpecDirectories ?? []).length > 0,
     ...(config.restrictOomScoreAdj ? { oomScoreAdjFloor: facts.oomScoreAdj } : {}),
     networkMode: config.network.plugin === "cni" ? "none" : "default",
-    logConfig: dockerLogConfig(config.logs),
+    logConfig: dockerLogConfig(config.logs, apiVersion),
     missingHostPath: config.missingHostPath,
   };
 }

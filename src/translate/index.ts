@@ -23,6 +23,7 @@ export {
 } from "./image-volumes.js";
 export { imageInfo, toImage, type ImageFacts } from "./images.js";
 export * from "./labels.js";
+export { logDriver } from "./log-config.js";
 export * from "./names.js";
 export { portBindings } from "./ports.js";
 export { resolvConf } from "./resolv-conf.js";

@@ -59,11 +59,14 @@ export class CountingContainer implements AsyncDisposable {
       readonly maxSize?: string;
       readonly maxFile?: number;
       readonly control?: string;
+      /** Docker's log driver; json-file by default. */
+      readonly driver?: "json-file" | "local";
     },
   ): Promise<CountingContainer> {
-    const { lines, maxSize = "2g", maxFile = 1 } = options;
+    const { lines, maxSize = "2g", maxFile = 1, driver = "json-file" } = options;
     const control = join(dockerd.folder, options.control ?? "control");
-    const flags = ["--log-driver", "json-file", "--log-opt", `max-size=${maxSize}`];
+    const flags = ["--log-driver", driver, "--log-opt", `max-size=${maxSize}`];
+    if (driver === "local") flags.push("--log-opt", "compress=false");
     const { id, tokens } = await startWithTokens(lab, dockerd, {
       control,
       flags: [...flags, "--log-opt", `max-file=${maxFile}`],

@@ -99,6 +99,8 @@ class SmallDisk {
 
 interface Case {
   readonly engine: EngineName;
+  /** Docker's log driver: the one that the shim gives its containers on this engine. */
+  readonly driver: "json-file" | "local";
   readonly lines: number;
   readonly kills: number;
   /** By round: what happens beside the pump's death. */
@@ -114,6 +116,7 @@ const mostLostLines = 1_000;
 const cases: readonly Case[] = [
   {
     engine: "20.10",
+    driver: "json-file",
     lines: 1_000_000,
     kills: 22,
     fates: {
@@ -129,17 +132,18 @@ const cases: readonly Case[] = [
   },
   {
     engine: "26.1",
+    driver: "local",
     lines: 200_000,
     kills: 8,
     fates: { 2: "kill", 3: "full disk", 4: "restart", 6: "kill both", 7: "full disk" },
   },
 ];
 
-for (const { engine, lines, kills, fates } of cases) {
-  describe(`logs of ${lines} lines on Docker ${engine}`, () => {
+for (const { engine, driver, lines, kills, fates } of cases) {
+  describe(`logs of ${lines} lines on Docker ${engine}, driver ${driver}`, () => {
     it(`are complete after ${kills} crashes, whatever crashes`, async () => {
       const dockerd = await lab.dockerd({ engine, name: "logs", liveRestore: true });
-      const container = await CountingContainer.start(lab, dockerd, { lines });
+      const container = await CountingContainer.start(lab, dockerd, { lines, driver });
       const pump = new KilledPump(dockerd, container.id);
       const disk = await SmallDisk.mount(join(dockerd.folder, "pods"));
       const random = randomNumbers(7);
@@ -280,11 +284,21 @@ describe("kubelet's own reader of logs", () => {
 });
 
 describe("a log that Docker rotates underneath", () => {
-  for (const engine of ["20.10", "26.1"] as const) {
-    it(`is whole on Docker ${engine}`, async () => {
+  for (const [engine, driver] of [
+    ["20.10", "json-file"],
+    ["26.1", "json-file"],
+    ["26.1", "local"],
+    ["28", "local"],
+  ] as const) {
+    it(`is whole on Docker ${engine}, driver ${driver}`, async () => {
       const dockerd = await lab.dockerd({ engine, name: "logs" });
       const lines = 100_000;
-      const container = await CountingContainer.start(lab, dockerd, { lines, maxSize: "2m", maxFile: 3 });
+      const container = await CountingContainer.start(lab, dockerd, {
+        lines,
+        driver,
+        maxSize: "2m",
+        maxFile: 3,
+      });
       const pump = new KilledPump(dockerd, container.id);
       pump.start();
       await pump.says("ready");

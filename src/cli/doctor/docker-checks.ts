@@ -1,5 +1,6 @@
 import { isKind, messageOf } from "../../base/index.js";
 import type { DockerInfo, DockerService } from "../../docker/index.js";
+import { logDriver } from "../../translate/index.js";
 import { fail, ok, patienceMs, warn, type Check } from "./finding.js";
 
 const call = { deadlineMs: patienceMs };
@@ -69,12 +70,13 @@ export const dockerChecks: readonly Check[] = [
   {
     about: "container logs",
     look: async ({ config: { logs }, docker }) => {
-      if (logs.mode === "docker-json" && logs.dockerDriver !== "json-file")
+      if (logs.mode === "docker-json" && logs.dockerDriver === "local")
         return fail(
-          `logs.mode docker-json links Docker's JSON files, and logs.dockerDriver ${logs.dockerDriver} writes none`,
+          "logs.mode docker-json links Docker's JSON files, and logs.dockerDriver local writes none",
           "set logs.dockerDriver to json-file, or logs.mode to cri",
         );
-      return judgeLogDriver(await infoOf(docker), logs.dockerDriver);
+      const own = logDriver(logs, await docker.system.apiVersion(call));
+      return judgeLogDriver(await infoOf(docker), own);
     },
   },
 ];

@@ -39,7 +39,7 @@ describe("engineEnvironment", () => {
       usernsRemapped: false,
       cdiEnabled: true,
       networkMode: "none",
-      logConfig: { driver: "json-file", options: { "max-size": "33554432", "max-file": "2" } },
+      logConfig: { driver: "local", options: { "max-size": "33554432", "max-file": "2", compress: "false" } },
       missingHostPath: "create",
     });
   });

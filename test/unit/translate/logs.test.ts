@@ -42,6 +42,28 @@ describe("resolveLogPath", () => {
     });
   }
 
+  const lengths: [directory: string, path: string, isTaken: boolean][] = [
+    [root, `${"d".repeat(255)}/0.log`, true],
+    [root, `${"d".repeat(256)}/0.log`, false],
+    [`/${"d".repeat(256)}`, "0.log", false],
+    [root, "f".repeat(235), true],
+    [root, "f".repeat(236), false],
+    [root, "\u00e9".repeat(118), false],
+    [root, `${"d/".repeat(2_000)}0.log`, true],
+    [root, `${"d/".repeat(2_030)}0.log`, false],
+  ];
+  for (const [directory, path, isTaken] of lengths) {
+    const what = `a path of ${directory.length} and ${path.length} characters, ${path.slice(0, 3)}…`;
+    it(`${isTaken ? "takes" : "refuses"} ${what}`, () => {
+      if (isTaken) assert.ok(resolveLogPath(directory, path));
+      else
+        assert.throws(
+          () => resolveLogPath(directory, path),
+          (error) => isKind(error, "invalid-argument") && /too long/.test(error.message),
+        );
+    });
+  }
+
   it("takes an empty part for no log", () => {
     assert.equal(resolveLogPath(root, ""), undefined);
     assert.equal(resolveLogPath("", "0.log"), undefined);
@@ -49,22 +71,36 @@ describe("resolveLogPath", () => {
 });
 
 describe("dockerLogConfig", () => {
-  it("bounds Docker's copy of the log", () => {
-    assert.deepEqual(dockerLogConfig(parseConfig({}).logs), {
+  const docker20: readonly [number, number] = [1, 41];
+  const docker23: readonly [number, number] = [1, 42];
+
+  it("bounds Docker's copy of the log, and keeps every byte where the engine can", () => {
+    assert.deepEqual(dockerLogConfig(parseConfig({}).logs, docker20), {
       driver: "json-file",
       options: { "max-size": "33554432", "max-file": "2" },
     });
-    const { logs } = parseConfig({
-      logs: { dockerDriver: "local", dockerMaxSizeBytes: 1_000_000, dockerMaxFiles: 1 },
-    });
-    assert.deepEqual(dockerLogConfig(logs), {
+    assert.deepEqual(dockerLogConfig(parseConfig({}).logs, docker23), {
       driver: "local",
-      options: { "max-size": "1000000", "max-file": "1", compress: "false" },
+      options: { "max-size": "33554432", "max-file": "2", compress: "false" },
     });
   });
 
+  it("uses the driver that the configuration names", () => {
+    const { logs } = parseConfig({
+      logs: { dockerDriver: "local", dockerMaxSizeBytes: 1_000_000, dockerMaxFiles: 1 },
+    });
+    assert.deepEqual(dockerLogConfig(logs, docker20), {
+      driver: "local",
+      options: { "max-size": "1000000", "max-file": "1", compress: "false" },
+    });
+    const { logs: json } = parseConfig({ logs: { dockerDriver: "json-file" } });
+    assert.equal(dockerLogConfig(json, docker23).driver, "json-file");
+  });
+
   it("uses json-file when kubelet reads Docker's file itself", () => {
-    const { logs } = parseConfig({ logs: { mode: "docker-json", dockerDriver: "local" } });
-    assert.equal(dockerLogConfig(logs).driver, "json-file");
+    for (const dockerDriver of ["local", undefined] as const) {
+      const { logs } = parseConfig({ logs: { mode: "docker-json", dockerDriver } });
+      assert.equal(dockerLogConfig(logs, docker23).driver, "json-file");
+    }
   });
 });
