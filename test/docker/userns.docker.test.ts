@@ -5,8 +5,9 @@ import { after, before, describe, it } from "node:test";
 import { openLab } from "./lab/index.js";
 import { openPodNode, podConfig, serveShim, type PodNode, type ServedShim } from "./pods-node.js";
 
-/** The ids that dockerd remaps root to: `user:group` of daemon.json, and its lines in /etc/subuid and /etc/subgid. */
-const remapped = { user: "nobody", group: "nogroup", ids: "300000:65536" };
+/** Where dockerd remaps root to: `user:group` of daemon.json, and the user's line in /etc/subuid and /etc/subgid. */
+const remapped = "nobody:nogroup";
+const subordinateIds = "nobody:300000:65536\n";
 const wholeMap = /^\s*0\s+0\s+4294967295\s*$/;
 
 const lab = openLab();
@@ -19,9 +20,8 @@ describe("pods on an engine with userns-remap", { timeout: 300_000 }, () => {
   let shim: ServedShim;
 
   before(async () => {
-    await addIds("/etc/subuid", `${remapped.user}:${remapped.ids}\n`);
-    await addIds("/etc/subgid", `${remapped.group}:${remapped.ids}\n`);
-    const extraConfig = { "userns-remap": `${remapped.user}:${remapped.group}` };
+    for (const path of ["/etc/subuid", "/etc/subgid"]) await addIds(path, subordinateIds);
+    const extraConfig = { "userns-remap": remapped };
     const dockerd = await lab.dockerd({ name: "userns", extraConfig, liftNegativeOomScore: true });
     const { stdout } = await dockerd.docker(["info", "--format", "{{.SecurityOptions}}"]);
     assert.match(stdout, /name=userns/);
