@@ -17,6 +17,7 @@ export { Logger } from "./logger.js";
 export { OnceBegun } from "./once-begun.js";
 export { onAbort } from "./on-abort.js";
 export { readFileDefaults, readRegularFile, type ReadFileOptions } from "./read-file.js";
+export { present } from "./present.js";
 export { SingleFlight } from "./single-flight.js";
 export { formatRfc3339Nanos, nowNanos, parseRfc3339Nanos } from "./units.js";
 export { inject, injectable } from "./injection.js";

@@ -2,6 +2,7 @@ import type { DockerService } from "../../docker/index.js";
 import type { Calls } from "./calls.js";
 import { Connection, daemonDown } from "./connection.js";
 import type { Container } from "./containers/container.js";
+import type { ContainerFigures } from "./containers/figures.js";
 import { MemoryContainers } from "./containers/containers.js";
 import { oomContainer, pauseContainer, unpauseContainer } from "./containers/lifecycle.js";
 import { Engine } from "./engine.js";
@@ -119,6 +120,11 @@ export class MemoryDocker extends MemoryConnection {
   /** The kernel's out-of-memory killer takes the first process of a container. */
   oom(id: string): void {
     oomContainer(this.engine, this.find(id, "oom"));
+  }
+
+  /** Sets what a container uses, as the node's kernel counts it; what is left out stays as it was. */
+  use(id: string, figures: Partial<ContainerFigures>): void {
+    Object.assign(this.find(id, "use").figures, figures);
   }
 
   /** Freezes a container, as `docker pause` does. */

@@ -1,4 +1,4 @@
-import { parseRfc3339Nanos } from "../../../base/index.js";
+import { parseRfc3339Nanos, present } from "../../../base/index.js";
 import type {
   DockerContainer,
   DockerContainerConfig,
@@ -20,7 +20,6 @@ import {
   object,
   oneOf,
   positive,
-  present,
   text,
   textMap,
   texts,

@@ -1,5 +1,6 @@
+import { present } from "../../../base/index.js";
 import type { DockerExecState } from "../../../docker/index.js";
-import { flag, mustBeId, mustBeObject, number, positive, present } from "./json.js";
+import { flag, mustBeId, mustBeObject, number, positive } from "./json.js";
 
 /** The new exec's id. @see Docker API POST /containers/{id}/exec */
 export function decodeExecId(json: unknown): string {

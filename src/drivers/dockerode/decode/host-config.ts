@@ -1,3 +1,4 @@
+import { present } from "../../../base/index.js";
 import type {
   DockerDevice,
   DockerHostConfig,
@@ -13,7 +14,6 @@ import {
   object,
   oneOf,
   positive,
-  present,
   text,
   textMap,
   texts,

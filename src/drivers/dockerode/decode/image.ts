@@ -1,3 +1,4 @@
+import { present } from "../../../base/index.js";
 import type {
   DockerImage,
   DockerImageConfig,
@@ -13,7 +14,6 @@ import {
   number,
   object,
   positive,
-  present,
   text,
   textMap,
   texts,

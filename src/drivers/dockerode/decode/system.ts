@@ -1,5 +1,6 @@
+import { present } from "../../../base/index.js";
 import type { DockerInfo, DockerRuntime, DockerVersion } from "../../../docker/index.js";
-import { fields, flag, list, mustBeObject, oneOf, positive, present, text, texts } from "./json.js";
+import { fields, flag, list, mustBeObject, oneOf, positive, text, texts } from "./json.js";
 
 const featuresKey = "org.opencontainers.runtime-spec.features";
 

@@ -1,4 +1,4 @@
-import { ShimError } from "../../../base/index.js";
+import { ShimError, present } from "../../../base/index.js";
 import type {
   DockerContainerConfig,
   DockerContainerSpec,
@@ -7,7 +7,7 @@ import type {
   DockerPortBinding,
 } from "../../../docker/index.js";
 import { formatApiVersion, isOlder, type ApiVersion } from "../api-version.js";
-import { present } from "../decode/json.js";
+import {} from "../decode/json.js";
 import { encodeResources } from "./resources.js";
 
 /**

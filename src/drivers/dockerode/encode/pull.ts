@@ -1,6 +1,6 @@
-import { ShimError } from "../../../base/index.js";
+import { ShimError, present } from "../../../base/index.js";
 import type { RegistryAuth } from "../../../docker/index.js";
-import { present } from "../decode/json.js";
+import {} from "../decode/json.js";
 
 /**
  * The parameters of a pull. A name without a tag gets `latest`: Docker would pull every tag there is.

@@ -1,5 +1,6 @@
+import { present } from "../../../base/index.js";
 import type { DockerResources } from "../../../docker/index.js";
-import { present } from "../decode/json.js";
+import {} from "../decode/json.js";
 
 /** Limits, as create and update take them; absent ones are left out. */
 export function encodeResources(resources: DockerResources): object {

@@ -12,6 +12,7 @@ import type { StoredImage } from "../images/image.js";
 import type { Pipe } from "../pipe.js";
 import type { Process } from "../processes/process.js";
 import type { Terminal } from "../terminal.js";
+import { firstFigures, type ContainerFigures } from "./figures.js";
 import type { ContainerFiles } from "./files.js";
 import type { LogStore } from "./log-store.js";
 
@@ -59,6 +60,8 @@ export class Container {
   host: DockerHostConfig;
 
   run: ContainerRun | undefined;
+  /** What it uses, as the node's files show it. */
+  readonly figures: ContainerFigures = firstFigures();
   paused = false;
   removing = false;
   oomKilled = false;

@@ -1,6 +1,7 @@
 import { onAbort, ShimError, sleep } from "../../../base/index.js";
 import type { Engine } from "../engine.js";
 import { SIGKILL, SIGTERM, requireSignal } from "../processes/signals.js";
+import { removeCgroup, showCgroup } from "./cgroup.js";
 import type { Container, ContainerRun } from "./container.js";
 import { launch, requireProgram, type Launched } from "./launch.js";
 import { afterEnd, beforeStart, joined } from "./surroundings.js";
@@ -67,6 +68,7 @@ async function start(engine: Engine, container: Container): Promise<void> {
       stdin: launched.stdin,
       terminal: launched.terminal,
     };
+    showCgroup(engine, container);
   } catch (error) {
     fail(container, error);
     throw error;
@@ -98,6 +100,7 @@ function ended(engine: Engine, container: Container, code: number): void {
 
 /** Puts the container into its exited state. */
 function settle(engine: Engine, container: Container, run: ContainerRun, code: number): void {
+  removeCgroup(engine, container);
   container.run = undefined;
   container.paused = false;
   container.exitCode = code;

@@ -12,7 +12,7 @@ import { MemoryTrees } from "./trees.js";
 const folders = [
   "/etc",
   "/opt",
-  "/proc",
+  "/proc/self",
   "/root",
   "/run",
   "/sys/fs/cgroup",
@@ -57,9 +57,14 @@ export class MemoryHost implements Host {
     this.processes = new MemoryHostProcesses(this.processTable, this.programs, this.faults);
     this.namespaces = new MemoryNamespaces(this.tree, this.faults);
     const version = options.cgroupVersion ?? 2;
+    // Of cgroup v1 nothing is shown.
+    const mounts = version === 2 ? "30 24 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup rw\n" : "";
+    this.tree.replace("/proc/self/mountinfo", mounts, 0o444);
     this.kernel = {
       release: options.kernelRelease ?? "6.12.0",
       cgroupVersion: () => Promise.resolve(version),
+      readNow: (path) => this.readNow(path),
+      foldersNow: (path) => this.foldersNow(path),
       openOomLog: async () => {
         await this.faults.meet("kernel.openOomLog", "/dev/kmsg");
         return this.oomLog();
@@ -73,6 +78,19 @@ export class MemoryHost implements Host {
         this.tree.removeAll(`/proc/${process.pid}`);
       },
     });
+  }
+
+  private readNow(path: string): string | undefined {
+    try {
+      return this.tree.read(path).toString("utf8");
+    } catch {
+      return undefined;
+    }
+  }
+
+  private foldersNow(path: string): string[] {
+    if (this.tree.stat(path)?.kind !== "directory") return [];
+    return this.tree.list(path).filter((name) => this.tree.stat(`${path}/${name}`)?.kind === "directory");
   }
 
   private oomLog(): HostOomLog {
