@@ -14,6 +14,7 @@ import { ContainerLogs } from "../logs/index.js";
 import { Network } from "../network/index.js";
 import { handlerTable, mountHandlers, type RpcOptions } from "../rpc/index.js";
 import { Sandboxes } from "../sandbox/index.js";
+import { Stats } from "../stats/index.js";
 import type { Shim } from "./shim.js";
 
 type AnyHandler = UnaryHandler<DescMethodUnary> | StreamHandler<DescMethodServerStreaming>;
@@ -40,6 +41,7 @@ export class ContainerShim implements Shim {
   /** Starts what runs beside the calls. */
   async begin(): Promise<void> {
     this.inventory.start();
+    this.container.resolve(Stats).start();
     await Promise.all([this.container.resolve(Checkpoints).start(), this.network.start()]);
     const containers = this.container.resolve(Containers);
     this.besides(containers.keepLogs(), "the logs of the containers that were there");
@@ -98,6 +100,7 @@ export class ContainerShim implements Shim {
   }
 
   private async end(): Promise<void> {
+    this.container.resolve(Stats).close();
     this.container.resolve(Sandboxes).close();
     this.container.resolve(Containers).close();
     this.container.resolve(Images).close();

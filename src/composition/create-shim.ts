@@ -16,6 +16,7 @@ import { createNetwork, Network } from "../network/index.js";
 import { handlerTable } from "../rpc/index.js";
 import { Runtime } from "../runtime/index.js";
 import { Sandboxes, Teardown } from "../sandbox/index.js";
+import { Stats } from "../stats/index.js";
 import { ContainerShim } from "./container-shim.js";
 import { makeDrivers } from "./drivers.js";
 import type { Shim, ShimOptions } from "./shim.js";
@@ -31,6 +32,7 @@ const rooms = [
   Images,
   ContainerLogs,
   ContainerEvents,
+  Stats,
 ] as const;
 
 /**

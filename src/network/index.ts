@@ -1,3 +1,4 @@
+export { podInterface } from "./cni/attachment.js";
 export { BridgeNetwork } from "./bridge-network.js";
 export { CniNetwork, type CniNetworkOptions } from "./cni-network.js";
 export { createNetwork, type NetworkOptions } from "./create-network.js";

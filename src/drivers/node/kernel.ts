@@ -1,8 +1,8 @@
 import { closeSync, openSync, readdirSync, readSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { release } from "node:os";
+import { codeOf } from "../../base/index.js";
 import type { HostKernel, HostOomLog } from "../../host/index.js";
-import { codeOf } from "./codes.js";
 import { openOomLog } from "./oom-log.js";
 
 /** `CGROUP2_SUPER_MAGIC` of linux/magic.h. */

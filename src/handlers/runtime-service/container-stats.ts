@@ -1,16 +1,19 @@
-import { injectable } from "../../base/injection.js";
-import { notBuilt } from "../not-built.js";
+import { inject, injectable } from "../../base/injection.js";
 import type { RuntimeService } from "../../gen/runtime/v1/api_pb.js";
+import type { ContainerStatsRequest } from "../../gen/runtime/v1/api_pb.js";
+import { Stats } from "../../stats/index.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Tells the resource use of one container.
- * @throws ShimError "unsupported": not built yet.
+ * Tells what one container uses, read from the kernel.
+ * @throws ShimError "not-found".
  * @see CRI v1 RuntimeService.ContainerStats
  */
 @injectable()
 export class ContainerStatsHandler implements UnaryHandler<typeof RuntimeService.method.containerStats> {
-  handle(): Promise<never> {
-    throw notBuilt("ContainerStats");
+  constructor(@inject(Stats) private readonly stats: Stats) {}
+
+  async handle(request: ContainerStatsRequest) {
+    return { stats: await this.stats.containerStats(request.containerId) };
   }
 }

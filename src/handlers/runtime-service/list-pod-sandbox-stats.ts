@@ -1,18 +1,21 @@
-import { injectable } from "../../base/injection.js";
-import { notBuilt } from "../not-built.js";
+import { inject, injectable } from "../../base/injection.js";
 import type { RuntimeService } from "../../gen/runtime/v1/api_pb.js";
+import type { ListPodSandboxStatsRequest } from "../../gen/runtime/v1/api_pb.js";
+import { Stats } from "../../stats/index.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Tells the resource use of pods.
- * @throws ShimError "unsupported": not built yet.
+ * Tells what the running pods use that pass the filter, read from the kernel.
+ * @throws ShimError "unavailable" before the first sync, never an empty list.
  * @see CRI v1 RuntimeService.ListPodSandboxStats
  */
 @injectable()
 export class ListPodSandboxStatsHandler implements UnaryHandler<
   typeof RuntimeService.method.listPodSandboxStats
 > {
-  handle(): Promise<never> {
-    throw notBuilt("ListPodSandboxStats");
+  constructor(@inject(Stats) private readonly stats: Stats) {}
+
+  async handle(request: ListPodSandboxStatsRequest) {
+    return { stats: await this.stats.listPodStats(request.filter) };
   }
 }

@@ -1,16 +1,19 @@
-import { injectable } from "../../base/injection.js";
-import { notBuilt } from "../not-built.js";
+import { inject, injectable } from "../../base/injection.js";
 import type { RuntimeService } from "../../gen/runtime/v1/api_pb.js";
+import type { PodSandboxStatsRequest } from "../../gen/runtime/v1/api_pb.js";
+import { Stats } from "../../stats/index.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Tells the resource use of one pod.
- * @throws ShimError "unsupported": not built yet.
+ * Tells what one pod uses, as a whole and container by container, read from the kernel.
+ * @throws ShimError "not-found".
  * @see CRI v1 RuntimeService.PodSandboxStats
  */
 @injectable()
 export class PodSandboxStatsHandler implements UnaryHandler<typeof RuntimeService.method.podSandboxStats> {
-  handle(): Promise<never> {
-    throw notBuilt("PodSandboxStats");
+  constructor(@inject(Stats) private readonly stats: Stats) {}
+
+  async handle(request: PodSandboxStatsRequest) {
+    return { stats: await this.stats.podStats(request.podSandboxId) };
   }
 }

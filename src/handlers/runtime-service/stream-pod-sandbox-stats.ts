@@ -1,18 +1,24 @@
-import { injectable } from "../../base/injection.js";
-import { notBuilt } from "../not-built.js";
+import { inject, injectable } from "../../base/injection.js";
+import { inChunks } from "../chunks.js";
 import type { RuntimeService } from "../../gen/runtime/v1/api_pb.js";
-import type { StreamHandler } from "../handler.js";
+import { PodSandboxStatsSchema, type StreamPodSandboxStatsRequest } from "../../gen/runtime/v1/api_pb.js";
+import { Stats } from "../../stats/index.js";
+import type { CallContext, StreamHandler } from "../handler.js";
 
 /**
- * Tells the resource use of pods in chunks.
- * @throws ShimError "unsupported": not built yet.
+ * Tells what ListPodSandboxStats tells, in chunks of at most 1 MiB.
+ * @throws ShimError "unavailable" before the first sync, never an empty list.
  * @see CRI v1 RuntimeService.StreamPodSandboxStats
  */
 @injectable()
 export class StreamPodSandboxStatsHandler implements StreamHandler<
   typeof RuntimeService.method.streamPodSandboxStats
 > {
-  handle(): AsyncIterable<never> {
-    throw notBuilt("StreamPodSandboxStats");
+  constructor(@inject(Stats) private readonly stats: Stats) {}
+
+  async *handle(request: StreamPodSandboxStatsRequest, { signal }: CallContext) {
+    const stats = await this.stats.listPodStats(request.filter);
+    for await (const chunk of inChunks(PodSandboxStatsSchema, stats, { signal }))
+      yield { podSandboxStats: chunk };
   }
 }

@@ -1,0 +1,8 @@
+export { readCpuDetail, readCpuNanos, type CpuDetail } from "./cpu.js";
+export { readIo } from "./io.js";
+export { readMemory, type MemoryReading } from "./memory.js";
+export { parseCgroupMounts, type CgroupMounts } from "./mounts.js";
+export { parentPlacesOf, placesOf, type CgroupPlaces } from "./places.js";
+export { readPressure } from "./pressure.js";
+export { readProcesses } from "./processes.js";
+export { limitOf, numberOf, valueOf } from "./text.js";

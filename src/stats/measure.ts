@@ -1,0 +1,86 @@
+import { nowNanos, present } from "../base/index.js";
+import type { Host } from "../host/index.js";
+import {
+  readCpuNanos,
+  readIo,
+  readMemory,
+  readPressure,
+  readProcesses,
+  type CgroupPlaces,
+} from "./cgroup/index.js";
+import type { CgroupUsage, Pressure } from "./usage.js";
+
+/** How much is read of a cgroup. */
+export interface Wanted {
+  /** Counts processes and what went to each block device, too. */
+  readonly everything: boolean;
+}
+
+/** What a cgroup uses, and the file of memory figures that metrics take more from. */
+export interface Measured {
+  readonly places: CgroupPlaces;
+  readonly usage: CgroupUsage;
+  readonly memoryStat: string;
+}
+
+/** Reads what cgroups use. */
+export class Measurer {
+  private pressureKnown: boolean | undefined;
+
+  constructor(private readonly host: Host) {}
+
+  /**
+   * @param rate Billionths of a core, for a counter of CPU time that has just been read.
+   * @returns Undefined when the cgroup has gone.
+   */
+  measure(
+    places: CgroupPlaces,
+    rate: (usageCoreNanos: bigint) => bigint | undefined,
+    { everything }: Wanted,
+  ): Measured | undefined {
+    const { kernel } = this.host;
+    const read = (path: string) => kernel.readNow(path);
+    const readAtNanos = nowNanos();
+    const usageCoreNanos = places.cpu && readCpuNanos(read, places.cpu);
+    const memory = places.memory && readMemory(read, places.memory);
+    if (usageCoreNanos === undefined && memory === undefined) return undefined;
+    const io = this.io(places, everything);
+    const processes = everything
+      ? readProcesses({ read, folders: (path) => kernel.foldersNow(path) }, places)
+      : undefined;
+    const usage = present({
+      cpu:
+        usageCoreNanos === undefined
+          ? undefined
+          : present({
+              readAtNanos,
+              usageCoreNanos,
+              usageNanoCores: rate(usageCoreNanos),
+              pressure: this.pressure(places, "cpu"),
+            }),
+      memory: memory && present({ readAtNanos, ...memory.memory, pressure: this.pressure(places, "memory") }),
+      swap: memory?.swap && { readAtNanos, ...memory.swap },
+      io: io && { readAtNanos, ...io },
+      processes: processes && { readAtNanos, ...processes },
+    });
+    return { places, usage, memoryStat: memory?.stat ?? "" };
+  }
+
+  private io(
+    places: CgroupPlaces,
+    everything: boolean,
+  ): Omit<NonNullable<CgroupUsage["io"]>, "readAtNanos"> | undefined {
+    const pressure = this.pressure(places, "io");
+    const devices =
+      everything && places.io ? readIo((path) => this.host.kernel.readNow(path), places.io) : undefined;
+    if (!pressure && !devices) return undefined;
+    return present({ devices, pressure });
+  }
+
+  /** Not looked for again in every cgroup where the kernel has none. */
+  private pressure({ unified }: CgroupPlaces, resource: "cpu" | "memory" | "io"): Pressure | undefined {
+    this.pressureKnown ??= this.host.kernel.readNow("/proc/pressure/cpu") !== undefined;
+    if (!this.pressureKnown) return undefined;
+    return readPressure((path) => this.host.kernel.readNow(path), unified, resource);
+  }
+}

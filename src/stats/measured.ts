@@ -1,0 +1,24 @@
+import type { SandboxRecord, WorkloadRecord } from "../inventory/index.js";
+import type { CgroupPlaces } from "./cgroup/index.js";
+import type { CgroupUsage, LayerUsage, NetworkUsage } from "./usage.js";
+
+/** A container and what it uses; the figures are absent for one that does not run. */
+export interface MeasuredContainer {
+  readonly record: WorkloadRecord;
+  readonly places?: CgroupPlaces;
+  readonly usage: CgroupUsage;
+  /** The kernel's file of memory figures, of which metrics take more. */
+  readonly memoryStat: string;
+  readonly layer?: LayerUsage;
+}
+
+/** A pod and what it uses. */
+export interface MeasuredPod {
+  readonly record: SandboxRecord;
+  /** The pod's own cgroup; absent for a pod that has none. */
+  readonly places?: CgroupPlaces;
+  readonly usage: CgroupUsage;
+  readonly memoryStat: string;
+  readonly network?: NetworkUsage;
+  readonly containers: readonly MeasuredContainer[];
+}

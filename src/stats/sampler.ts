@@ -1,0 +1,106 @@
+import { setImmediate as turn } from "node:timers/promises";
+import { nowNanos, sleep, type Logger } from "../base/index.js";
+import type { Host } from "../host/index.js";
+import type { ContainerRecord, Inventory } from "../inventory/index.js";
+import { readCpuNanos, type CgroupPlaces } from "./cgroup/index.js";
+import type { Cgroups } from "./cgroups.js";
+import { CpuRates } from "./cpu-rates.js";
+import { isRunning } from "./running.js";
+
+const intervalMs = 10_000;
+/** After the first round, so that the first caller gets rates of containers that are older than the shim. */
+const secondRoundMs = 1_000;
+/** How many are read before others get their turn. */
+const readsPerTurn = 50;
+
+export interface CpuSamplerOptions {
+  readonly host: Host;
+  readonly inventory: Inventory;
+  readonly cgroups: Cgroups;
+  readonly log: Logger;
+}
+
+/** Samples the CPU time of every container and pod in an interval of its own. */
+export class CpuSampler {
+  private readonly rates = new CpuRates();
+  private readonly closed = new AbortController();
+  private warm: Promise<void> | undefined;
+
+  constructor(private readonly options: CpuSamplerOptions) {}
+
+  /** Samples from now on; returns at once. */
+  start(): void {
+    this.warm = this.warmUp();
+    void this.warm.then(() => this.goOn());
+  }
+
+  /** Resolves once there are rates for all that run: within a second or so of the first sync. */
+  async whenWarm(): Promise<void> {
+    await this.warm;
+  }
+
+  close(): void {
+    this.closed.abort();
+  }
+
+  /** Billionths of a core. @param places Of the container or the pod that `record` stands for. */
+  rate(record: ContainerRecord, places: CgroupPlaces, usageCoreNanos: bigint): bigint | undefined {
+    const { startedAtNanos } = record.docker.state;
+    const atMs = performance.now();
+    const ageMs = startedAtNanos === undefined ? undefined : Number(nowNanos() - startedAtNanos) / 1e6;
+    const startedAtMs = ageMs === undefined || ageMs < 0 ? undefined : atMs - ageMs;
+    return this.rates.rate(keyOf(record, places), { atMs, usageCoreNanos }, startedAtMs);
+  }
+
+  private async warmUp(): Promise<void> {
+    const { signal } = this.closed;
+    try {
+      await this.options.inventory.whenReady({ signal });
+      await this.round();
+      await sleep(secondRoundMs, signal);
+      await this.round();
+    } catch (error) {
+      this.report(error);
+    }
+  }
+
+  private async goOn(): Promise<void> {
+    const { signal } = this.closed;
+    while (!signal.aborted) {
+      try {
+        await sleep(intervalMs, signal);
+        await this.round();
+      } catch (error) {
+        this.report(error);
+      }
+    }
+  }
+
+  private async round(): Promise<void> {
+    const { host, inventory, cgroups } = this.options;
+    const seen = new Set<string>();
+    let read = 0;
+    for (const record of [...inventory.workloads(), ...inventory.sandboxes()]) {
+      if (!isRunning(record)) continue;
+      const places = record.kind === "sandbox" ? cgroups.ofPod(record) : cgroups.of(record);
+      if (!places?.cpu) continue;
+      const usageCoreNanos = readCpuNanos((path) => host.kernel.readNow(path), places.cpu);
+      if (usageCoreNanos === undefined) continue;
+      const key = keyOf(record, places);
+      seen.add(key);
+      this.rates.add(key, { atMs: performance.now(), usageCoreNanos });
+      if (++read % readsPerTurn === 0) await turn();
+    }
+    this.rates.keepOnly(seen);
+  }
+
+  private report(error: unknown): void {
+    if (!this.closed.signal.aborted)
+      this.options.log.warn({ err: error }, "could not sample the CPU time of containers");
+  }
+}
+
+/** A pod's cgroup outlives its sandbox, and a container that is started again counts anew. */
+function keyOf(record: ContainerRecord, { path }: CgroupPlaces): string {
+  return record.kind === "sandbox" ? path : `${record.id} ${record.docker.state.pid ?? 0}`;
+}

@@ -1,0 +1,182 @@
+import { setImmediate as turn } from "node:timers/promises";
+import { inject, injectable } from "../base/injection.js";
+import { Logger, nowNanos } from "../base/index.js";
+import { hasLabels } from "../containers/index.js";
+import type {
+  ContainerStats,
+  ContainerStatsFilter,
+  PodSandboxStats,
+  PodSandboxStatsFilter,
+} from "../gen/runtime/v1/api_pb.js";
+import { Host } from "../host/index.js";
+import { Inventory, type SandboxRecord, type WorkloadRecord } from "../inventory/index.js";
+import { podInterface } from "../network/index.js";
+import { Cgroups } from "./cgroups.js";
+import { Measurer, type Wanted } from "./measure.js";
+import type { MeasuredContainer, MeasuredPod } from "./measured.js";
+import { UsageMessages } from "./messages.js";
+import { isRunning, sharedCgroupParents } from "./running.js";
+import { CpuSampler } from "./sampler.js";
+import { sumOf } from "./sum.js";
+import type { NetworkUsage } from "./usage.js";
+
+/** How many containers are read before others get their turn. */
+const containersPerTurn = 25;
+
+type ContainerFilter = Pick<ContainerStatsFilter, "id" | "podSandboxId" | "labelSelector">;
+type PodFilter = Pick<PodSandboxStatsFilter, "id" | "labelSelector">;
+
+/** What containers and pods use, read from the kernel. Docker is never asked. */
+@injectable()
+export class Stats {
+  private readonly cgroups: Cgroups;
+  private readonly measurer: Measurer;
+  private readonly sampler: CpuSampler;
+  private readonly messages = new UsageMessages();
+
+  constructor(
+    @inject(Inventory) private readonly inventory: Inventory,
+    @inject(Host) private readonly host: Host,
+    @inject(Logger) log: Logger,
+  ) {
+    this.cgroups = new Cgroups(host);
+    this.measurer = new Measurer(host);
+    this.sampler = new CpuSampler({ host, inventory, cgroups: this.cgroups, log });
+  }
+
+  /** Begins to sample rates; returns at once. */
+  start(): void {
+    this.sampler.start();
+  }
+
+  /** Leaves no timer. */
+  close(): void {
+    this.sampler.close();
+  }
+
+  /**
+   * What one container uses; of one that does not run, what is known of its writable layer.
+   * @throws ShimError "not-found".
+   */
+  async containerStats(id: string): Promise<ContainerStats> {
+    await this.inventory.confirmed(this.inventory.workload(id).id);
+    await this.sampler.whenWarm();
+    const record = this.inventory.workload(id);
+    const measured = this.measureContainer(record, { everything: false });
+    return this.messages.container(measured ?? { record, usage: {}, memoryStat: "" });
+  }
+
+  /** What the running containers use that pass the filter. One that ends meanwhile is left out. */
+  async listContainerStats(filter?: ContainerFilter): Promise<ContainerStats[]> {
+    const measured = await this.containers(filter, { everything: false });
+    return measured.map((container) => this.messages.container(container));
+  }
+
+  /**
+   * What one pod uses.
+   * @throws ShimError "not-found".
+   */
+  async podStats(id: string): Promise<PodSandboxStats> {
+    await this.inventory.confirmed(this.inventory.sandbox(id).id);
+    await this.sampler.whenWarm();
+    const record = this.inventory.sandbox(id);
+    const measured = this.measurePod(record, sharedCgroupParents(this.inventory.sandboxes()));
+    return this.messages.pod(measured ?? { record, usage: {}, memoryStat: "", containers: [] });
+  }
+
+  /** What the running pods use that pass the filter. One that ends meanwhile is left out. */
+  async listPodStats(filter?: PodFilter): Promise<PodSandboxStats[]> {
+    const measured = await this.pods(filter);
+    return measured.map((pod) => this.messages.pod(pod));
+  }
+
+  /** The running containers that pass the filter, measured. */
+  async containers(filter: ContainerFilter | undefined, wanted: Wanted): Promise<MeasuredContainer[]> {
+    await this.settled();
+    const records = this.inventory
+      .workloads()
+      .filter((record) => isRunning(record) && matches(record, filter));
+    return await inTurns(records, (record) => this.measureContainer(record, wanted));
+  }
+
+  /** The running pods that pass the filter, measured with all that runs in them. */
+  async pods(filter?: PodFilter): Promise<MeasuredPod[]> {
+    await this.settled();
+    const sandboxes = this.inventory.sandboxes();
+    const records = sandboxes.filter((record) => isRunning(record) && matchesPod(record, filter));
+    const shared = sharedCgroupParents(sandboxes);
+    return await inTurns(records, (record) => this.measurePod(record, shared));
+  }
+
+  /** Until the pids of what has just been started are known, and rates of all. */
+  private async settled(): Promise<void> {
+    this.inventory.assertReady();
+    await this.inventory.allConfirmed();
+    await this.sampler.whenWarm();
+  }
+
+  private measureContainer(record: WorkloadRecord, wanted: Wanted): MeasuredContainer | undefined {
+    const places = this.cgroups.of(record);
+    const measured =
+      places && this.measurer.measure(places, (usage) => this.sampler.rate(record, places, usage), wanted);
+    return measured && { record, ...measured };
+  }
+
+  private measurePod(record: SandboxRecord, shared: ReadonlySet<string>): MeasuredPod | undefined {
+    const everything = { everything: true };
+    const containers = this.inventory
+      .workloadsOf(record.id)
+      .filter(isRunning)
+      .flatMap((container) => this.measureContainer(container, everything) ?? []);
+    const network = this.network(record);
+    const rest = { record, containers, ...(network && { network }) };
+    const places = shared.has(record.docker.host.cgroupParent ?? "") ? undefined : this.cgroups.ofPod(record);
+    if (places) {
+      const rate = (usage: bigint) => this.sampler.rate(record, places, usage);
+      const measured = this.measurer.measure(places, rate, everything);
+      return measured && { ...rest, ...measured };
+    }
+    const own = this.cgroups.of(record);
+    const sandbox =
+      own && this.measurer.measure(own, (usage) => this.sampler.rate(record, own, usage), everything);
+    if (!sandbox) return undefined;
+    return { ...rest, usage: sumOf([sandbox, ...containers].map(({ usage }) => usage)), memoryStat: "" };
+  }
+
+  private network(record: SandboxRecord): NetworkUsage | undefined {
+    if (record.docker.host.networkMode === "host") return undefined;
+    const interfaces = this.cgroups.interfacesOf(record);
+    if (!interfaces?.length) return undefined;
+    const main = interfaces.filter(({ name }) => name === podInterface);
+    const others = interfaces.filter(({ name }) => name !== podInterface);
+    return { readAtNanos: nowNanos(), interfaces: [...main, ...others] };
+  }
+}
+
+/** Measures one after the other; those that have gone are left out. */
+async function inTurns<Record, Measured>(
+  records: readonly Record[],
+  measure: (record: Record) => Measured | undefined,
+): Promise<Measured[]> {
+  const found: Measured[] = [];
+  for (const [index, record] of records.entries()) {
+    if (index > 0 && index % containersPerTurn === 0) await turn();
+    const measured = measure(record);
+    if (measured) found.push(measured);
+  }
+  return found;
+}
+
+/** CRI's filter: whatever it names must hold; an id may be the beginning of one. */
+function matches(record: WorkloadRecord, filter: ContainerFilter | undefined): boolean {
+  if (!filter) return true;
+  return (
+    record.id.startsWith(filter.id) &&
+    record.sandboxId.startsWith(filter.podSandboxId) &&
+    hasLabels(record.labels, filter.labelSelector)
+  );
+}
+
+function matchesPod(record: SandboxRecord, filter: PodFilter | undefined): boolean {
+  return !filter || (record.id.startsWith(filter.id) && hasLabels(record.labels, filter.labelSelector));
+}

@@ -1,0 +1,135 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { SandboxRecord } from "../../../src/inventory/index.js";
+import { readCpuDetail } from "../../../src/stats/cgroup/index.js";
+import { Cgroups } from "../../../src/stats/cgroups.js";
+import { Measurer } from "../../../src/stats/measure.js";
+import type { CgroupUsage } from "../../../src/stats/usage.js";
+import { containerId, makeNode, nodes, pid } from "./nodes.js";
+
+/** As much of a record as is looked at. */
+function recordOf(id: string): SandboxRecord {
+  const docker = { state: { pid, running: true }, host: { cgroupParent: "/kubepods/burstable/pod7a" } };
+  return { kind: "sandbox", id, docker } as unknown as SandboxRecord;
+}
+
+function withoutTimes({ cpu, memory, swap, io, processes }: CgroupUsage) {
+  const bare = (part: object | undefined) =>
+    part && Object.fromEntries(Object.entries(part).filter(([name]) => name !== "readAtNanos"));
+  return { cpu: bare(cpu), memory: bare(memory), swap: bare(swap), io: bare(io), processes: bare(processes) };
+}
+
+const stalls = {
+  some: { totalNanos: 900_000n, avg10: 1.5, avg60: 0.75, avg300: 0.25 },
+  full: { totalNanos: 400_000n, avg10: 0.5, avg60: 0.25, avg300: 0 },
+};
+
+describe("the cgroup of a container", () => {
+  for (const node of nodes) {
+    const hasPressure = node.folders.v2 !== undefined;
+    const pressure = hasPressure ? { pressure: stalls } : {};
+    const isV1 = node.folders.v1?.blkio !== undefined;
+    const measure = (host: ReturnType<typeof makeNode>, which: "of" | "ofPod") => {
+      const places = new Cgroups(host)[which](recordOf(containerId));
+      assert.ok(places, "the cgroup is found");
+      const measured = new Measurer(host).measure(places, () => 250_000_000n, { everything: true });
+      assert.ok(measured);
+      return { places, usage: withoutTimes(measured.usage) };
+    };
+
+    it(`tells what it uses: ${node.name}`, () => {
+      const host = makeNode(node);
+      const { places, usage } = measure(host, "of");
+      assert.ok(places.path.includes(containerId));
+      const total = (value: bigint) => (isV1 ? [["Total", value] as const] : [["Discard", 0n] as const]);
+      assert.deepEqual(usage, {
+        cpu: { usageCoreNanos: 5_000_000_000n, usageNanoCores: 250_000_000n, ...pressure },
+        memory: {
+          usageBytes: 1000n,
+          workingSetBytes: 700n,
+          limitBytes: 4000n,
+          availableBytes: 3300n,
+          rssBytes: 400n,
+          pageFaults: 70n,
+          majorPageFaults: 7n,
+          ...pressure,
+        },
+        swap: { usageBytes: 50n, availableBytes: 1950n },
+        io: {
+          devices: [
+            {
+              major: 8,
+              minor: 0,
+              bytes: new Map([["Read", 4096n], ["Write", 0n], ...total(4096n)]),
+              operations: new Map([["Read", 2n], ["Write", 0n], ...total(2n)]),
+            },
+          ],
+          ...pressure,
+        },
+        processes: { processes: 2n, threads: 3n, threadLimit: 100n },
+      });
+      assert.deepEqual(
+        readCpuDetail((path) => host.kernel.readNow(path), places),
+        {
+          userNanos: 3_000_000_000n,
+          systemNanos: 2_000_000_000n,
+          periods: 40n,
+          throttledPeriods: 4n,
+          throttledNanos: 2_000_000_000n,
+          burstPeriods: 0n,
+          burstNanos: 0n,
+        },
+      );
+    });
+
+    it(`tells what the whole pod uses: ${node.name}`, () => {
+      const { usage } = measure(makeNode(node), "ofPod");
+      assert.equal(usage.cpu?.["usageCoreNanos"], 10_000_000_000n);
+      assert.equal(usage.memory?.["workingSetBytes"], 1400n);
+      assert.equal("limitBytes" in usage.memory, false, "no limit is no figure");
+      assert.equal("availableBytes" in usage.memory, false);
+      assert.deepEqual(usage.swap, { usageBytes: 100n });
+      assert.deepEqual(usage.processes, { processes: 2n, threads: 6n }, "processes are counted below");
+    });
+  }
+
+  it("is not that of another process that has taken over the pid", () => {
+    const host = makeNode(nodes[3]!);
+    assert.equal(new Cgroups(host).of(recordOf("77".repeat(32))), undefined);
+  });
+
+  it("has a working set of 0, and the rest of its figures, where more file cache is inactive than is used", () => {
+    const node = nodes[3]!;
+    const host = makeNode(node);
+    host.tree.replace(`${node.folders.v2}/memory.stat`, "anon 10\ninactive_file 1001\n", 0o444);
+    const places = new Cgroups(host).of(recordOf(containerId))!;
+    const measured = new Measurer(host).measure(places, () => undefined, { everything: false });
+    assert.equal(measured?.usage.memory?.workingSetBytes, 0n);
+    assert.equal(measured.usage.memory.usageBytes, 1000n);
+    assert.equal(measured.usage.memory.rssBytes, 10n);
+    assert.equal("pageFaults" in measured.usage.memory, false, "what the kernel does not tell is left out");
+  });
+
+  it("is nothing once it has gone", () => {
+    const node = nodes[3]!;
+    const host = makeNode(node);
+    const cgroups = new Cgroups(host);
+    const record = recordOf(containerId);
+    assert.ok(cgroups.of(record));
+    host.tree.removeAll(node.folders.v2!);
+    const measured = new Measurer(host).measure(cgroups.of(record)!, () => 1n, { everything: true });
+    assert.equal(measured, undefined);
+  });
+
+  it("takes nothing from what is not a number", () => {
+    const node = nodes[3]!;
+    for (const text of ["", "-1\n", "many\n", "1e9\n", "18446744073709551616\n", "9".repeat(30), "\0\0\0"]) {
+      const host = makeNode(node);
+      host.tree.replace(`${node.folders.v2}/memory.current`, text, 0o444);
+      const places = new Cgroups(host).of(recordOf(containerId))!;
+      const measured = new Measurer(host).measure(places, () => undefined, { everything: false });
+      assert.equal(measured?.usage.memory, undefined, JSON.stringify(text));
+      assert.ok(measured?.usage.cpu);
+    }
+  });
+});

@@ -1,0 +1,47 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { createClients } from "../../../src/client/index.js";
+import type { LinuxPodSandboxConfigSchema } from "../../../src/gen/runtime/v1/api_pb.js";
+import { createTestShim, type TestShimOptions } from "../../../src/testing/index.js";
+
+export const image = "registry.example.com/app:1";
+type LinuxConfig = MessageInitShape<typeof LinuxPodSandboxConfigSchema>;
+
+export const podParent = (uid: string) => `/kubepods/burstable/pod${uid}`;
+
+/** A shim over the memory engine, and short ways to run pods on it. */
+export async function statsLab(options: TestShimOptions = {}) {
+  const { shim, engine, ...rest } = await createTestShim({ images: [image], ...options });
+  const { runtime } = createClients(shim.inProcessTransport());
+  const runPod = async (
+    name: string,
+    containers: readonly string[] = ["app"],
+    { linux = {} }: { readonly linux?: Exclude<LinuxConfig, { $typeName: string }> } = {},
+  ) => {
+    const sandboxConfig = {
+      metadata: { name, namespace: "default", uid: `uid-${name}`, attempt: 0 },
+      labels: { pod: name },
+      annotations: { note: "kept" },
+      linux: { cgroupParent: podParent(`uid-${name}`), ...linux },
+    };
+    const { podSandboxId: pod } = await runtime.runPodSandbox({ config: sandboxConfig });
+    const ids: string[] = [];
+    for (const container of containers) {
+      const { containerId } = await runtime.createContainer({
+        podSandboxId: pod,
+        config: {
+          metadata: { name: container },
+          image: { image },
+          command: ["sleep", "infinity"],
+          labels: { app: container },
+          annotations: { of: name },
+          linux: {},
+        },
+        sandboxConfig,
+      });
+      await runtime.startContainer({ containerId });
+      ids.push(containerId);
+    }
+    return { pod, ids };
+  };
+  return { shim, engine, runtime, runPod, [Symbol.asyncDispose]: () => rest[Symbol.asyncDispose]() };
+}
