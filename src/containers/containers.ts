@@ -80,7 +80,7 @@ export class Containers {
    */
   async keepImageVolumes(): Promise<void> {
     this.inventory.subscribe(({ type, record }) => {
-      if (type === "deleted") void this.imageVolumes.releaseOf(record.docker.config.labels ?? {});
+      if (type === "deleted") void this.imageVolumes.releaseOf(record.docker);
     });
     await this.inventory.whenReady();
     if (this.inventory.isReady) await this.imageVolumes.sweep();
@@ -207,7 +207,10 @@ export class Containers {
     const found = this.inventory.workload(asked.id);
     if (justEnded(found)) await this.logs.finish(found.id, { deadlineMs: lastLinesMs });
     const record = this.inventory.workload(found.id);
-    return { status: this.messages.status(record), info: verbose ? containerInfo(record.docker) : {} };
+    return {
+      status: this.messages.status(record),
+      info: verbose ? containerInfo(record.docker, record.sandboxId) : {},
+    };
   }
 
   /** The status of a record that the caller holds already. */

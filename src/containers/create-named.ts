@@ -6,7 +6,7 @@ import {
   type DockerService,
 } from "../docker/index.js";
 import type { Inventory } from "../inventory/index.js";
-import { readLabels, withRandomSuffix } from "../translate/index.js";
+import { identify, withOwnLabels, withRandomSuffix } from "../translate/index.js";
 
 export interface CreateNamedOptions {
   readonly docker: DockerService;
@@ -44,10 +44,20 @@ export async function createNamed(
   let lock = locks.get(docker);
   if (!lock) locks.set(docker, (lock = new KeyedLock()));
   return lock.run(spec.name, async () => {
-    const made = await createOrRecover(spec, options);
+    const labelled = withOwnLabels(spec, await imageOf(spec, options));
+    const made = await createOrRecover(labelled, options);
     if (made.adopted) await options.inventory.refresh(made.id);
     return made;
   });
+}
+
+/** An image that has come this moment may be known to Docker alone. */
+async function imageOf({ config }: DockerContainerSpec, { inventory, deadlineMs }: CreateNamedOptions) {
+  const { images } = inventory;
+  const name = config.image ?? "";
+  const found = images.find(name) ?? (await images.refresh(name, { deadlineMs }));
+  if (found) return { id: found.id, labels: found.config.labels ?? {} };
+  throw new ShimError("not-found", `the image ${name} is not on the node: pull it first`);
 }
 
 async function createOrRecover(
@@ -130,7 +140,8 @@ async function clearName(holder: string, options: ClearNameOptions): Promise<voi
 }
 
 function reasonToKeep(container: DockerContainer, options: ClearNameOptions): string | undefined {
-  if (readLabels(container.config.labels ?? {}).kind === undefined) return "was not made by a CRI shim";
+  const imageLabels = options.inventory.images.labelsOf(container.imageId);
+  if (!identify(container, imageLabels)) return "was not made by a CRI shim";
   if (container.state.running && !options.mayRun) return "is running";
   if (options.isClaimed?.(container.id)) return "another call has just created";
   return undefined;

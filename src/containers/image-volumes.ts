@@ -1,23 +1,21 @@
 import { posix } from "node:path";
 import { KeyedLock, messageOf, ShimError, SingleFlight, withDeadline, type Logger } from "../base/index.js";
 import type { ShimConfig } from "../config/index.js";
-import type { DockerService } from "../docker/index.js";
+import type { DockerContainer, DockerService } from "../docker/index.js";
 import type { ImageSpec, Mount } from "../gen/runtime/v1/api_pb.js";
 import type { Host } from "../host/index.js";
-import type { Inventory } from "../inventory/index.js";
-import {
-  checkedImage,
-  imageVolumesOf,
-  mountsImages,
-  type ExportedImage,
-  type ExportedImages,
-} from "../translate/index.js";
+import type { ImageRecord, Inventory } from "../inventory/index.js";
+import { checkedImage, mountsImages, type ExportedImage, type ExportedImages } from "../translate/index.js";
 import { ImageExport } from "./image-export.js";
 import { insideImage } from "./inside-image.js";
 
 /** A create that failed is tried again, and a large image takes longer to unpack than a caller waits. */
 const keptForRetryMs = 600_000;
 const idPrefix = "sha256:";
+const idPattern = /^sha256:([0-9a-f]{64})$/;
+const folderLength = 64;
+const folderPattern = /^[0-9a-f]{64}$/;
+const temporaryPattern = /^\.([0-9a-f]{64})\.[0-9a-f]+\.tmp$/;
 
 export interface ImageVolumesContext {
   readonly docker: DockerService;
@@ -30,7 +28,7 @@ export interface ImageVolumesContext {
 /**
  * Images as volumes, on engines that cannot mount them: each is unpacked once into a folder below the root
  * directory, which all containers share that see it, and which goes with the last of them. Who they are is told
- * by their labels alone, so that nothing is lost or left when the shim ends in between.
+ * by their mounts alone, which no image can bring, so that nothing is lost or left when the shim ends in between.
  */
 export class ImageVolumes {
   private readonly folder: string;
@@ -78,17 +76,15 @@ export class ImageVolumes {
     await this.exporter.sweep();
     const { files, trees } = this.context.host;
     for (const name of await files.list(this.folder)) {
-      // A temporary name has the image's between dots.
-      const digits = name.split(".").find((part) => part !== "") ?? "";
-      if (name === digits) await this.release(idPrefix + digits);
-      else if (!this.holds.has(idPrefix + digits)) await trees.remove(posix.join(this.folder, name));
+      if (folderPattern.test(name)) await this.release(idPrefix + name);
+      const [, digits] = temporaryPattern.exec(name) ?? [];
+      if (digits !== undefined && !this.holds.has(idPrefix + digits)) await trees.remove(this.folder, name);
     }
   }
 
-  /** Removes the folders that were a container's alone. @param labels Docker's, of a container that is gone. */
-  async releaseOf(labels: Readonly<Record<string, string>>): Promise<void> {
-    const images = [...imageVolumesOf(labels).values()].map(({ imageId }) => imageId);
-    for (const imageId of new Set(images)) await this.release(imageId);
+  /** Removes the folders that only this container, which is gone, has seen. */
+  async releaseOf(container: DockerContainer): Promise<void> {
+    for (const imageId of this.imagesSeenBy(container)) await this.release(imageId);
   }
 
   /** Forgets what is kept for a retry; the next start removes it. */
@@ -105,12 +101,13 @@ export class ImageVolumes {
 
   private async provide(mount: Mount, held: string[], signal: AbortSignal): Promise<ExportedImage> {
     const { containerPath, imageSubPath } = mount;
-    const imageId = await this.idOf(mount.image, containerPath);
+    const image = await this.find(mount.image, containerPath);
+    const imageId = image.id;
+    const root = posix.join(this.folder, folderOf(imageId));
     held.push(imageId);
     this.holds.set(imageId, (this.holds.get(imageId) ?? 0) + 1);
-    const root = this.folderOf(imageId);
     await withDeadline("CreateContainer", { signal }, () =>
-      this.unpacking.run(imageId, () => this.locks.run(imageId, () => this.unpack(imageId))),
+      this.unpacking.run(imageId, () => this.locks.run(imageId, () => this.unpack(image, root))),
     );
     const path = await insideImage(this.context.host.files, root, imageSubPath);
     if (path !== undefined) return { imageId, path };
@@ -120,23 +117,22 @@ export class ImageVolumes {
     );
   }
 
-  private async idOf(image: ImageSpec | undefined, containerPath: string): Promise<string> {
+  private async find(image: ImageSpec | undefined, containerPath: string): Promise<ImageRecord> {
     const { images } = this.context.inventory;
     const name = image?.image ?? "";
     // An image that has come this moment may be known to Docker alone.
     const found = images.find(name) ?? (await images.refresh(name));
-    if (found) return found.id;
+    if (found) return found;
     throw new ShimError(
       "not-found",
       `the image ${name} for ${containerPath} is not on the node: pull it first`,
     );
   }
 
-  private async unpack(imageId: string): Promise<void> {
-    const root = this.folderOf(imageId);
+  private async unpack({ id, config }: ImageRecord, root: string): Promise<void> {
     if ((await this.context.host.files.kindOf(root)) !== undefined) return;
-    this.context.log.info({ image: imageId, folder: root }, "unpacking an image, to be mounted as a volume");
-    await this.exporter.unpack(imageId, root);
+    this.context.log.info({ image: id, folder: root }, "unpacking an image, to be mounted as a volume");
+    await this.exporter.unpack({ id, labels: config.labels ?? {} }, root);
   }
 
   private letGoLater(imageId: string): void {
@@ -160,7 +156,7 @@ export class ImageVolumes {
     try {
       await this.locks.run(imageId, async () => {
         if (!this.holds.has(imageId) && !this.isSeen(imageId))
-          await host.trees.remove(this.folderOf(imageId));
+          await host.trees.remove(this.folder, folderOf(imageId));
       });
     } catch (error) {
       log.warn({ image: imageId, err: messageOf(error) }, "an unpacked image stays until the next start");
@@ -168,14 +164,27 @@ export class ImageVolumes {
   }
 
   private isSeen(imageId: string): boolean {
-    return this.context.inventory
-      .workloads()
-      .some(({ docker }) =>
-        [...imageVolumesOf(docker.config.labels ?? {}).values()].some((volume) => volume.imageId === imageId),
-      );
+    return this.context.inventory.workloads().some(({ docker }) => this.imagesSeenBy(docker).has(imageId));
   }
 
-  private folderOf(imageId: string): string {
-    return posix.join(this.folder, imageId.slice(imageId.indexOf(":") + 1));
+  /** The images whose folders are mounted, or a part of them. */
+  private imagesSeenBy({ host, mounts }: DockerContainer): ReadonlySet<string> {
+    const sources = [
+      ...(host.mounts ?? []).map(({ source }) => source),
+      ...(host.binds ?? []),
+      ...mounts.map(({ source = "" }) => source),
+    ];
+    const below = `${this.folder}/`;
+    const names = sources
+      .filter((source) => source.startsWith(below))
+      .map((source) => source.slice(below.length, below.length + folderLength));
+    return new Set(names.filter((name) => folderPattern.test(name)).map((name) => idPrefix + name));
   }
+}
+
+/** @throws ShimError "internal" for an id that cannot be a folder's name. */
+function folderOf(imageId: string): string {
+  const [, digits] = idPattern.exec(imageId) ?? [];
+  if (digits !== undefined) return digits;
+  throw new ShimError("internal", `Docker has an image with the id ${JSON.stringify(imageId.slice(0, 120))}`);
 }

@@ -25,7 +25,7 @@ export class ContainerMessages {
     const made = this.of(record);
     return (made.listed ??= rememberEncoding(
       ContainerSchema,
-      withState(toContainer(record.docker, { image: made.image }), record),
+      withState(toContainer(record.docker, { image: made.image, identity: record }), record),
     ));
   }
 
@@ -33,7 +33,7 @@ export class ContainerMessages {
     const made = this.of(record);
     return (made.status ??= rememberEncoding(
       ContainerStatusSchema,
-      withState(toContainerStatus(record.docker, { image: made.image }), record),
+      withState(toContainerStatus(record.docker, { image: made.image, identity: record }), record),
     ));
   }
 

@@ -15,6 +15,7 @@ export interface DockerContainerSummary {
   readonly state?: DockerStateName;
   /** Whole seconds since the epoch: lists know no better. */
   readonly createdAtSeconds?: number;
+  readonly mounts: readonly DockerMountPoint[];
 }
 
 /** Docker's own word for a container's state. */

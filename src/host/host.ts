@@ -81,8 +81,13 @@ export interface HostTrees {
     directory: string,
     options?: { readonly leaveOut?: (entry: ArchiveEntry) => boolean },
   ): Promise<void>;
-  /** Removes a file or a folder with all below it; one that is missing is a success. */
-  remove(path: string): Promise<void>;
+  /**
+   * Removes a file or a folder with all below it; one that is missing is a success. The folder that holds it is
+   * reached by descriptor, and no link is followed in its place, nor in place of what is removed.
+   * @param name In `directory`.
+   * @throws EINVAL for a name that leads elsewhere; ELOOP or ENOTDIR when `directory` is not a folder.
+   */
+  remove(directory: string, name: string): Promise<void>;
 }
 
 /** What an archive says of one of its entries. */

@@ -35,6 +35,8 @@ export interface ContainerIndexOptions {
   readonly oomKills: OomKills | undefined;
   /** True: the engine's clock is ours, so an event older than an inspect is contained in it. */
   readonly sameClock: boolean;
+  /** Of an image that is known. */
+  readonly imageLabels: (imageId: string | undefined) => Readonly<Record<string, string>> | undefined;
   readonly onStep: (step: LifeEvent) => void;
 }
 
@@ -48,7 +50,7 @@ export class ContainerIndex {
   private readonly closed = new AbortController();
 
   constructor(private readonly options: ContainerIndexOptions) {
-    this.table = new ContainerTable(options.log, options.onStep);
+    this.table = new ContainerTable(options.log, options.imageLabels, options.onStep);
     this.inspector = new Inspector({
       ...options,
       signal: this.closed.signal,

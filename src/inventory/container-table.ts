@@ -11,6 +11,10 @@ export class ContainerTable {
 
   constructor(
     private readonly log: Logger,
+    /** Of an image that is known. */
+    private readonly imageLabels: (
+      imageId: string | undefined,
+    ) => Readonly<Record<string, string>> | undefined,
     private readonly onStep: (step: LifeEvent) => void,
   ) {}
 
@@ -54,13 +58,13 @@ export class ContainerTable {
 
   /** Shows what a change of our own has made of a container; the steps are told with Docker's own word. */
   assume(entry: Entry, docker: DockerContainer): void {
-    entry.assumed = toRecord(docker, { provisional: true });
+    entry.assumed = toRecord(docker, { provisional: true }, this.imageLabels(docker.imageId));
     if (entry.assumed?.kind === "container") this.link(entry.assumed.sandboxId, entry.id);
   }
 
   /** Takes what is now known of a container. */
   accept(entry: Entry, docker: DockerContainer, marks: RecordMarks): void {
-    const record = toRecord(docker, marks);
+    const record = toRecord(docker, marks, this.imageLabels(docker.imageId));
     if (!record) {
       this.leaveAlone(entry, docker);
       return;

@@ -31,6 +31,12 @@ export class ImageIndex {
     return this.images.get(id);
   }
 
+  /** The labels of an image; undefined while it is not known. */
+  labelsOf(id: string | undefined): Readonly<Record<string, string>> | undefined {
+    const image = id === undefined ? undefined : this.images.get(id);
+    return image && (image.config.labels ?? {});
+  }
+
   /** Finds an image by id, unambiguous short id, tag, familiar name, repo@digest or tag@digest. */
   find(reference: string): ImageRecord | undefined {
     const exact = this.images.get(reference) ?? this.images.get(`sha256:${reference}`);

@@ -76,6 +76,7 @@ export class Inventory {
       isAlive: local ? (pid) => host.processes.isAlive(pid) : undefined,
       oomKills: this.oomKills,
       sameClock: local,
+      imageLabels: (imageId) => this.images.labelsOf(imageId),
       onStep: (step) => {
         this.tell(step);
       },

@@ -5,19 +5,13 @@ import type {
   DockerContainerSummary,
   DockerEvent,
 } from "../docker/index.js";
-import type { ContainerMetadata, PodSandboxMetadata } from "../gen/runtime/v1/api_pb.js";
-import { parseContainerName, parseSandboxName, readLabels } from "../translate/index.js";
+import { identify, type SandboxIdentity, type WorkloadIdentity } from "../translate/index.js";
 
-interface RecordBase {
+interface RecordMade {
   /** 64 hex digits. */
   readonly id: string;
   /** The last that Docker said, or its events told. */
   readonly docker: DockerContainer;
-  /** CRI's labels and annotations, read out of Docker's labels. */
-  readonly labels: Readonly<Record<string, string>>;
-  readonly annotations: Readonly<Record<string, string>>;
-  /** The pod it is, or belongs to. */
-  readonly pod: PodSandboxMetadata;
   /** Docker calls it running, but its first process is gone: nobody knows what it is. */
   readonly processGone: boolean;
   /** Told by events or a list alone: Docker's own times may differ a little. */
@@ -30,53 +24,23 @@ export interface RecordMarks {
   readonly provisional?: boolean;
 }
 
-export interface SandboxRecord extends RecordBase {
-  readonly kind: "sandbox";
-}
-
-export interface WorkloadRecord extends RecordBase {
-  readonly kind: "container";
-  readonly container: ContainerMetadata;
-  readonly sandboxId: string;
-  /** Where kubelet wants the log; empty when it wants none. */
-  readonly logPath: string;
-  /** The pod's log directory, where our own labels tell it. */
-  readonly logDirectory: string | undefined;
-}
+export type SandboxRecord = RecordMade & SandboxIdentity;
+export type WorkloadRecord = RecordMade & WorkloadIdentity;
 
 /** A sandbox or container of ours, immutable: a change replaces it. */
 export type ContainerRecord = SandboxRecord | WorkloadRecord;
 
-/** Reads a record out of Docker's answer; undefined when the container is not ours or its name says nothing. */
-export function toRecord(docker: DockerContainer, marks: RecordMarks = {}): ContainerRecord | undefined {
-  const read = readLabels(docker.config.labels ?? {});
-  const base = {
-    id: docker.id,
-    docker,
-    labels: read.labels,
-    annotations: read.annotations,
-    processGone: marks.processGone ?? false,
-    provisional: marks.provisional ?? false,
-  };
-  if (read.kind === "sandbox") {
-    const pod = parseSandboxName(docker.name);
-    return pod && { ...base, kind: "sandbox", pod };
-  }
-  if (read.kind === "container") {
-    const names = parseContainerName(docker.name);
-    return (
-      names && {
-        ...base,
-        kind: "container",
-        pod: names.pod,
-        container: names.container,
-        sandboxId: read.sandboxId ?? "",
-        logPath: read.logPath ?? "",
-        logDirectory: read.logDirectory,
-      }
-    );
-  }
-  return undefined;
+/**
+ * Reads a record out of Docker's answer; undefined when no shim made the container.
+ * @param imageLabels Of its image; undefined while they are not known.
+ */
+export function toRecord(
+  docker: DockerContainer,
+  { processGone = false, provisional = false }: RecordMarks = {},
+  imageLabels?: Readonly<Record<string, string>>,
+): ContainerRecord | undefined {
+  const identity = identify(docker, imageLabels);
+  return identity && { id: docker.id, docker, processGone, provisional, ...identity };
 }
 
 /** What a change of our own makes of a container. */
@@ -219,7 +183,7 @@ export function fromSummary(summary: DockerContainerSummary): DockerContainer {
     },
     config: { ...(summary.image === undefined ? {} : { image: summary.image }), labels: summary.labels },
     host: {},
-    mounts: [],
+    mounts: summary.mounts,
     networks: [],
     execIds: [],
   };

@@ -207,7 +207,7 @@ export class Sandboxes {
     // The addresses come and go without a change of the container.
     if (known && known.ips.join() === ips.join()) return known.status;
     const { defaultRuntime } = this.inventory.engine().info;
-    const status = toPodSandboxStatus(record.docker, { ips, defaultRuntime });
+    const status = toPodSandboxStatus(record.docker, { ips, defaultRuntime, identity: record });
     if (record.processGone) status.state = PodSandboxState.SANDBOX_NOTREADY;
     this.statuses.set(record, { ips, status: rememberEncoding(PodSandboxStatusSchema, status) });
     return status;
@@ -343,7 +343,7 @@ export class Sandboxes {
     let message = this.listed.get(record);
     if (!message) {
       const { defaultRuntime } = this.inventory.engine().info;
-      message = toPodSandbox(record.docker, { defaultRuntime });
+      message = toPodSandbox(record.docker, { defaultRuntime, identity: record });
       if (record.processGone) message.state = PodSandboxState.SANDBOX_NOTREADY;
       this.listed.set(record, rememberEncoding(PodSandboxSchema, message));
     }

@@ -6,14 +6,12 @@ import {
   ContainerState,
   ContainerStatusSchema,
   type Container,
-  type ContainerMetadata,
   type ContainerStatus,
 } from "../gen/runtime/v1/api_pb.js";
 import { quote } from "./checks.js";
 import { currentResources, currentUser, int32, timeNanos } from "./current.js";
-import { readLabels } from "./labels.js";
+import { identify, type Identity, type WorkloadIdentity } from "./identity.js";
 import { currentMounts } from "./mount-status.js";
-import { parseContainerName } from "./names.js";
 import { fromDockerSignal } from "./signals.js";
 
 /** The names of a container's image, as the engine knows them now. */
@@ -21,6 +19,14 @@ export interface ImageNames {
   readonly id: string;
   readonly repoTags: readonly string[];
   readonly repoDigests: readonly string[];
+}
+
+/** What is known of a container beside Docker's answer. */
+export interface ContainerContext {
+  /** Absent while it is not known. */
+  readonly image?: ImageNames | undefined;
+  /** Read out of the answer alone when absent. */
+  readonly identity?: Identity | undefined;
 }
 
 /** What a container's end was like; times are nanoseconds since the epoch, 0 for never. */
@@ -60,61 +66,56 @@ export function containerState(docker: DockerContainer): ContainerState {
  *
  * `image_id` and `image_ref` are both the image's one id, here and in the status: kubelets up to 1.29 know
  * an image in use by `image_ref` alone and compare it with Image.id, later ones by `image_id`.
- * @param options.image The image's names; absent while it is not known.
  */
-export function toContainer(
-  docker: DockerContainer,
-  options: { readonly image?: ImageNames | undefined } = {},
-): Container {
-  const read = readLabels(docker.config.labels ?? {});
-  const imageId = imageIdOf(docker, options.image);
+export function toContainer(docker: DockerContainer, context: ContainerContext = {}): Container {
+  const identity = workloadOf(docker, context);
+  const imageId = imageIdOf(docker, context.image);
   return create(ContainerSchema, {
     id: docker.id,
-    podSandboxId: read.sandboxId ?? "",
-    metadata: metadataOf(docker),
-    image: { image: imageNameOf(docker, options.image) },
+    podSandboxId: identity.sandboxId,
+    metadata: identity.container,
+    image: imageSpecOf(docker, context.image, identity),
     imageRef: imageId,
     imageId,
     state: containerState(docker),
     createdAt: createdAt(docker),
-    labels: { ...read.labels },
-    annotations: { ...read.annotations },
+    labels: { ...identity.labels },
+    annotations: { ...identity.annotations },
   });
 }
 
-/** A container in full: its state, and its settings as they are now. Options as for {@link toContainer}. */
-export function toContainerStatus(
-  docker: DockerContainer,
-  options: { readonly image?: ImageNames | undefined } = {},
-): ContainerStatus {
-  const read = readLabels(docker.config.labels ?? {});
-  const imageId = imageIdOf(docker, options.image);
+/** A container in full: its state, and its settings as they are now. */
+export function toContainerStatus(docker: DockerContainer, context: ContainerContext = {}): ContainerStatus {
+  const identity = workloadOf(docker, context);
+  const imageId = imageIdOf(docker, context.image);
   const user = currentUser(docker);
   return create(ContainerStatusSchema, {
     id: docker.id,
-    metadata: metadataOf(docker),
+    metadata: identity.container,
     state: containerState(docker),
     createdAt: createdAt(docker),
     ...outcome(docker),
-    image: { image: imageNameOf(docker, options.image) },
+    image: imageSpecOf(docker, context.image, identity),
     imageRef: imageId,
     imageId,
-    labels: { ...read.labels },
-    annotations: { ...read.annotations },
-    mounts: currentMounts(docker),
-    logPath: read.logPath ?? "",
+    labels: { ...identity.labels },
+    annotations: { ...identity.annotations },
+    mounts: currentMounts(docker, identity.written),
+    logPath: identity.logPath,
     resources: { linux: currentResources(docker.host.resources ?? {}) },
     ...(user ? { user: { linux: user } } : {}),
     stopSignal: fromDockerSignal(docker.config.stopSignal ?? defaultStopSignal),
   });
 }
 
-function metadataOf(docker: DockerContainer): ContainerMetadata {
-  const names = parseContainerName(docker.name);
-  if (names) return names.container;
+function workloadOf(
+  docker: DockerContainer,
+  { identity = identify(docker) }: ContainerContext,
+): WorkloadIdentity {
+  if (identity?.kind === "container") return identity;
   throw new ShimError(
     "internal",
-    `container ${docker.id} has the name ${quote(docker.name)}, which is not ours`,
+    `container ${docker.id} has the name ${quote(docker.name)} and labels that are not a pod's container's`,
   );
 }
 
@@ -123,10 +124,18 @@ function imageIdOf(docker: DockerContainer, image: ImageNames | undefined): stri
   return image?.id ?? docker.imageId ?? docker.config.image ?? "";
 }
 
-function imageNameOf(docker: DockerContainer, image: ImageNames | undefined): string {
-  const asked = docker.config.image ?? "";
-  const tags = image?.repoTags ?? [];
-  return tags.includes(asked) || tags[0] === undefined ? asked || imageIdOf(docker, image) : tags[0];
+/** The image as it was asked for; one that was asked for by its id has a name for people, where there is one. */
+function imageSpecOf(
+  docker: DockerContainer,
+  image: ImageNames | undefined,
+  { image: spec }: WorkloadIdentity,
+): { image: string; userSpecifiedImage: string } {
+  const asked = spec?.image ?? docker.config.image ?? "";
+  const userSpecifiedImage = spec?.userSpecifiedImage ?? "";
+  const id = imageIdOf(docker, image);
+  const [, digits] = /^(?:sha256:)?([0-9a-f]{6,64})$/.exec(asked) ?? [];
+  const isId = asked === "" || (digits !== undefined && id.startsWith(`sha256:${digits}`));
+  return { image: isId ? userSpecifiedImage || image?.repoTags[0] || id : asked, userSpecifiedImage };
 }
 
 function createdAt({ createdAtNanos, state }: DockerContainer): bigint {
@@ -185,11 +194,11 @@ function ended(docker: DockerContainer): Outcome {
 }
 
 /** Details for people, under the key `info`; no environment, for that is where secrets are. */
-export function containerInfo(docker: DockerContainer): Record<string, string> {
+export function containerInfo(docker: DockerContainer, sandboxId: string): Record<string, string> {
   const { config, host, state } = docker;
   return {
     info: JSON.stringify({
-      sandboxID: readLabels(config.labels ?? {}).sandboxId,
+      sandboxID: sandboxId,
       pid: state.pid ?? 0,
       dockerName: docker.name,
       dockerState: state.status,

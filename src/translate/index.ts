@@ -22,9 +22,11 @@ export {
   type ImageVolume,
 } from "./image-volumes.js";
 export { imageInfo, toImage, type ImageFacts } from "./images.js";
+export { identify, type Identity, type SandboxIdentity, type WorkloadIdentity } from "./identity.js";
 export * from "./labels.js";
 export { logDriver } from "./log-config.js";
 export * from "./names.js";
+export { withOwnLabels, type LabelledImage } from "./own-labels.js";
 export { portBindings } from "./ports.js";
 export { resolvConf } from "./resolv-conf.js";
 export { resourcesUpdate } from "./resources.js";

@@ -1,6 +1,8 @@
 import { NamespaceMode, type ContainerConfig, type PodSandboxConfig } from "../gen/runtime/v1/api_pb.js";
 import { imageVolumesLabel, imageVolumesLabels, type ExportedImages } from "./image-volumes.js";
 import { resolveLogPath } from "./log-path.js";
+import { metadataLabel, metadataLabels } from "./metadata.js";
+import { ownLabelsLabel } from "./own-labels.js";
 
 /** `podsandbox` or `container`: what tells our containers from everybody else's. */
 export const typeLabel = "io.kubernetes.docker.type";
@@ -24,9 +26,9 @@ const types = { sandbox: "podsandbox", container: "container" } as const;
 
 type Labels = Readonly<Record<string, string>>;
 
-/** What a container's Docker labels say. */
+/** What labels say that a CRI shim wrote. */
 export interface ReadLabels {
-  /** Undefined: no CRI shim made it. */
+  /** Undefined: not those of a pod or its container. */
   readonly kind: "sandbox" | "container" | undefined;
   /** CRI's labels, without the shim's own. */
   readonly labels: Labels;
@@ -41,12 +43,13 @@ export interface ReadLabels {
   readonly sharedPidNamespace: boolean;
 }
 
-/** The Docker labels of a sandbox: the caller's labels and annotations, and the shim's own. */
+/** The Docker labels of a sandbox: the caller's labels and annotations, and the shim's own. @see withOwnLabels */
 export function sandboxLabels(config: PodSandboxConfig): Record<string, string> {
   const pid = config.linux?.securityContext?.namespaceOptions?.pid ?? NamespaceMode.POD;
   return merge(config, {
     [typeLabel]: types.sandbox,
     [containerNameLabel]: sandboxContainerName,
+    ...metadataLabels({ pod: config.metadata }),
     ...(pid === NamespaceMode.POD ? { [pidNamespaceLabel]: "pod" } : {}),
   });
 }
@@ -68,11 +71,12 @@ export function containerLabels(
     [logPathLabel]: log?.path ?? "",
     ...(log ? { [logDirectoryLabel]: log.root } : {}),
     [sandboxIdLabel]: sandboxId,
+    ...metadataLabels({ pod: sandboxConfig.metadata, container: config.metadata, image: config.image }),
     ...imageVolumesLabels(config.mounts, exported),
   });
 }
 
-/** Takes Docker's labels apart again; labels that the image brought count as the caller's. */
+/** Takes the labels apart again that a shim has written, without what an image may have added. */
 export function readLabels(dockerLabels: Labels): ReadLabels {
   const type = dockerLabels[typeLabel];
   const kind = type === types.sandbox ? "sandbox" : type === types.container ? "container" : undefined;
@@ -93,7 +97,7 @@ export function readLabels(dockerLabels: Labels): ReadLabels {
     annotations: Object.fromEntries(annotations),
     ...(ofContainer && sandboxId !== undefined ? { sandboxId } : {}),
     ...(ofContainer && path !== undefined ? { logPath: path } : {}),
-    // An image may bring any label.
+    // Where a label's origin is not known, an image may have brought it.
     ...(ofContainer && directory && path?.startsWith(`${directory}/`) ? { logDirectory: directory } : {}),
     sharedPidNamespace: kind === "sandbox" && dockerLabels[pidNamespaceLabel] === "pod",
   };
@@ -107,6 +111,8 @@ function isOwn(key: string, kind: ReadLabels["kind"]): boolean {
     case logDirectoryLabel:
     case pidNamespaceLabel:
     case imageVolumesLabel:
+    case metadataLabel:
+    case ownLabelsLabel:
       return true;
     case containerNameLabel:
       return kind === "sandbox";

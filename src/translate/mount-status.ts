@@ -7,11 +7,15 @@ import { MountPropagation, MountSchema, type Mount } from "../gen/runtime/v1/api
 /**
  * What is mounted in a container, whichever way it was asked for: older shims used Docker's `Binds`, and
  * images bring volumes of their own.
+ * @param labels Those that a shim wrote.
  */
-export function currentMounts({ mounts, host, config }: DockerContainer): Mount[] {
+export function currentMounts(
+  { mounts, host }: DockerContainer,
+  labels: Readonly<Record<string, string>>,
+): Mount[] {
   const asked = new Map((host.mounts ?? []).map((mount) => [mount.target, mount]));
   const images = (host.mounts ?? []).flatMap(({ type, source }) => (type === "image" ? [source] : []));
-  const volumes = imageVolumesOf(config.labels ?? {});
+  const volumes = imageVolumesOf(labels);
   return mounts.map((point) => {
     const volume = volumes.get(point.target);
     return volume ? exportedMount(point, volume) : toMount(point, asked.get(point.target), images);

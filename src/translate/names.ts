@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
 import {
   ContainerMetadataSchema,
@@ -6,32 +6,34 @@ import {
   type ContainerMetadata,
   type PodSandboxMetadata,
 } from "../gen/runtime/v1/api_pb.js";
-import { invalid, quote } from "./checks.js";
+import { invalid } from "./checks.js";
 
 const prefix = "k8s";
 const sandboxPart = "POD";
 const separator = "_";
 const largestAttempt = 0xffff_ffff;
+/** As Kubernetes has them, and longer. */
+const ordinaryPart = /^[a-zA-Z0-9.-]{1,253}$/;
+const readableLength = 40;
 
 /**
  * The Docker name of a sandbox: `k8s_POD_<name>_<namespace>_<uid>_<attempt>`. It is the same for the same
  * pod, so Docker itself refuses a second one.
- * @throws ShimError "invalid-argument" when a part is missing or does not fit into a Docker name.
+ * @throws ShimError "invalid-argument" when a part is missing.
  */
 export function sandboxName(metadata: PodSandboxMetadata): string {
-  return join([sandboxPart, ...podParts(metadata), String(metadata.attempt)]);
+  return join(sandboxPart, [...podParts(metadata), String(metadata.attempt)]);
 }
 
 /**
  * The Docker name of a container: `k8s_<container>_<pod>_<namespace>_<uid>_<attempt>`.
- * @throws ShimError "invalid-argument" when a part is missing or does not fit into a Docker name.
+ * @throws ShimError "invalid-argument" when a part is missing.
  */
 export function containerName(pod: PodSandboxMetadata, container: ContainerMetadata): string {
-  const name = part(container.name, "config.metadata.name");
-  if (name === sandboxPart) {
-    throw invalid("config.metadata.name", `must not be "${sandboxPart}", the sandbox's own name`);
-  }
-  return join([name, ...podParts(pod), String(container.attempt)]);
+  const name = present(container.name, "config.metadata.name");
+  const parts = [...podParts(pod), String(container.attempt)];
+  // This one would be the sandbox's.
+  return name === sandboxPart ? encoded(name, [...parts, "container"]) : join(name, parts);
 }
 
 /** The name with one more part of eight random hex digits, for when Docker's name table holds a ghost. */
@@ -63,25 +65,33 @@ export function parseContainerName(
 
 function podParts(pod: PodSandboxMetadata): string[] {
   return [
-    part(pod.name, "metadata.name of the pod"),
-    part(pod.namespace, "metadata.namespace of the pod"),
-    part(pod.uid, "metadata.uid of the pod"),
+    present(pod.name, "metadata.name of the pod"),
+    present(pod.namespace, "metadata.namespace of the pod"),
+    present(pod.uid, "metadata.uid of the pod"),
   ];
 }
 
-function part(text: string, field: string): string {
+function present(text: string, field: string): string {
   if (text === "") throw invalid(field, "is missing");
-  if (!/^[a-zA-Z0-9.-]+$/.test(text)) {
-    throw invalid(
-      field,
-      `is ${quote(text)}: Docker's container name is built from it, so it may hold only letters, digits, "." and "-"`,
-    );
-  }
   return text;
 }
 
-function join(parts: readonly string[]): string {
+function join(first: string, others: readonly string[]): string {
+  const parts = [first, ...others];
+  if (!parts.every((part) => ordinaryPart.test(part))) return encoded(first, others);
   return [prefix, ...parts].join(separator);
+}
+
+/**
+ * A name for parts that Docker's names cannot hold: `k8s_<readable>_<hash>`. It has three parts, and a cri-dockerd
+ * name six or seven, so the two never meet; the parts themselves are in the container's labels.
+ */
+function encoded(first: string, others: readonly string[]): string {
+  const readable = first.replace(/[^a-zA-Z0-9.-]/g, "-").slice(0, readableLength);
+  const hash = createHash("sha256")
+    .update(JSON.stringify([first, ...others]))
+    .digest("hex");
+  return [prefix, readable, hash].join(separator);
 }
 
 interface NameParts {

@@ -8,18 +8,18 @@ import {
   PodSandboxState,
   PodSandboxStatusSchema,
   type PodSandbox,
-  type PodSandboxMetadata,
   type PodSandboxStatus,
 } from "../gen/runtime/v1/api_pb.js";
 import { quote } from "./checks.js";
 import { containerState } from "./container-status.js";
 import { timeNanos } from "./current.js";
-import { readLabels } from "./labels.js";
-import { parseSandboxName } from "./names.js";
+import { identify, type Identity, type SandboxIdentity } from "./identity.js";
 
 export interface SandboxContext {
   /** The engine's default OCI runtime: a pod that uses it has the handler "". */
   readonly defaultRuntime?: string | undefined;
+  /** Read out of Docker's answer alone when absent. */
+  readonly identity?: Identity | undefined;
 }
 
 /** A sandbox as lists show it. */
@@ -33,33 +33,36 @@ export function toPodSandboxStatus(
   context: SandboxContext & { readonly ips: readonly string[] },
 ): PodSandboxStatus {
   const [ip = "", ...more] = context.ips;
+  const { sharedPidNamespace } = sandboxOf(docker, context);
   return create(PodSandboxStatusSchema, {
     ...common(docker, context),
     network: { ip, additionalIps: more.map((other) => ({ ip: other })) },
-    linux: { namespaces: { options: namespacesOf(docker) } },
+    linux: { namespaces: { options: namespacesOf(docker, sharedPidNamespace) } },
   });
 }
 
-function common(docker: DockerContainer, { defaultRuntime }: SandboxContext) {
-  const read = readLabels(docker.config.labels ?? {});
+function common(docker: DockerContainer, context: SandboxContext) {
+  const { pod, labels, annotations } = sandboxOf(docker, context);
   const runtime = docker.host.runtime ?? "";
   return {
     id: docker.id,
-    metadata: metadataOf(docker),
+    metadata: pod,
     state: isReady(docker) ? PodSandboxState.SANDBOX_READY : PodSandboxState.SANDBOX_NOTREADY,
     createdAt: timeNanos(docker.createdAtNanos ?? docker.state.startedAtNanos),
-    labels: { ...read.labels },
-    annotations: { ...read.annotations },
-    runtimeHandler: runtime === defaultRuntime ? "" : runtime,
+    labels: { ...labels },
+    annotations: { ...annotations },
+    runtimeHandler: runtime === context.defaultRuntime ? "" : runtime,
   };
 }
 
-function metadataOf(docker: DockerContainer): PodSandboxMetadata {
-  const metadata = parseSandboxName(docker.name);
-  if (metadata) return metadata;
+function sandboxOf(
+  docker: DockerContainer,
+  { identity = identify(docker) }: SandboxContext,
+): SandboxIdentity {
+  if (identity?.kind === "sandbox") return identity;
   throw new ShimError(
     "internal",
-    `sandbox ${docker.id} has the name ${quote(docker.name)}, which is not ours`,
+    `sandbox ${docker.id} has the name ${quote(docker.name)} and labels that are not a pod's`,
   );
 }
 
@@ -73,8 +76,7 @@ export function isReady(docker: DockerContainer): boolean {
   );
 }
 
-function namespacesOf({ host, config }: DockerContainer) {
-  const { sharedPidNamespace } = readLabels(config.labels ?? {});
+function namespacesOf({ host }: DockerContainer, sharedPidNamespace: boolean) {
   const ofPod = (mode: string | undefined) => (mode === "host" ? NamespaceMode.NODE : NamespaceMode.POD);
   return {
     network: ofPod(host.networkMode),

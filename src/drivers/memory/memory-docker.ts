@@ -136,6 +136,16 @@ export class MemoryDocker extends MemoryConnection {
     unpauseContainer(this.engine, this.find(id, "unpause"));
   }
 
+  /** Gives a container another name, as `docker rename` does. */
+  rename(id: string, name: string): void {
+    const container = this.find(id, "rename");
+    const oldName = container.name;
+    this.engine.names.delete(oldName);
+    this.engine.names.set(name, container.id);
+    container.name = name;
+    this.engine.emit(container, "rename", { oldName: `/${oldName}` });
+  }
+
   /** No signal reaches the container's first process any more, not even SIGKILL. */
   makeUnkillable(id: string): void {
     const process = this.find(id, "makeUnkillable").run?.process;

@@ -1,8 +1,10 @@
-import { mkdir, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { constants } from "node:fs";
+import { mkdir, open, rename, rm } from "node:fs/promises";
+import { basename, dirname } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { extract } from "tar-stream";
+import { codeOf } from "../../base/index.js";
 import type { ArchiveEntry, HostTrees } from "../../host/index.js";
 import { syncFolder, temporaryPathFor } from "./atomic-write.js";
 import { runCommand } from "./run-command.js";
@@ -41,15 +43,29 @@ export class NodeTrees implements HostTrees {
       await syncFileSystemOf(temporary);
       await rename(temporary, directory);
     } catch (error) {
-      await this.remove(temporary);
+      await this.remove(dirname(temporary), basename(temporary));
       // What tar-stream says of an archive that breaks off is not why it did.
       throw broken ?? error;
     }
     await syncFolder(dirname(directory));
   }
 
-  async remove(path: string): Promise<void> {
-    await rm(path, { recursive: true, force: true });
+  async remove(directory: string, name: string): Promise<void> {
+    if (["", ".", ".."].includes(name) || /[/\0]/.test(name)) {
+      throw Object.assign(new Error(`EINVAL: not a name in a folder: ${JSON.stringify(name)}`), {
+        code: "EINVAL",
+      });
+    }
+    const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
+    const folder = await open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW).catch((error: unknown) => {
+      if (codeOf(error) === "ENOENT") return undefined;
+      throw error;
+    });
+    try {
+      if (folder) await rm(`/proc/self/fd/${folder.fd}/${name}`, { recursive: true, force: true });
+    } finally {
+      await folder?.close();
+    }
   }
 }
 

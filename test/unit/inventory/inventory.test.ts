@@ -348,6 +348,7 @@ describe("Inventory", () => {
       isAlive: undefined,
       oomKills: undefined,
       sameClock: true,
+      imageLabels: () => undefined,
       onStep: ({ type }) => told.push(type),
     });
     index.created(fromSpec(id, spec, { createdAtNanos: 1n, imageId: undefined }));

@@ -28,6 +28,9 @@ const podInit = {
   },
 };
 const pod = create(PodSandboxConfigSchema, podInit);
+const metadata =
+  '{"pod":{"name":"web-0","namespace":"shop","uid":"1f-2e","attempt":3},' +
+  '"container":{"name":"nginx","attempt":7},"image":{"image":"nginx:1"}}';
 const minimal: Init = { metadata: { name: "nginx", attempt: 7 }, image: { image: "nginx:1" } };
 const text = (value: string) => new TextEncoder().encode(value);
 
@@ -54,6 +57,7 @@ describe("a container's spec", () => {
           "io.kubernetes.docker.type": "container",
           "io.kubernetes.container.logpath": "",
           "io.kubernetes.sandbox.id": sandboxId,
+          "io.kubernetes.docker.metadata": metadata,
         },
         tty: false,
         openStdin: false,
@@ -122,6 +126,7 @@ describe("a container's spec", () => {
             "io.kubernetes.container.logpath": "/var/log/pods/p/nginx/7.log",
             "io.kubernetes.docker.log-directory": "/var/log/pods/p",
             "io.kubernetes.sandbox.id": sandboxId,
+            "io.kubernetes.docker.metadata": metadata,
           },
         },
       },
@@ -146,6 +151,7 @@ describe("a container's spec", () => {
             "io.kubernetes.docker.type": "container",
             "io.kubernetes.container.logpath": "",
             "io.kubernetes.sandbox.id": sandboxId,
+            "io.kubernetes.docker.metadata": metadata,
             "io.kubernetes.docker.image-volumes":
               '{"/c":{"imageId":"sha256:1","image":"i","imageSubPath":""}}',
           },
@@ -287,7 +293,7 @@ describe("a container's spec", () => {
       { sandboxConfig: create(PodSandboxConfigSchema, { ...podInit, windows: {} }) },
     ],
     ["invalid-argument", /config\.metadata is missing/, { metadata: undefined }],
-    ["invalid-argument", /config\.metadata\.name/, { metadata: { name: "a_b" } }],
+    ["invalid-argument", /config\.metadata\.name/, { metadata: { name: "" } }],
     ["invalid-argument", /config\.image\.image is missing/, { image: {} }],
     ["invalid-argument", /config\.image\.image holds a NUL/, { image: { image: "a\0" } }],
     ["unsupported", /config\.image\.runtime_handler/, { image: { image: "i", runtimeHandler: "kata" } }],

@@ -353,12 +353,13 @@ describe("a container's mounts", () => {
 describe("containerInfo", () => {
   it("is JSON with pid, sandbox and runtime, and without the environment", () => {
     const docker = dockerContainer({ state: { status: "running", running: true, pid: 77 } });
-    const { info } = containerInfo({
+    const inspected = {
       ...docker,
       config: { ...docker.config, env: ["PASSWORD=secret"] },
       host: { runtime: "runc", cgroupParent: "/kubepods/podx", resources: { cpuShares: 5 }, maskedPaths: [] },
       mounts: [{ type: "bind", source: "/h", target: "/c", writable: true }],
-    });
+    };
+    const { info } = containerInfo(inspected, sandboxId);
     const parsed = JSON.parse(info ?? "") as Record<string, unknown>;
     assert.equal(parsed["pid"], 77);
     assert.equal(parsed["sandboxID"], sandboxId);

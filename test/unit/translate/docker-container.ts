@@ -24,15 +24,15 @@ export function dockerContainer({ state, ...changes }: Changes = {}): DockerCont
     name: "k8s_nginx_web-0_shop_1f-2e_7",
     createdAtNanos: 1_000n,
     imageId,
-    config: {
-      image: "nginx:1",
-      labels: { "io.kubernetes.docker.type": "container", "io.kubernetes.sandbox.id": sandboxId },
-    },
     host: {},
     mounts: [],
     networks: [],
     execIds: [],
     ...changes,
+    config: {
+      labels: { "io.kubernetes.docker.type": "container", "io.kubernetes.sandbox.id": sandboxId },
+      ...(changes.config ?? { image: "nginx:1" }),
+    },
     state: Object.fromEntries(known) as unknown as DockerContainerState,
   };
 }
@@ -42,15 +42,15 @@ export function dockerSandbox(changes: Changes = {}): DockerContainer {
   return dockerContainer({
     id: sandboxId,
     name: "k8s_POD_web-0_shop_1f-2e_3",
+    ...changes,
     config: {
-      image: "registry.k8s.io/pause:3.10",
       labels: {
         "io.kubernetes.docker.type": "podsandbox",
         "io.kubernetes.container.name": "POD",
         app: "web",
       },
+      ...(changes.config ?? { image: "registry.k8s.io/pause:3.10" }),
     },
-    ...changes,
     state: { status: "running", running: true, pid: 42, startedAtNanos: 2_000n, ...changes.state },
   });
 }

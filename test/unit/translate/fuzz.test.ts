@@ -175,7 +175,7 @@ describe("whatever Docker answers", () => {
         toBinary(ContainerStatusSchema, toContainerStatus(docker));
         const sandbox = dockerSandbox(each);
         toBinary(PodSandboxStatusSchema, toPodSandboxStatus(sandbox, { ips }));
-        JSON.parse(containerInfo(docker)["info"] ?? "");
+        JSON.parse(containerInfo(docker, sandboxId)["info"] ?? "");
         JSON.parse(sandboxInfo(sandbox)["info"] ?? "");
       }),
       runs,

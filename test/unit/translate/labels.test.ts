@@ -113,7 +113,7 @@ describe("labels", () => {
     );
   });
 
-  it("believes a log directory only where the log lies below it: an image may bring the label", () => {
+  it("believes a log directory only where the log lies below it: its origin may not be known", () => {
     for (const [directory, read] of [
       ["/var/log/pods/p", "/var/log/pods/p"],
       ["/var/log", "/var/log"],

@@ -135,7 +135,7 @@ describe("mounts", () => {
     const labels = imageVolumesLabels(mounts, new Map([["/c/", { imageId: "sha256:1", path: "/export/a" }]]));
     const point = { type: "bind", source: "/export/a", target: "/c", writable: false };
     const told = (text: string) =>
-      currentMounts(dockerContainer({ config: { labels: { [imageVolumesLabel]: text } }, mounts: [point] }));
+      currentMounts(dockerContainer({ mounts: [point] }), { [imageVolumesLabel]: text });
     const [mount] = told(labels[imageVolumesLabel] ?? "");
     assert.deepEqual(
       [
@@ -169,6 +169,7 @@ describe("mounts", () => {
         host: { mounts },
         mounts: mounts.map(({ target }) => ({ type: "image", source: "/x", target, writable: false })),
       }),
+      {},
     );
     assert.deepEqual(
       told.map((mount) => [mount.image?.image, mount.image?.imageRef, mount.imageSubPath]),

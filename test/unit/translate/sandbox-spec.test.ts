@@ -33,6 +33,8 @@ describe("a sandbox's spec", () => {
           "io.kubernetes.docker.type": "podsandbox",
           "io.kubernetes.container.name": "POD",
           "io.kubernetes.docker.pid-namespace": "pod",
+          "io.kubernetes.docker.metadata":
+            '{"pod":{"name":"web-0","namespace":"shop","uid":"1f-2e","attempt":3}}',
         },
         healthcheckDisabled: true,
       },

@@ -38,6 +38,7 @@ export function decodeContainerList(json: unknown): DockerContainerSummary[] {
       labels: textMap(summary["Labels"]) ?? {},
       state: stateName(summary["State"]),
       createdAtSeconds: positive(summary["Created"]),
+      mounts: list(summary["Mounts"]).flatMap(decodeMountPoint),
     });
   });
 }

@@ -46,7 +46,8 @@ export interface ContainerParts {
 /** One container: what it was made of, and how it stands. */
 export class Container {
   readonly id: string;
-  readonly name: string;
+  /** Changed by a rename. */
+  name: string;
   readonly createdAtNanos: bigint;
   readonly image: StoredImage;
   readonly mounts: readonly DockerMountPoint[];

@@ -53,6 +53,7 @@ export function summarise(engine: Engine, container: Container): DockerContainer
     labels: { ...container.config.labels },
     state: container.status,
     createdAtSeconds: Number(container.createdAtNanos / 1_000_000_000n),
+    mounts: structuredClone(container.mounts),
   };
 }
 

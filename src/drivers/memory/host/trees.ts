@@ -43,7 +43,12 @@ export class MemoryTrees implements HostTrees {
     }
   }
 
-  async remove(path: string): Promise<void> {
+  async remove(directory: string, name: string): Promise<void> {
+    if (["", ".", ".."].includes(name) || /[/\0]/.test(name)) throw fsError("EINVAL", "rm", name);
+    const kind = this.tree.stat(directory)?.kind;
+    if (kind === undefined) return;
+    if (kind !== "directory") throw fsError("ENOTDIR", "open", directory);
+    const path = posix.join(directory, name);
     await this.faults.meet("trees.remove", path);
     this.tree.removeAll(path);
   }

@@ -196,8 +196,9 @@ describe("the node's trees", () => {
       (await readdir(join(folder, "trees"))).some((name) => name.endsWith(".tmp")),
       false,
     );
-    await trees.remove(directory);
-    await trees.remove(directory);
+    await trees.remove(join(folder, "trees"), "there");
+    await trees.remove(join(folder, "trees"), "there");
+    await trees.remove(join(folder, "no-trees"), "there");
     assert.equal((await readdir(join(folder, "trees"))).includes("there"), false);
   });
 });
