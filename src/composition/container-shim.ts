@@ -46,6 +46,7 @@ export class ContainerShim implements Shim {
     const containers = this.container.resolve(Containers);
     this.besides(containers.keepLogs(), "the logs of the containers that were there");
     this.besides(containers.keepImageVolumes(), "the images that containers see as volumes");
+    this.besides(containers.keepCgroupLimits(), "limits in the containers' cgroups");
     this.besides(this.container.resolve(Sandboxes).keepTidy(), "what a crash has left behind");
     this.besides(this.container.resolve(Images).keepSandboxImage(), "the sandbox image");
   }

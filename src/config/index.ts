@@ -17,4 +17,4 @@ export { loadConfigFile } from "./load-file.js";
 export { parseConfig } from "./parse.js";
 export { parseServeConfig, type ServeConfig, type ServeConfigInput } from "./serve-config.js";
 export { loadServeConfig, serveFlags, type GivenFlags } from "./serve-flags.js";
-export { ShimConfig, ShimConfigSchema, type ShimConfigInput } from "./shim-config.js";
+export { isEngineLocal, ShimConfig, ShimConfigSchema, type ShimConfigInput } from "./shim-config.js";

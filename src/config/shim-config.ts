@@ -103,6 +103,11 @@ export const ShimConfigSchema = z.strictObject({
 /** A checked configuration: every key is there. */
 export type ShimConfig = z.output<typeof ShimConfigSchema>;
 
+/** Whether the engine runs on this node: what it says of processes, files and cgroups can be looked at here. */
+export function isEngineLocal({ engine }: Pick<ShimConfig, "engine">): boolean {
+  return engine.kind !== "docker" || engine.endpoint.startsWith("unix:");
+}
+
 /** What a user writes: every key may be left out. */
 export type ShimConfigInput = z.input<typeof ShimConfigSchema>;
 

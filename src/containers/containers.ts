@@ -22,6 +22,7 @@ import {
   resourcesUpdate,
 } from "../translate/index.js";
 import { buildSpec } from "./build-spec.js";
+import { CgroupLimits, type CgroupFiles } from "./cgroup-limits.js";
 import { createNamed } from "./create-named.js";
 import { removeContainer, stopContainer } from "./ending.js";
 import { execSync, type ExecSyncRequest, type ExecSyncResult } from "./exec-sync.js";
@@ -41,6 +42,7 @@ const recentNanos = 2_000_000_000n;
 export class Containers {
   private readonly messages: ContainerMessages;
   private readonly imageVolumes: ImageVolumes;
+  private readonly cgroupLimits: CgroupLimits;
   /** Created for a caller who got the id, and neither started nor removed since. */
   private readonly answered = new Set<string>();
 
@@ -54,6 +56,7 @@ export class Containers {
   ) {
     this.messages = new ContainerMessages(inventory);
     this.imageVolumes = new ImageVolumes({ docker, host, inventory, config, log });
+    this.cgroupLimits = new CgroupLimits({ docker, host, inventory, config, log });
   }
 
   /**
@@ -86,8 +89,14 @@ export class Containers {
     if (this.inventory.isReady) await this.imageVolumes.sweep();
   }
 
+  /** Keeps the cgroup limits of the containers as they were asked for, until the shim closes. */
+  async keepCgroupLimits(): Promise<void> {
+    await this.cgroupLimits.keep();
+  }
+
   /** Leaves no timer behind. */
   close(): void {
+    this.cgroupLimits.close();
     this.imageVolumes.close();
   }
 
@@ -108,31 +117,49 @@ export class Containers {
         { config, sandboxConfig, sandbox, exportedImages },
         { host: this.host, inventory: this.inventory, config: this.config, log: this.log },
       );
+      const files = this.cgroupLimits.of(config.linux?.resources, spec.host.resources);
       if (signal.aborted) throw abortError("CreateContainer", signal.reason);
-      return await this.createFrom(spec, signal);
+      return await this.createFrom(spec, files, signal);
     });
   }
 
-  private async createFrom(spec: DockerContainerSpec, signal: AbortSignal): Promise<string> {
-    const { id } = await untilAbandoned(
+  private async createFrom(
+    spec: DockerContainerSpec,
+    files: CgroupFiles,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const id = await untilAbandoned(
       signal,
-      createNamed(spec, {
-        docker: this.docker,
-        inventory: this.inventory,
-        log: this.log,
-        deadlineMs: this.config.runtimeRequestTimeoutMs,
-        isClaimed: (id) => this.isClaimed(id),
-        removeLeftover: (id) => this.removeFromDocker(id),
-      }),
-      async ({ id }) => {
-        this.log.warn({ container: id }, "removing a container whose creator has gone");
-        await this.removeFromDocker(id);
+      this.createWhole(spec, files),
+      async (made) => {
+        this.log.warn({ container: made }, "removing a container whose creator has gone");
+        await this.removeFromDocker(made);
       },
       (error) => {
         this.log.warn({ err: error, name: spec.name }, "a create that nobody waits for failed");
       },
     );
     this.answered.add(id);
+    return id;
+  }
+
+  /** Creates a container and notes the limits that Docker does not; without them it is removed again. */
+  private async createWhole(spec: DockerContainerSpec, files: CgroupFiles): Promise<string> {
+    const { id } = await createNamed(spec, {
+      docker: this.docker,
+      inventory: this.inventory,
+      log: this.log,
+      deadlineMs: this.config.runtimeRequestTimeoutMs,
+      isClaimed: (holder) => this.isClaimed(holder),
+      removeLeftover: (leftover) => this.removeFromDocker(leftover),
+    });
+    if (Object.keys(files).length === 0) return id;
+    try {
+      await this.cgroupLimits.save(id, files);
+    } catch (error) {
+      await this.removeFromDocker(id);
+      throw error;
+    }
     return id;
   }
 
@@ -158,7 +185,7 @@ export class Containers {
       );
     }
     await this.logs.start(logTarget(record));
-    await this.inventory.change(record.id, "running", () => this.docker.containers.start(record.id));
+    await this.inventory.change(record.id, "running", () => this.cgroupLimits.start(record));
     this.answered.delete(record.id);
     await this.logs.started(record.id, () => this.confirmed(record.id));
   }
@@ -226,8 +253,7 @@ export class Containers {
     await this.inventory.confirmed(id);
     const record = this.inventory.workload(id);
     const update = resourcesUpdate(request.linux, this.inventory.environment(), record.docker.host.resources);
-    if (Object.keys(update).length > 0) await this.docker.containers.update(record.id, update);
-    await this.inventory.refresh(record.id);
+    await this.cgroupLimits.update(record, request.linux, update);
   }
 
   /** Goes on in a new log file. */

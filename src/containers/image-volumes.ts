@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import { KeyedLock, messageOf, ShimError, SingleFlight, withDeadline, type Logger } from "../base/index.js";
-import type { ShimConfig } from "../config/index.js";
+import { isEngineLocal, type ShimConfig } from "../config/index.js";
 import type { DockerContainer, DockerService } from "../docker/index.js";
 import type { ImageSpec, Mount } from "../gen/runtime/v1/api_pb.js";
 import type { Host } from "../host/index.js";
@@ -94,9 +94,7 @@ export class ImageVolumes {
   }
 
   private isNeeded(): boolean {
-    const { engine } = this.context.config;
-    const elsewhere = engine.kind === "docker" && !engine.endpoint.startsWith("unix:");
-    return !elsewhere && !mountsImages(this.context.inventory.environment());
+    return isEngineLocal(this.context.config) && !mountsImages(this.context.inventory.environment());
   }
 
   private async provide(mount: Mount, held: string[], signal: AbortSignal): Promise<ExportedImage> {

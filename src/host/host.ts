@@ -58,12 +58,12 @@ export interface HostFiles {
   /** The mount point that `path` lies on. */
   mountPointOf(path: string): Promise<string>;
   /**
-   * Calls `changed` soon after something in the folder was made, written or removed, and once more when the
-   * folder itself goes; after that the watch sees nothing. A burst may come as many calls. It is a hint: whoever
+   * Calls `changed` soon after something in the folder was made, written or removed, or a watched file was written, and
+   * once more when the folder or the file itself goes; after that the watch sees nothing. A burst may come as many calls. It is a hint: whoever
    * must not miss a change looks from time to time as well.
-   * @throws ENOENT when the folder is missing.
+   * @throws ENOENT when it is missing.
    */
-  watch(directory: string, changed: () => void): Promise<HostWatch>;
+  watch(path: string, changed: () => void): Promise<HostWatch>;
 }
 
 /** Whole folders. */

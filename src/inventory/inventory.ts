@@ -8,7 +8,7 @@ import {
   withDeadline,
   type CallOptions,
 } from "../base/index.js";
-import { ShimConfig } from "../config/index.js";
+import { isEngineLocal, ShimConfig } from "../config/index.js";
 import {
   DockerService,
   type DockerContainerSpec,
@@ -67,7 +67,7 @@ export class Inventory {
     @inject(Logger) private readonly log: Logger,
   ) {
     // Another machine's processes and kernel cannot be seen here, and its clock is not ours.
-    const local = config.engine.kind !== "docker" || config.engine.endpoint.startsWith("unix:");
+    const local = isEngineLocal(config);
     this.oomKills = local ? new OomKills(host.kernel, log) : undefined;
     this.images = new ImageIndex(docker, log);
     this.containers = new ContainerIndex({

@@ -39,3 +39,5 @@ export {
   type SandboxContext,
 } from "./sandbox-status.js";
 export { seccompFile } from "./seccomp.js";
+export { noSwapFile } from "./swap.js";
+export { cgroupFiles, checkUnified, updatedCgroupFiles } from "./unified.js";

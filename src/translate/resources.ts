@@ -3,7 +3,7 @@ import type { LinuxContainerResources } from "../gen/runtime/v1/api_pb.js";
 import { integer, invalid, unsupported, withoutNul } from "./checks.js";
 import { clampOomScoreAdj, type EngineEnvironment } from "./environment.js";
 import { memorySwap, updatedMemorySwap } from "./swap.js";
-import { checkUnified } from "./unified.js";
+import { checkUnified, unifiedMemory, unifiedResources } from "./unified.js";
 
 /** The kernel's bounds of cpu.shares: what lies outside is taken as the bound, as the kernel does. */
 const leastShares = 2;
@@ -11,6 +11,9 @@ const mostShares = 262_144;
 
 /**
  * The limits of a new container. Memory without a word on swap means no swap.
+ *
+ * `unified` overrides the fields of the same meaning, as with every runtime; what Docker has no option for is in
+ * {@link cgroupFiles}.
  *
  * Docker cannot limit huge pages: the pod's cgroup, which the kubelet limits, holds them. The kubelet names
  * every page size with 0 for those that a container does not use, which is no demand.
@@ -25,10 +28,12 @@ export function createResources(
   if (!resources) return { oomScoreAdj: clampOomScoreAdj(0, env) };
   checkUnified(resources.unified, env);
   if (parent === "") checkHugepages(resources, "because there is no cgroup_parent whose limit would hold");
-  const memoryBytes = memoryLimit(resources);
+  const memory = unifiedMemory(resources.unified) ?? memoryLimit(resources);
+  const memoryBytes = memory === "max" ? 0 : memory;
   const score = integer(resources.oomScoreAdj, "resources.oom_score_adj", { min: -1000n, max: 1000n });
   return {
     ...cpu(resources),
+    ...unifiedResources(resources.unified),
     ...(memoryBytes > 0 ? { memoryBytes } : {}),
     ...memorySwap(resources, memoryBytes, env),
     oomScoreAdj: clampOomScoreAdj(score, env),
@@ -48,9 +53,15 @@ export function resourcesUpdate(
 ): DockerResources {
   checkUnified(resources.unified, env);
   checkHugepages(resources, "for Docker cannot change it");
-  const memoryBytes = memoryLimit(resources);
+  const memoryBytes = unifiedMemory(resources.unified) ?? memoryLimit(resources);
+  if (memoryBytes === "max")
+    throw unsupported(
+      'resources.unified["memory.max"]',
+      "is max, but Docker cannot take a memory limit away",
+    );
   return {
     ...cpu(resources),
+    ...unifiedResources(resources.unified),
     ...(memoryBytes > 0 ? { memoryBytes } : {}),
     ...updatedMemorySwap(resources, memoryBytes, env, current),
   };

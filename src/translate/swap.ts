@@ -2,7 +2,7 @@ import type { DockerResources } from "../docker/index.js";
 import type { LinuxContainerResources } from "../gen/runtime/v1/api_pb.js";
 import { integer, invalid, unsupported } from "./checks.js";
 import type { EngineEnvironment } from "./environment.js";
-import { unifiedSwap } from "./unified.js";
+import { swapFile, unifiedSwap } from "./unified.js";
 
 const field = "resources.memory_swap_limit_in_bytes";
 const unlimited = -1;
@@ -13,8 +13,7 @@ type SwapLimit = Pick<DockerResources, "memorySwapBytes">;
  * Docker's limit of memory and swap for a new container: the one asked for, else that of memory, which is
  * no swap: without one, Docker would allow as much swap as memory. Nothing where the engine cannot count swap.
  *
- * Docker limits swap only beside memory. Without a memory limit "no swap" and "all swap" pass unheeded, for
- * the kubelet says one of them for every container of a node on cgroup v2.
+ * Docker limits swap only beside memory. What `memory.swap.max` says without a memory limit is written by docker-cri.
  */
 export function memorySwap(
   resources: LinuxContainerResources,
@@ -26,7 +25,7 @@ export function memorySwap(
     if (memoryBytes === 0) {
       throw unsupported(
         field,
-        "(or memory.swap.max) needs memory_limit_in_bytes beside it: Docker limits no swap without memory",
+        "needs memory_limit_in_bytes beside it: Docker limits no swap without memory; memory.swap.max does without",
       );
     }
     if (asked < memoryBytes) throw belowMemory(asked, memoryBytes);
@@ -61,13 +60,25 @@ export function updatedMemorySwap(
   return { memorySwapBytes: swapNow === memoryNow ? memoryBytes : Math.max(swapNow, memoryBytes) };
 }
 
-/** Memory and swap together; -1 is unlimited, undefined is not said. */
+/**
+ * "No swap" as a file of cgroup v2, where it has to be kept: runc 1.1 writes it and does not tell systemd, which sets the
+ * file to max when it applies its own values again.
+ */
+export function noSwapFile(
+  { memoryBytes, memorySwapBytes }: DockerResources,
+  { cgroupDriver, swapLimitSupported }: EngineEnvironment,
+): Record<string, string> {
+  const noSwap = memoryBytes !== undefined && memoryBytes > 0 && memoryBytes === memorySwapBytes;
+  return noSwap && swapLimitSupported && cgroupDriver === "systemd" ? { [swapFile]: "0" } : {};
+}
+
+/** Memory and swap together; -1 is unlimited, undefined is not given, or nothing that Docker can be told. */
 function askedFor(resources: LinuxContainerResources, memoryBytes: number): number | undefined {
   const limit = integer(resources.memorySwapLimitInBytes, field, { min: -1n });
   if (limit !== 0) return limit;
   const swap = unifiedSwap(resources.unified);
+  if (swap === undefined || memoryBytes === 0) return undefined;
   if (swap === "max") return unlimited;
-  if (swap === undefined || (swap === 0 && memoryBytes === 0)) return undefined;
   return memoryBytes + swap;
 }
 

@@ -1,44 +1,149 @@
-import { invalid, quote, unsupported } from "./checks.js";
+import type { DockerResources } from "../docker/index.js";
+import { integer, invalid, quote, unsupported } from "./checks.js";
 import type { EngineEnvironment } from "./environment.js";
 
 export const swapFile = "memory.swap.max";
-const oomGroupFile = "memory.oom.group";
+const memoryFile = "memory.max";
+
+const flag = /^[01]$/;
+const bytes = /^(max|\d{1,16}[kKmMgGtT]?)$/;
+const percent = /^(max|\d{1,3}(\.\d{1,2})?)$/;
+/** What only the kernel can judge: devices and their limits. */
+const line = /^[\x20-\x7e]{1,1024}$/;
+const hugetlbFile = /^hugetlb\.\d{1,9}[KMGT]B\.(rsvd\.)?max$/;
+
+/** Those that Docker has an option for, which takes all of their values. */
+const dockerFiles: Readonly<Record<string, RegExp>> = {
+  "cpu.max": /^(max|[1-9]\d{0,15})( [1-9]\d{0,15})?$/,
+  "cpuset.cpus": /^[\d,-]{1,1024}$/,
+  "cpuset.mems": /^[\d,-]{1,1024}$/,
+  [memoryFile]: bytes,
+  [swapFile]: bytes,
+  "pids.max": /^(max|[1-9]\d{0,15})$/,
+};
 
 /**
- * Checks the files of cgroup v2 that a request wants written. Docker writes none by name, so only those pass
- * that say something Docker can be told (`memory.swap.max`), and `memory.oom.group`, which the kubelet sends
- * with every container: without it the kernel kills one process of a container that is out of memory, as
- * it does on cgroup v1.
- * @throws ShimError "unsupported" naming the file; "invalid-argument" for a bad value.
+ * Those that docker-cri writes itself. Docker's cpu shares are no cpu.weight: how one becomes the other differs between
+ * releases of runc. Docker's memory reservation is no memory.low: it takes none below 6 MiB.
  */
-export function checkUnified(unified: Readonly<Record<string, string>>, env: EngineEnvironment): void {
+const ownFiles: Readonly<Record<string, RegExp>> = {
+  "cpu.idle": flag,
+  "cpu.max.burst": /^\d{1,16}$/,
+  "cpu.uclamp.max": percent,
+  "cpu.uclamp.min": percent,
+  "cpu.weight": /^[1-9]\d{0,4}$/,
+  "cpu.weight.nice": /^-?\d{1,2}$/,
+  "io.bfq.weight": line,
+  "io.latency": line,
+  "io.max": line,
+  "io.weight": line,
+  "memory.high": bytes,
+  "memory.low": bytes,
+  "memory.min": bytes,
+  "memory.oom.group": flag,
+  "memory.swap.high": bytes,
+  "memory.zswap.max": bytes,
+  "memory.zswap.writeback": flag,
+  "misc.max": line,
+  "rdma.max": line,
+};
+
+type Unified = Readonly<Record<string, string>>;
+
+/**
+ * Checks the files of cgroup v2 that a request wants written.
+ * @throws ShimError "unsupported" naming a file that is not known, or that needs cgroup v2; "invalid-argument" for a bad
+ *   value.
+ * @see Linux, Documentation/admin-guide/cgroup-v2.rst
+ */
+export function checkUnified(unified: Unified, env: EngineEnvironment): void {
   for (const [file, value] of Object.entries(unified)) {
     const field = `resources.unified[${quote(file)}]`;
     if (env.cgroupVersion === 1) {
       throw unsupported(field, "is a file of cgroup v2, but this node has cgroup v1");
     }
-    if (file === oomGroupFile) {
-      if (!/^[01]$/.test(value)) throw invalid(field, `must be 0 or 1, but is ${quote(value)}`);
-    } else if (file !== swapFile) {
-      throw unsupported(
-        field,
-        `cannot be set through Docker, which takes only ${swapFile} and ${oomGroupFile}: leave it out ` +
-          `(the kubelet sends memory.min and memory.high with the feature gate MemoryQoS)`,
-      );
-    }
+    const pattern = patternOf(file);
+    if (!pattern) throw unsupported(field, "is not a limit of cgroup v2 that docker-cri knows: leave it out");
+    if (!pattern.test(value)) throw invalid(field, `has a value that the file cannot hold: ${quote(value)}`);
   }
 }
 
+function patternOf(file: string): RegExp | undefined {
+  if (Object.hasOwn(dockerFiles, file)) return dockerFiles[file];
+  if (Object.hasOwn(ownFiles, file)) return ownFiles[file];
+  return hugetlbFile.test(file) ? bytes : undefined;
+}
+
 /**
- * The swap that `memory.swap.max` allows beside memory, in bytes; "max" for all there is, undefined when
- * nothing is said.
- * @throws ShimError "invalid-argument"
+ * The files that docker-cri writes into the container's cgroup, with their values.
+ * @param memoryBytes Docker's limit of the container's memory: only beside one can Docker limit swap.
  */
-export function unifiedSwap(unified: Readonly<Record<string, string>>): number | "max" | undefined {
-  const text = unified[swapFile];
+export function cgroupFiles(
+  unified: Unified,
+  memoryBytes: number | undefined,
+  { swapLimitSupported }: EngineEnvironment,
+): Record<string, string> {
+  const ownSwap = swapLimitSupported && !memoryBytes;
+  const own = Object.entries(unified).filter(
+    ([file]) => !Object.hasOwn(dockerFiles, file) || (file === swapFile && ownSwap),
+  );
+  return Object.fromEntries(own);
+}
+
+/**
+ * The files of a container after an update.
+ * @param before What was asked for earlier.
+ * @param memoryBytes Docker's limit of the container's memory after the update.
+ */
+export function updatedCgroupFiles(
+  before: Unified,
+  { unified, cpuShares }: { readonly unified: Unified; readonly cpuShares: bigint },
+  memoryBytes: number | undefined,
+  env: EngineEnvironment,
+): Record<string, string> {
+  const asked = cgroupFiles(unified, memoryBytes, env);
+  const replaced = new Set(memoryBytes ? [swapFile] : []);
+  // Two spellings of what CPU shares say.
+  const weights = ["cpu.weight", "cpu.weight.nice"];
+  if (cpuShares > 0n || weights.some((file) => file in asked)) for (const file of weights) replaced.add(file);
+  return { ...Object.fromEntries(Object.entries(before).filter(([file]) => !replaced.has(file))), ...asked };
+}
+
+/** What Docker has options for, but for memory and swap. */
+export function unifiedResources(unified: Unified): DockerResources {
+  const [quota, period] = unified["cpu.max"]?.split(" ") ?? [];
+  const { "cpuset.cpus": cpusetCpus, "cpuset.mems": cpusetMems, "pids.max": pids } = unified;
+  return {
+    ...(quota === undefined ? {} : { cpuQuotaMicros: countOrUnlimited(quota) }),
+    ...(period === undefined ? {} : { cpuPeriodMicros: Number(period) }),
+    ...(cpusetCpus === undefined ? {} : { cpusetCpus }),
+    ...(cpusetMems === undefined ? {} : { cpusetMems }),
+    ...(pids === undefined ? {} : { pidsLimit: countOrUnlimited(pids) }),
+  };
+}
+
+/** Docker's -1 is the kernel's max. */
+function countOrUnlimited(text: string): number {
+  return text === "max" ? -1 : Number(text);
+}
+
+/** The limit that `memory.max` sets, in bytes; undefined when it is not given. @throws ShimError "invalid-argument" */
+export function unifiedMemory(unified: Unified): number | "max" | undefined {
+  return byteCount(unified, memoryFile, 1n);
+}
+
+/** The swap that `memory.swap.max` allows beside memory, in bytes. @throws ShimError "invalid-argument" */
+export function unifiedSwap(unified: Unified): number | "max" | undefined {
+  return byteCount(unified, swapFile, 0n);
+}
+
+function byteCount(unified: Unified, file: string, min: bigint): number | "max" | undefined {
+  const text = unified[file];
   if (text === undefined || text === "max") return text;
-  const [, digits, unit = ""] = /^(\d{1,16})([kKmMgGtT]?)$/.exec(text.trim()) ?? [];
-  const bytes = Number(digits) * 1024 ** " kmgt".indexOf(unit.toLowerCase() || " ");
-  if (Number.isSafeInteger(bytes)) return bytes;
-  throw invalid(`resources.unified["${swapFile}"]`, `is not a number of bytes or "max": ${quote(text)}`);
+  const field = `resources.unified["${file}"]`;
+  const [, digits, unit = ""] = /^(\d{1,16})([kKmMgGtT]?)$/.exec(text) ?? [];
+  if (digits === undefined) throw invalid(field, `is not a number of bytes or "max": ${quote(text)}`);
+  return integer(BigInt(digits) * 1024n ** BigInt(" kmgt".indexOf(unit.toLowerCase() || " ")), field, {
+    min,
+  });
 }

@@ -62,7 +62,9 @@ export const containerFields: FieldTable = {
     cpuset_cpus: mapped("CpusetCpus"),
     cpuset_mems: mapped("CpusetMems"),
     hugepage_limits: mapped("the pod's cgroup, which holds them; refused without one, and in an update"),
-    unified: mapped("MemorySwap for memory.swap.max; memory.oom.group passes; others are refused"),
+    unified: mapped(
+      "HostConfig's limits where Docker has one, else the container's cgroup; unknown files are refused",
+    ),
     memory_swap_limit_in_bytes: mapped("MemorySwap"),
   },
   HugepageLimit: each(mapped("see hugepage_limits"), "page_size", "limit"),

@@ -44,7 +44,7 @@ describe("UpdateContainerResources", () => {
     const linux = { cpuShares: 300n };
     const refused = [
       { hugepageLimits: [{ pageSize: "2MB", limit: 1n }] },
-      { unified: { "memory.high": "1000" } },
+      { unified: { "memory.hihg": "1000" } },
       { memoryLimitInBytes: -1n },
       { cpuPeriod: -1n },
     ];

@@ -50,6 +50,18 @@ const creates: [name: string, init: Init, expected: DockerResources, env?: Parti
   ],
   ["all swap without memory", { memorySwapLimitInBytes: -1n }, none],
   ["kubelet's no swap without memory", { unified: { "memory.swap.max": "0" } }, none],
+  ["some swap without memory, which is written", { unified: { "memory.swap.max": "1024" } }, none],
+  [
+    "unified memory, which overrides",
+    { memoryLimitInBytes: memory, unified: { "memory.max": "32M" } },
+    { ...none, memoryBytes: 32 * mib, memorySwapBytes: 32 * mib },
+  ],
+  ["unified memory without a limit", { memoryLimitInBytes: memory, unified: { "memory.max": "max" } }, none],
+  [
+    "a unified count of processes and quota without limit",
+    { unified: { "pids.max": "max", "cpu.max": "max" } },
+    { ...none, pidsLimit: -1, cpuQuotaMicros: -1 },
+  ],
   ["kubelet's all swap without memory", { unified: { "memory.swap.max": "max" } }, none],
   [
     "kubelet's no swap",
@@ -103,7 +115,7 @@ const wrongAnywhere: Refusal[] = [
   ["invalid-argument", /memory_limit_in_bytes is 46/, { memoryLimitInBytes: 1n << 62n }],
   ["invalid-argument", /memory_swap_limit/, { memorySwapLimitInBytes: -2n }],
   ["invalid-argument", /below the memory limit/, { memoryLimitInBytes: memory, memorySwapLimitInBytes: 1n }],
-  ["unsupported", /memory\.high.*MemoryQoS/, { unified: { "memory.high": "512M" } }],
+  ["unsupported", /memory\.hihg/, { unified: { "memory.hihg": "512M" } }],
   ["unsupported", /cgroup v1/, { unified: { "memory.oom.group": "1" } }, oldEnvironment],
   ["invalid-argument", /memory\.oom\.group/, { unified: { "memory.oom.group": "2" } }],
   [
@@ -140,7 +152,6 @@ describe("createResources", () => {
 
   for (const [kind, message, init] of [
     ["unsupported", /needs memory_limit_in_bytes/, { memorySwapLimitInBytes: memory }],
-    ["unsupported", /needs memory_limit_in_bytes/, { unified: { "memory.swap.max": "1024" } }],
     ["invalid-argument", /oom_score_adj/, { oomScoreAdj: 1001n }],
     ["invalid-argument", /oom_score_adj/, { oomScoreAdj: -1001n }],
   ] as Refusal[]) {
@@ -235,6 +246,7 @@ describe("resourcesUpdate", () => {
     ["invalid-argument", /page_size/, { hugepageLimits: [{ limit: 0n }] }, noSwap],
     ["invalid-argument", /below the memory limit/, { memorySwapLimitInBytes: 1n }, noSwap],
     ["unsupported", /needs a memory limit/, { memorySwapLimitInBytes: memory }, {}],
+    ["unsupported", /cannot take a memory limit away/, { unified: { "memory.max": "max" } }, noSwap],
   ] as [Parameters<typeof refuses>[0], RegExp, Init, DockerResources][]) {
     it(`refuses ${message.source}, looking at the limits as they are`, () => {
       refuses(kind, message, () => resourcesUpdate(resources(init), environment(), current));

@@ -33,6 +33,11 @@ export function removeCgroup(engine: Engine, container: Container): void {
   engine.host.tree.removeAll(`${mountPoint}${pathOf(engine, container)}`);
 }
 
+/** The folder of a container's cgroup on the node. */
+export function cgroupFolder(engine: Engine, container: Container): string {
+  return mountPoint + pathOf(engine, container);
+}
+
 function pathOf(engine: Engine, container: Container): string {
   const { id } = container;
   const name = engine.settings.cgroupDriver === "systemd" ? `docker-${id}.scope` : id;
@@ -69,7 +74,6 @@ const countedFiles: Files = {
   "io.stat": (members) =>
     `${device} rbytes=${sum(members, "readBytes")} wbytes=${sum(members, "writtenBytes")} rios=1 wios=1 dbytes=0 dios=0\n`,
   "pids.current": (members) => `${processesOf(members).length}\n`,
-  "pids.max": () => "max\n",
 };
 
 const ownFiles: Files = {
@@ -77,11 +81,6 @@ const ownFiles: Files = {
     processesOf(members)
       .map((pid) => `${pid}\n`)
       .join(""),
-  "memory.max": ([member]) => `${member?.host.resources?.memoryBytes || "max"}\n`,
-  "memory.swap.max": ([member]) => {
-    const { memoryBytes, memorySwapBytes } = member?.host.resources ?? {};
-    return `${memoryBytes && memorySwapBytes && memorySwapBytes > 0 ? memorySwapBytes - memoryBytes : "max"}\n`;
-  },
 };
 
 /** Processes are in the cgroups below, and limits are the kubelet's to set. */
@@ -89,6 +88,7 @@ const podFiles: Files = {
   "cgroup.procs": () => "",
   "memory.max": () => "max\n",
   "memory.swap.max": () => "max\n",
+  "pids.max": () => "max\n",
 };
 
 function processesOf(members: readonly Container[]): number[] {

@@ -16,6 +16,7 @@ import type { CallSubject, Connection } from "../connection.js";
 import type { DockerMethod } from "../faults.js";
 import { requireSignal, SIGKILL } from "../processes/signals.js";
 import { attachTo } from "./attach.js";
+import { rewriteLimits } from "./limits.js";
 import type { Container } from "./container.js";
 import { createContainer } from "./create.js";
 import { inspectContainer, summarise } from "./inspect.js";
@@ -120,6 +121,7 @@ export class MemoryContainers implements DockerContainers {
       }
       const merged = mergeResources(container.host.resources ?? {}, resources, this.engine.settings);
       container.host = { ...container.host, resources: merged };
+      rewriteLimits(this.engine, container);
       this.engine.emit(container, "update");
     });
   }

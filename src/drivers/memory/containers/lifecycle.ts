@@ -3,6 +3,7 @@ import type { Engine } from "../engine.js";
 import { SIGKILL, SIGTERM, requireSignal } from "../processes/signals.js";
 import { removeCgroup, showCgroup } from "./cgroup.js";
 import type { Container, ContainerRun } from "./container.js";
+import { writeLimits } from "./limits.js";
 import { launch, requireProgram, type Launched } from "./launch.js";
 import { afterEnd, beforeStart, joined } from "./surroundings.js";
 import { volumesFolder } from "./mounts.js";
@@ -69,6 +70,7 @@ async function start(engine: Engine, container: Container): Promise<void> {
       terminal: launched.terminal,
     };
     showCgroup(engine, container);
+    writeLimits(engine, container);
   } catch (error) {
     fail(container, error);
     throw error;

@@ -11,6 +11,7 @@ interface FileNode {
   mode: number;
   /** Stays when the file is written in place, and is another one when the file is replaced. */
   readonly inode: number;
+  readonly watchers: Set<() => void>;
 }
 
 interface DirectoryNode {
@@ -73,7 +74,7 @@ export class FileTree {
   replace(path: string, content: string | Uint8Array | (() => Buffer), mode: number): void {
     const { parent, name, node } = this.find(path, "open", { followLast: false });
     if (node?.kind === "directory") throw fsError("EISDIR", "rename", path);
-    put(parent, name, { kind: "file", content: toContent(content), mode, inode: this.nextInode++ });
+    put(parent, name, newFile(toContent(content), mode, this.nextInode++));
   }
 
   /** Writes into a file that exists; links are followed and the inode stays. */
@@ -82,20 +83,20 @@ export class FileTree {
     if (!node) throw fsError("ENOENT", "open", path);
     if (node.kind !== "file") throw fsError(node.kind === "directory" ? "EISDIR" : "EINVAL", "open", path);
     node.content = Buffer.from(content);
-    tell(parent);
+    tell(parent, node);
   }
 
   /** Adds to the end of a file, which is made when it is missing. */
   append(path: string, content: string | Uint8Array, mode = 0o644): void {
     const { parent, name, node } = this.find(path, "open");
     if (!node) {
-      put(parent, name, { kind: "file", content: Buffer.from(content), mode, inode: this.nextInode++ });
+      put(parent, name, newFile(Buffer.from(content), mode, this.nextInode++));
       return;
     }
     if (node.kind !== "file") throw fsError(node.kind === "directory" ? "EISDIR" : "EINVAL", "open", path);
     const before = typeof node.content === "function" ? node.content() : node.content;
     node.content = Buffer.concat([before, Buffer.from(content)]);
-    tell(parent);
+    tell(parent, node);
   }
 
   /**
@@ -111,7 +112,7 @@ export class FileTree {
       read: () => (typeof node.content === "function" ? node.content() : node.content),
       write: (content) => {
         node.content = content;
-        tell(parent);
+        tell(parent, node);
       },
       isLinked: () => holds(this.root, node),
     };
@@ -178,13 +179,14 @@ export class FileTree {
   }
 
   /**
-   * Calls `changed` soon after something in a folder was made, written or removed, and when the folder goes.
+   * Calls `changed` soon after something in a folder was made, written or removed, or a file was written, and when the
+   * folder or the file goes.
    * @returns Ends the watch.
    */
   watch(path: string, changed: () => void): () => void {
     const { node } = this.find(path, "watch");
     if (!node) throw fsError("ENOENT", "watch", path);
-    if (node.kind !== "directory") throw fsError("ENOTDIR", "watch", path);
+    if (node.kind !== "directory" && node.kind !== "file") throw fsError("EINVAL", "watch", path);
     let closed = false;
     const watcher = () => {
       setImmediate(() => {
@@ -293,8 +295,12 @@ function newDirectory(mode: number, inode: number): DirectoryNode {
   return { kind: "directory", entries: new Map(), mode, inode, watchers: new Set() };
 }
 
-function tell(directory: DirectoryNode): void {
-  for (const watcher of directory.watchers) watcher();
+function newFile(content: FileContent, mode: number, inode: number): FileNode {
+  return { kind: "file", content, mode, inode, watchers: new Set() };
+}
+
+function tell(...nodes: (DirectoryNode | FileNode)[]): void {
+  for (const { watchers } of nodes) for (const watcher of watchers) watcher();
 }
 
 function put(parent: DirectoryNode, name: string, node: TreeNode): void {
@@ -307,12 +313,16 @@ function take(parent: DirectoryNode, name: string): void {
   parent.entries.delete(name);
   tell(parent);
   if (node?.kind === "directory") tellAll(node);
+  else if (node?.kind === "file") tell(node);
 }
 
 /** The folder has gone, with all folders below it. */
 function tellAll(directory: DirectoryNode): void {
   tell(directory);
-  for (const node of directory.entries.values()) if (node.kind === "directory") tellAll(node);
+  for (const node of directory.entries.values()) {
+    if (node.kind === "directory") tellAll(node);
+    else if (node.kind === "file") tell(node);
+  }
 }
 
 function holds(directory: DirectoryNode, wanted: FileNode): boolean {

@@ -42,6 +42,7 @@ export class MemoryHost implements Host {
   readonly processes: MemoryHostProcesses;
   readonly namespaces: MemoryNamespaces;
   readonly kernel: HostKernel;
+  readonly cgroupVersion: 1 | 2;
   /** What the kernel's log tells; kills are added here. */
   readonly oomKills: OomKill[] = [];
 
@@ -56,13 +57,14 @@ export class MemoryHost implements Host {
     this.logFiles = new MemoryLogFiles(this.tree, this.faults);
     this.processes = new MemoryHostProcesses(this.processTable, this.programs, this.faults);
     this.namespaces = new MemoryNamespaces(this.tree, this.faults);
-    const version = options.cgroupVersion ?? 2;
+    this.cgroupVersion = options.cgroupVersion ?? 2;
     // Of cgroup v1 nothing is shown.
-    const mounts = version === 2 ? "30 24 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup rw\n" : "";
+    const mounts =
+      this.cgroupVersion === 2 ? "30 24 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup rw\n" : "";
     this.tree.replace("/proc/self/mountinfo", mounts, 0o444);
     this.kernel = {
       release: options.kernelRelease ?? "6.12.0",
-      cgroupVersion: () => Promise.resolve(version),
+      cgroupVersion: () => Promise.resolve(this.cgroupVersion),
       readNow: (path) => this.readNow(path),
       foldersNow: (path) => this.foldersNow(path),
       openOomLog: async () => {
