@@ -35,20 +35,33 @@ export async function critest(imageDigest: string): Promise<string> {
   const key = `${await fingerprint(sources)}-${imageDigest.slice(-12)}`;
   return await cached("critest", key, async (output) => {
     const list = ["list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/cri-tools"];
-    const source = join((await go(list, goModuleFolder)).trim(), "pkg", "validate", "consts.go");
-    const text = await readFile(source, "utf8");
-    const patched = text.replace(
-      /"test-image-digest@sha256:[0-9a-f]{64}"/,
-      `"test-image-digest@${imageDigest}"`,
-    );
-    if (patched === text) throw new Error(`${source} has no digest of test-image-digest`);
-    const [replacement, overlay] = [`${output}.go`, `${output}.json`];
-    await writeFile(replacement, patched);
-    await writeFile(overlay, JSON.stringify({ Replace: { [source]: replacement } }));
-    const program = "sigs.k8s.io/cri-tools/cmd/critest";
-    await go(["test", "-c", "-trimpath", "-overlay", overlay, "-o", output, program], goModuleFolder);
-    await Promise.all([rm(replacement), rm(overlay)]);
+    const module = (await go(list, goModuleFolder)).trim();
+    const work = `${output}-source`;
+    try {
+      await copyModule(module, join(work, "cri-tools"));
+      const constants = join(work, "cri-tools", "pkg", "validate", "consts.go");
+      const text = await readFile(constants, "utf8");
+      const patched = text.replace(
+        /"test-image-digest@sha256:[0-9a-f]{64}"/,
+        `"test-image-digest@${imageDigest}"`,
+      );
+      if (patched === text) throw new Error(`${constants} has no digest of test-image-digest`);
+      await writeFile(constants, patched);
+      for (const file of ["go.mod", "go.sum"]) await cp(join(goModuleFolder, file), join(work, file));
+      const modfile = join(work, "go.mod");
+      await go(["mod", "edit", `-replace=sigs.k8s.io/cri-tools=${join(work, "cri-tools")}`, modfile], work);
+      const program = "sigs.k8s.io/cri-tools/cmd/critest";
+      await go(["test", "-c", "-trimpath", `-modfile=${modfile}`, "-o", output, program], goModuleFolder);
+    } finally {
+      await rm(work, { recursive: true, force: true });
+    }
   });
+}
+
+/** Copies a module out of Go's cache, whose files are read-only. */
+async function copyModule(source: string, target: string): Promise<void> {
+  await cp(source, target, { recursive: true });
+  await run("chmod", ["-R", "u+w", target]);
 }
 
 /**
@@ -91,8 +104,7 @@ export async function criDockerdProgram(): Promise<string> {
       throw new Error(`${criDockerd.module} has the sum ${sum}, not ${criDockerd.sum}`);
     const copy = join(folder, `cri-dockerd-source-${process.pid}`);
     try {
-      await cp(source, copy, { recursive: true });
-      await run("chmod", ["-R", "u+w", copy]);
+      await copyModule(source, copy);
       await go(["build", "-trimpath", "-o", output, "."], copy);
     } finally {
       await rm(copy, { recursive: true, force: true });
