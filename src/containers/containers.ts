@@ -171,12 +171,7 @@ export class Containers {
   /** Starts a created container. */
   async start(id: string): Promise<void> {
     const record = this.inventory.workload(id);
-    if (containerState(record.docker) !== ContainerState.CONTAINER_CREATED) {
-      throw new ShimError(
-        "failed-precondition",
-        `container ${record.id} is ${record.docker.state.status ?? "not in the created state"}: only a created one can be started`,
-      );
-    }
+    requireCreated(record);
     const sandbox = this.inventory.record(record.sandboxId);
     if (sandbox && !isReady(sandbox.docker)) {
       throw new ShimError(
@@ -327,6 +322,23 @@ export class Containers {
     await removeContainer(this.docker, id);
     this.inventory.removed(id);
   }
+}
+
+/** Docker goes on calling a container created that it could not start, or whose start was cut. */
+function requireCreated({ id, docker }: WorkloadRecord): void {
+  const state = containerState(docker);
+  if (state === ContainerState.CONTAINER_CREATED) return;
+  const { error, startedAtNanos } = docker.state;
+  const why =
+    state === ContainerState.CONTAINER_RUNNING
+      ? "is running"
+      : startedAtNanos === undefined
+        ? `could not be started before (${error || "its start was cut"})`
+        : "is exited";
+  throw new ShimError(
+    "failed-precondition",
+    `container ${id} ${why}: only a created one can be started; create another attempt`,
+  );
 }
 
 function requireRunning(record: WorkloadRecord): void {

@@ -1,4 +1,4 @@
-import { isKind, KeyedLock, messageOf, ShimError, type Logger } from "../base/index.js";
+import { isImageId, isKind, KeyedLock, messageOf, ShimError, type Logger } from "../base/index.js";
 import {
   NameConflict,
   type DockerContainer,
@@ -6,7 +6,7 @@ import {
   type DockerService,
 } from "../docker/index.js";
 import type { Inventory } from "../inventory/index.js";
-import { identify, withOwnLabels, withRandomSuffix } from "../translate/index.js";
+import { dockerName, identify, withOwnLabels, withRandomSuffix } from "../translate/index.js";
 
 export interface CreateNamedOptions {
   readonly docker: DockerService;
@@ -51,11 +51,12 @@ export async function createNamed(
   });
 }
 
-/** An image that has come this moment may be known to Docker alone. */
+/** The image as it is now: a name may have become another image's this moment, of which no event has told yet. */
 async function imageOf({ config }: DockerContainerSpec, { inventory, deadlineMs }: CreateNamedOptions) {
   const { images } = inventory;
   const name = config.image ?? "";
-  const found = images.find(name) ?? (await images.refresh(name, { deadlineMs }));
+  const known = isImageId(name) ? images.find(name) : undefined;
+  const found = known ?? (await images.refresh(name, { deadlineMs }));
   if (found) return { id: found.id, labels: found.config.labels ?? {} };
   throw new ShimError("not-found", `the image ${name} is not on the node: pull it first`);
 }
@@ -64,22 +65,43 @@ async function createOrRecover(
   spec: DockerContainerSpec,
   options: CreateNamedOptions,
 ): Promise<{ readonly id: string; readonly adopted: boolean }> {
-  const { log } = options;
+  const renamed = renamedHolder(spec.name, options);
+  if (renamed !== undefined) return await recover(spec, renamed, options);
   try {
     return { id: await create(spec, options), adopted: false };
   } catch (error) {
     const conflict = isKind(error, "already-exists") ? error.cause : undefined;
     if (!(conflict instanceof NameConflict)) throw error;
-    const holder = conflict.holderId ?? spec.name;
-    log.warn({ name: spec.name, holder }, "the name is taken: looking at who holds it");
-    const judgement = conflict.holderId && (await options.judge?.(conflict.holderId));
-    if (conflict.holderId !== undefined && judgement === "whole") {
-      log.info({ name: spec.name, holder }, "adopted what an earlier call had made");
-      return { id: conflict.holderId, adopted: true };
-    }
-    await clearName(holder, { ...options, mayRun: judgement === "unfinished" });
-    return { id: await createOrEvadeGhost(spec, holder, options), adopted: false };
+    return await recover(spec, conflict.holderId, options);
   }
+}
+
+/** What was created under the name and has got another since: Docker would make a second one. */
+function renamedHolder(name: string, { inventory }: CreateNamedOptions): string | undefined {
+  const found = [...inventory.sandboxes(), ...inventory.workloads()].find(
+    (record) =>
+      record.docker.name !== name &&
+      name === dockerName(record.pod, record.kind === "container" ? record.container : undefined),
+  );
+  return found?.id;
+}
+
+/** @param holderId Who has the name; undefined where Docker does not tell. */
+async function recover(
+  spec: DockerContainerSpec,
+  holderId: string | undefined,
+  options: CreateNamedOptions,
+): Promise<{ readonly id: string; readonly adopted: boolean }> {
+  const { log } = options;
+  const holder = holderId ?? spec.name;
+  log.warn({ name: spec.name, holder }, "the name is taken: looking at who holds it");
+  const judgement = holderId && (await options.judge?.(holderId));
+  if (holderId !== undefined && judgement === "whole") {
+    log.info({ name: spec.name, holder }, "adopted what an earlier call had made");
+    return { id: holderId, adopted: true };
+  }
+  await clearName(spec.name, holder, { ...options, mayRun: judgement === "unfinished" });
+  return { id: await createOrEvadeGhost(spec, holder, options), adopted: false };
 }
 
 /** Docker can name a holder that it does not know: a ghost, which only another name gets around. */
@@ -117,14 +139,14 @@ interface ClearNameOptions extends CreateNamedOptions {
 }
 
 /** Removes the holder of a name, if nobody counts on it; one that is gone is a success. */
-async function clearName(holder: string, options: ClearNameOptions): Promise<void> {
+async function clearName(name: string, holder: string, options: ClearNameOptions): Promise<void> {
   try {
     const container = await options.docker.containers.inspect(holder);
     const why = reasonToKeep(container, options);
     if (why !== undefined) {
       throw new ShimError(
         "already-exists",
-        `the name ${container.name} is held by container ${container.id}, which ${why}; remove it, or use another attempt number`,
+        `the name ${name} is held by container ${container.id}, which ${why}; remove it, or use another attempt number`,
       );
     }
     options.log.warn(

@@ -12,6 +12,8 @@ export interface DockerVersion {
 export interface DockerInfo {
   readonly engineId?: string;
   readonly engineVersion?: string;
+  /** The host name of the engine's node. */
+  readonly hostname?: string;
   readonly cgroupDriver?: "cgroupfs" | "systemd" | "none";
   readonly cgroupVersion?: 1 | 2;
   /** Docker's data-root. */

@@ -27,8 +27,8 @@ export class Removals {
   constructor(private readonly options: RemovalsOptions) {}
 
   /**
-   * By id, in full or short, removes an image with all its names; by a name that name, and the image with the
-   * last one. What is gone is a success.
+   * By id, in full or short, removes an image with all its names; by a tag that tag, by a digest all names in that
+   * repository, and the image with the last one. What is gone is a success.
    * @throws ShimError "failed-precondition" when it is pinned or a container uses it; no name is lost then.
    */
   async remove(reference: string): Promise<void> {
@@ -55,10 +55,10 @@ export class Removals {
         `image ${reference} is pinned: it is the sandbox image, which every pod needs`,
       );
     }
-    const name = nameOf(record, reference);
+    const names = namesMeant(record, reference);
     try {
-      if (name === undefined) await this.removeWhole(record);
-      else await this.removeName(record, name);
+      if (names === undefined) await this.removeWhole(record);
+      else await this.removeNames(record, names);
     } catch (error) {
       if (!isKind(error, "conflict")) throw error;
       throw new ShimError("failed-precondition", `image ${reference} is in use: ${error.message}`, {
@@ -69,9 +69,9 @@ export class Removals {
     }
   }
 
-  private async removeName(record: ImageRecord, name: string): Promise<void> {
+  private async removeNames(record: ImageRecord, names: readonly string[]): Promise<void> {
     if (hasOneTag(record)) await this.refuseInUse(record);
-    await this.untag(name);
+    for (const name of names) await this.untag(name);
   }
 
   /** Docker refuses an id with several names, so they go one by one; who uses the image is asked before. */
@@ -129,14 +129,22 @@ function hasOneTag({ repoTags, repoDigests }: ImageRecord): boolean {
   return repoTags.length <= 1 && new Set(repositories).size <= 1;
 }
 
-/** The name that a reference is, as Docker has it; undefined when it is an id. */
-function nameOf({ repoTags, repoDigests }: ImageRecord, reference: string): string | undefined {
+/** The names that a reference means, as Docker has them; undefined for all of the image, as for its id. */
+function namesMeant({ repoTags, repoDigests }: ImageRecord, reference: string): string[] | undefined {
   const wanted = normalizeReference(reference);
   if (wanted === undefined) return undefined;
-  const known = [...repoTags, ...repoDigests].find((name) => normalizeReference(name) === wanted);
-  if (known !== undefined || !reference.includes("@")) return known;
-  const parsed = parseReference(reference);
-  return `${familiarRepository(parsed)}@${parsed.digest ?? ""}`;
+  if (!reference.includes("@")) {
+    // Without one, the reference is a short id.
+    const tag = repoTags.find((name) => normalizeReference(name) === wanted);
+    return tag === undefined ? undefined : [tag];
+  }
+  const repositoryOf = (name: string) => familiarRepository(parseReference(name));
+  const repository = repositoryOf(reference);
+  const others = [...repoTags, ...repoDigests].filter((name) => repositoryOf(name) !== repository);
+  // The digest means the image itself: its tag would keep it.
+  return others.length === 0
+    ? undefined
+    : [...repoTags, ...repoDigests].filter((name) => !others.includes(name));
 }
 
 function describe({ id, names, state }: DockerContainerSummary): string {

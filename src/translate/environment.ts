@@ -14,6 +14,8 @@ export interface EngineEnvironment {
   readonly defaultRuntime?: string;
   /** `uname -r` of the engine's node. */
   readonly kernelRelease: string;
+  /** The host name of the engine's node; absent where it does not tell. */
+  readonly hostname?: string;
   readonly swapLimitSupported: boolean;
   /** The security modules that the engine uses. */
   readonly security: { readonly seccomp: boolean; readonly apparmor: boolean; readonly selinux: boolean };
@@ -48,6 +50,7 @@ export function engineEnvironment(facts: {
     runtimes: info.runtimes,
     ...(info.defaultRuntime === undefined ? {} : { defaultRuntime: info.defaultRuntime }),
     kernelRelease: info.kernelVersion ?? facts.kernelRelease,
+    ...(info.hostname === undefined ? {} : { hostname: info.hostname }),
     swapLimitSupported: info.swapLimitSupported ?? false,
     security: {
       seccomp: hasModule(info, "seccomp"),

@@ -28,9 +28,15 @@ export function dockerMounts(requested: readonly Mount[], context: MountContext)
   const mounts: DockerMount[] = [];
   const binds: string[] = [];
   const images = new ImageSpellings();
+  const taken = new Map<string, string>();
   for (const [index, mount] of requested.entries()) {
     const field = `config.mounts[${index}]`;
     const target = targetOf(mount, field);
+    const place = withoutSlash(posix.normalize(target));
+    const other = taken.get(place);
+    if (other !== undefined)
+      throw invalid(`${field}.container_path`, `is ${quote(target)}, where ${other} is mounted already`);
+    taken.set(place, field);
     if (mount.image) {
       const exported = context.exportedImages.get(mount.containerPath)?.path;
       const made = imageMount(mount, { target, field, exported }, context.env, images);
@@ -52,6 +58,10 @@ function targetOf({ containerPath }: Mount, field: string): string {
   const path = absolutePath(containerPath, `${field}.container_path`);
   if (posix.normalize(path) === "/") throw invalid(`${field}.container_path`, "must not be /");
   return path;
+}
+
+function withoutSlash(path: string): string {
+  return path.endsWith("/") ? path.slice(0, -1) : path;
 }
 
 function bindMount(

@@ -22,7 +22,8 @@ const readableLength = 40;
  * @throws ShimError "invalid-argument" when a part is missing.
  */
 export function sandboxName(metadata: PodSandboxMetadata): string {
-  return join(sandboxPart, [...podParts(metadata), String(metadata.attempt)]);
+  checkPod(metadata);
+  return dockerName(metadata);
 }
 
 /**
@@ -30,10 +31,19 @@ export function sandboxName(metadata: PodSandboxMetadata): string {
  * @throws ShimError "invalid-argument" when a part is missing.
  */
 export function containerName(pod: PodSandboxMetadata, container: ContainerMetadata): string {
-  const name = present(container.name, "config.metadata.name");
-  const parts = [...podParts(pod), String(container.attempt)];
-  // This one would be the sandbox's.
-  return name === sandboxPart ? encoded(name, [...parts, "container"]) : join(name, parts);
+  requirePart(container.name, "config.metadata.name");
+  checkPod(pod);
+  return dockerName(pod, container);
+}
+
+/** The name that a create gives to a pod's sandbox, or to a container of it. */
+export function dockerName(pod: PodSandboxMetadata, container?: ContainerMetadata): string {
+  const { name, namespace, uid } = pod;
+  const parts = [name, namespace, uid, String((container ?? pod).attempt)];
+  if (!container) return join(sandboxPart, parts);
+  // That one would be the sandbox's.
+  const isSandboxName = container.name === sandboxPart;
+  return isSandboxName ? encoded(sandboxPart, [...parts, "container"]) : join(container.name, parts);
 }
 
 /** The name with one more part of eight random hex digits, for when Docker's name table holds a ghost. */
@@ -63,17 +73,14 @@ export function parseContainerName(
   );
 }
 
-function podParts(pod: PodSandboxMetadata): string[] {
-  return [
-    present(pod.name, "metadata.name of the pod"),
-    present(pod.namespace, "metadata.namespace of the pod"),
-    present(pod.uid, "metadata.uid of the pod"),
-  ];
+function checkPod({ name, namespace, uid }: PodSandboxMetadata): void {
+  requirePart(name, "metadata.name of the pod");
+  requirePart(namespace, "metadata.namespace of the pod");
+  requirePart(uid, "metadata.uid of the pod");
 }
 
-function present(text: string, field: string): string {
+function requirePart(text: string, field: string): void {
   if (text === "") throw invalid(field, "is missing");
-  return text;
 }
 
 function join(first: string, others: readonly string[]): string {

@@ -51,7 +51,7 @@ export function sandboxSpec(
     name: sandboxName(required(config.metadata, "config.metadata")),
     config: {
       image: sandboxImage,
-      ...(config.hostname === "" ? {} : { hostname: hostname(config.hostname) }),
+      ...hostname(config.hostname, namespaces.networkMode === "host", env),
       ...(user === undefined ? {} : { user }),
       labels: sandboxLabels(config),
       healthcheckDisabled: true,
@@ -100,11 +100,21 @@ function hostConfig(
   };
 }
 
-function hostname(name: string): string {
+/** On the node's network a pod has the node's host name: that needs no word to Docker, and another is not to be had. */
+function hostname(
+  name: string,
+  hostNetwork: boolean,
+  { hostname: nodeName }: EngineEnvironment,
+): { readonly hostname?: string } {
+  if (name === "" || (hostNetwork && name === nodeName)) return {};
+  if (hostNetwork) {
+    const problem = `is ${quote(name)}, but on the node's network a pod has the node's host name`;
+    throw invalid("config.hostname", `${problem}${nodeName === undefined ? "" : `, ${quote(nodeName)}`}`);
+  }
   if (Buffer.byteLength(name) > longestHostname) {
     throw invalid("config.hostname", `is longer than ${longestHostname} bytes: ${quote(name)}`);
   }
-  return withoutNul(name, "config.hostname");
+  return { hostname: withoutNul(name, "config.hostname") };
 }
 
 function sysctlsOf(config: PodSandboxConfig): Record<string, string> {

@@ -33,6 +33,7 @@ export class MemorySystem implements DockerSystem {
       return {
         engineId: this.engineId,
         engineVersion: settings.engineVersion,
+        hostname: "memory",
         cgroupDriver: settings.cgroupDriver,
         cgroupVersion: await host.kernel.cgroupVersion(),
         rootDirectory: "/var/lib/docker",

@@ -15,7 +15,7 @@ export const podFields: FieldTable = {
   },
   PodSandboxConfig: {
     metadata: mapped("the container's name"),
-    hostname: mapped("Config.Hostname"),
+    hostname: mapped("Config.Hostname; on the node's network only the node's own is taken"),
     log_directory: mapped("the containers' label with the log path"),
     dns_config: mapped("the file at ResolvConfPath"),
     port_mappings: mapped("the CNI plugins, or HostConfig.PortBindings on Docker's own network"),

@@ -32,9 +32,25 @@ describe("removing an image", () => {
     await lab.images.remove(spec("r.example/a:1"));
     assert.deepEqual(lab.inventory.images.get(id)?.repoTags, ["r.example/b:2"]);
     await lab.images.remove(spec(digest));
-    assert.ok(lab.inventory.images.get(id));
+    assert.deepEqual(lab.inventory.images.get(id)?.repoTags, ["r.example/b:2"]);
     await lab.images.remove(spec("r.example/b:2"));
     assert.equal(lab.inventory.images.get(id), undefined);
+  });
+
+  it("by a digest takes all names in its repository, and the image with the last one", async () => {
+    for (const tag of ["", ":1"]) {
+      await using lab = await openImages();
+      const { id, digest } = await manyNames(lab);
+      await lab.images.remove(spec("r.example/b:2"));
+      await lab.images.remove(spec(digest.replace("@", `${tag}@`)));
+      assert.equal(lab.inventory.images.get(id)?.repoTags.includes("r.example/a:1") ?? false, false);
+    }
+    await using lab = await openImages();
+    lab.engine.registry.add("r.example/only:1");
+    await lab.images.pull(spec("r.example/only:1"), undefined, staying());
+    const [image] = lab.inventory.images.find("r.example/only:1")?.repoDigests ?? [];
+    await lab.images.remove(spec(image ?? ""));
+    assert.equal(lab.inventory.images.find("r.example/only:1"), undefined);
   });
 
   it("that is gone, unknown or no name at all is a success", async () => {

@@ -160,6 +160,13 @@ describe("a container's image", () => {
     ["what it was made with, when there is no tag", imageId, { ...image, repoTags: [] }, imageId],
     ["what it was made with, when the image is not known", "nginx:1", undefined, "nginx:1"],
     ["the id, when nothing else is known", "", undefined, imageId],
+    [
+      "the name it was made with, whatever other names its image has",
+      "busybox",
+      { ...image, repoTags: ["aaa.example/other:1", "busybox:latest"] },
+      "busybox",
+    ],
+    ["the first tag for what was made from a short id", imageId.slice(7, 19), image, "busybox:1"],
   ] as const) {
     it(`is called by ${name}`, () => {
       const docker = dockerContainer({ config: { image: asked } });

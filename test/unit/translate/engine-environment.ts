@@ -9,6 +9,7 @@ export function environment(changes: Partial<EngineEnvironment> = {}): EngineEnv
     runtimes: [{ name: "runc", mountOptions: ["ro", "rro"] }, { name: "kata" }],
     defaultRuntime: "runc",
     kernelRelease: "6.1.0-13-amd64",
+    hostname: "node-1",
     swapLimitSupported: true,
     security: { seccomp: true, apparmor: true, selinux: false },
     usernsRemapped: false,

@@ -190,6 +190,23 @@ describe("mounts", () => {
     );
   });
 
+  for (const [first, second] of [
+    ["/c", "/c"],
+    ["/c", "/c/"],
+    ["/a/../c", "//c"],
+  ] as const) {
+    it(`refuses to mount at ${first} and again at ${second}, naming both`, () => {
+      const twice = [first, "/other", second].map((containerPath) =>
+        create(MountSchema, { hostPath: "/h", containerPath }),
+      );
+      refuses(
+        "invalid-argument",
+        /config\.mounts\[2\]\.container_path is ".*", where config\.mounts\[0\] is mounted already/,
+        () => dockerMounts(twice, { env: environment(), runtime: "", exportedImages: new Map() }),
+      );
+    });
+  }
+
   it("keeps the order", () => {
     const made = dockerMounts(
       ["/a", "/a/b", "/c"].map((path) => create(MountSchema, { hostPath: path, containerPath: path })),

@@ -23,6 +23,8 @@ function spec(init: Init, env: Partial<EngineEnvironment> = {}, handler = "", se
   return sandboxSpec(config, handler, image, environment(env), { seccompProfile });
 }
 
+const context = (securityContext: object): Init => ({ linux: { securityContext } });
+
 describe("a sandbox's spec", () => {
   it("is whole for a pod of few words", () => {
     assert.deepEqual(spec({}), {
@@ -65,6 +67,11 @@ describe("a sandbox's spec", () => {
   ];
   const cases: Case[] = [
     ["hostname", { hostname: "web-0" }, { config: { hostname: "web-0" } }],
+    [
+      "hostname on the node's network",
+      { ...context({ namespaceOptions: { network: NamespaceMode.NODE } }), hostname: "node-1" },
+      { host: { networkMode: "host" } },
+    ],
     ["runtime_handler", {}, { host: { runtime: "kata" } }, {}, "kata"],
     [
       "linux.cgroup_parent",
@@ -190,10 +197,14 @@ describe("a sandbox's spec", () => {
     ]);
   });
 
-  const context = (securityContext: object): Init => ({ linux: { securityContext } });
   const refusals: [ErrorKind, RegExp, Init, Partial<EngineEnvironment>?, string?][] = [
     ["invalid-argument", /config\.hostname is longer than 64/, { hostname: "h".repeat(65) }],
     ["invalid-argument", /config\.hostname holds a NUL/, { hostname: "h\0" }],
+    [
+      "invalid-argument",
+      /config\.hostname is "web-0", but on the node's network a pod has the node's host name, "node-1"/,
+      { ...context({ namespaceOptions: { network: NamespaceMode.NODE } }), hostname: "web-0" },
+    ],
     ["invalid-argument", /runtime_handler "gvisor"/, {}, {}, "gvisor"],
     [
       "invalid-argument",

@@ -26,8 +26,7 @@ export function decodeImageList(json: unknown): DockerImageSummary[] {
     const image = mustBeObject(each, "an image of the list");
     return present({
       id: imageId(image, "an image of the list"),
-      repoTags: named(image["RepoTags"]),
-      repoDigests: named(image["RepoDigests"]),
+      ...namesOf(image),
       sizeBytes: counted(image["Size"]),
       sharedSizeBytes: counted(image["SharedSize"]),
       createdAtSeconds: positive(image["Created"]),
@@ -41,8 +40,7 @@ export function decodeImage(json: unknown): DockerImage {
   const image = mustBeObject(json, "the image");
   return present({
     id: imageId(image, "the image"),
-    repoTags: named(image["RepoTags"]),
-    repoDigests: named(image["RepoDigests"]),
+    ...namesOf(image),
     sizeBytes: counted(image["Size"]),
     createdAt: text(image["Created"]),
     author: text(image["Author"]),
@@ -107,6 +105,14 @@ function imageId(image: Json, what: string): string {
   const id = text(image["Id"]);
   if (id === undefined) throw new Malformed(`${what} has no id`);
   return id;
+}
+
+/** With containerd's image store Docker puts an image that was pulled by digest among the tags, too. */
+function namesOf(image: Json): { repoTags: string[]; repoDigests: string[] } {
+  const tags = named(image["RepoTags"]);
+  const isDigest = (name: string) => name.includes("@");
+  const digests = [...named(image["RepoDigests"]), ...tags.filter(isDigest)];
+  return { repoTags: tags.filter((name) => !isDigest(name)), repoDigests: [...new Set(digests)] };
 }
 
 /** `<none>` is how Docker writes that there is no name. */

@@ -22,6 +22,7 @@ export function decodeInfo(json: unknown): DockerInfo {
   return present({
     engineId: text(info["ID"]),
     engineVersion: text(info["ServerVersion"]),
+    hostname: text(info["Name"]),
     cgroupDriver: oneOf(info["CgroupDriver"], "cgroupfs", "systemd", "none"),
     cgroupVersion:
       cgroupVersion === undefined ? undefined : cgroupVersion === "1" ? (1 as const) : (2 as const),

@@ -214,7 +214,7 @@ describe("decodeContainerList", () => {
     assert.deepEqual(decodeContainerList(null), []);
     assert.deepEqual(
       decodeContainerList([{ Id: someId, Names: ["/a", "/b/a"], State: "odd", Labels: null }]),
-      [{ id: someId, names: ["a"], labels: {} }],
+      [{ id: someId, names: ["a"], labels: {}, mounts: [] }],
     );
   });
 });
@@ -238,6 +238,11 @@ describe("images", () => {
       ],
     );
     assert.throws(() => decodeImageList([{ RepoTags: [] }]), Malformed);
+    const byDigest = `r.example/a@sha256:${"a".repeat(64)}`;
+    const [listed] = decodeImageList([{ Id: "sha256:1", RepoTags: [byDigest], RepoDigests: [byDigest] }]);
+    assert.deepEqual([listed?.repoTags, listed?.repoDigests], [[], [byDigest]]);
+    const inspected = decodeImage({ Id: "sha256:1", RepoTags: [byDigest, "r.example/a:1"] });
+    assert.deepEqual([inspected.repoTags, inspected.repoDigests], [["r.example/a:1"], [byDigest]]);
   });
 
   it("need no config", () => {
