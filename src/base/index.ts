@@ -19,5 +19,6 @@ export { onAbort } from "./on-abort.js";
 export { readFileDefaults, readRegularFile, type ReadFileOptions } from "./read-file.js";
 export { present } from "./present.js";
 export { SingleFlight } from "./single-flight.js";
+export { excerpt, trimTrailing } from "./text.js";
 export { formatRfc3339Nanos, nowNanos, parseRfc3339Nanos } from "./units.js";
 export { inject, injectable } from "./injection.js";

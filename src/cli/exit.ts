@@ -14,6 +14,11 @@ export const exitCodes = {
 /** Says in one line what went wrong, where nobody has said it yet, and returns the exit code that it means. */
 export function reportFailure(error: unknown, io: Io): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
-  say(io.stderr, `docker-cri: ${messageOf(error).replace(/\s*\n\s*/g, " ")}`);
+  say(io.stderr, `docker-cri: ${oneLine(messageOf(error))}`);
   return isKind(error, "invalid-argument") ? exitCodes.usage : exitCodes.failure;
+}
+
+function oneLine(text: string): string {
+  const lines = text.split("\n").map((line) => line.trim());
+  return lines.filter((line) => line !== "").join(" ");
 }

@@ -11,7 +11,7 @@ const millisecondsPerUnit = new Map([
   ["h", 3_600_000],
 ]);
 
-const form = /^\+?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/u;
+const form = /^\+?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/u;
 
 /**
  * Reads a duration as Go's time package writes it: `1m0s`, `1.5h`, `300ms`, `0`.
@@ -27,8 +27,10 @@ export function parseGoDuration(text: string): number {
       `"${text}" is not a duration: write it as Go does, such as 90s, 1m30s or 500ms`,
     );
   let milliseconds = 0;
-  for (const [, amount, unit] of text.matchAll(/([\d.]+)([a-zµμ]+)/gu))
-    milliseconds += Number(amount) * (millisecondsPerUnit.get(unit ?? "") ?? Number.NaN);
+  for (const part of text.split(/(?<=[a-z])(?=[\d.])/)) {
+    const unit = part.replace(/^[+\d.]+/, "");
+    milliseconds += Number.parseFloat(part) * (millisecondsPerUnit.get(unit) ?? Number.NaN);
+  }
   if (milliseconds > 2_147_483_647)
     throw new ShimError("invalid-argument", `"${text}" is too long: the longest duration is 596h`);
   return milliseconds > 0 && milliseconds < 1 ? 1 : Math.round(milliseconds);

@@ -1,4 +1,4 @@
-import { ShimError } from "../base/index.js";
+import { ShimError, trimTrailing } from "../base/index.js";
 import type { RegistryAuth } from "../docker/index.js";
 import type { AuthConfig } from "../gen/runtime/v1/api_pb.js";
 import { registryHost } from "./registry-host.js";
@@ -43,7 +43,7 @@ export function decodeLogin(auth: string): { username: string; password: string 
   const colon = text.indexOf(":");
   if (colon < 1) return undefined;
   // Docker's own config files pad the password with NULs.
-  return { username: text.slice(0, colon), password: text.slice(colon + 1).replace(/\0+$/, "") };
+  return { username: text.slice(0, colon), password: trimTrailing(text.slice(colon + 1), "\0") };
 }
 
 /** Without the members that are empty. */

@@ -94,8 +94,8 @@ export class ImageFilesystems {
       (content) => content.toString("utf8"),
       () => "",
     );
-    const [beforeTables = ""] = config.split(/^\s*\[/m);
-    return /^\s*root\s*=\s*["'](\/[^"']*)["']/m.exec(beforeTables)?.[1] ?? containerdRoot;
+    const [beforeTables = ""] = config.split(/^[ \t]*\[/m);
+    return /^[ \t]*root[ \t]*=[ \t]*["'](\/[^"']*)["']/m.exec(beforeTables)?.[1] ?? containerdRoot;
   }
 }
 

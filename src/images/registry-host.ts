@@ -1,3 +1,5 @@
+import { trimTrailing } from "../base/index.js";
+
 const hub = "docker.io";
 const hubHosts = new Set([hub, "index.docker.io", "registry-1.docker.io", "www.docker.io"]);
 
@@ -11,7 +13,7 @@ export function parseServer(server: string): { readonly host: string; readonly p
   const bare = server.trim().replace(/^[a-z]+:\/\//i, "");
   const slash = bare.indexOf("/");
   const named = (slash < 0 ? bare : bare.slice(0, slash)).toLowerCase();
-  const path = slash < 0 ? "" : bare.slice(slash + 1).replace(/\/+$/, "");
+  const path = slash < 0 ? "" : trimTrailing(bare.slice(slash + 1), "/");
   const host = hubHosts.has(named) ? hub : named;
   // The API's own root names no part of the registry.
   return { host, path: /^v[12]$/.test(path) ? "" : path.replace(/^v[12]\//, "") };

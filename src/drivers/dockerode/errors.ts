@@ -1,4 +1,4 @@
-import { messageOf, ShimError, type ErrorKind } from "../../base/index.js";
+import { excerpt, messageOf, ShimError, type ErrorKind } from "../../base/index.js";
 import { NameConflict, RegistryUnavailable } from "../../docker/index.js";
 import { NoCommonVersion } from "./api-version.js";
 import { DaemonError, Malformed, Truncated } from "./failures.js";
@@ -165,10 +165,11 @@ const ofPulls: readonly Rule[] = [
 ];
 
 /** The error that an HTTP status and Docker's text stand for. */
-export function fromStatus(asked: Asked, status: number, text: string): ShimError {
+export function fromStatus(asked: Asked, status: number, whole: string): ShimError {
+  const text = excerpt(whole);
   const rule = find(asked, status, text);
   const operation = asked.operation;
-  const said = `Docker answered ${status} to ${asked.request}${text.trim() === "" ? "" : `: ${excerpt(text)}`}`;
+  const said = `Docker answered ${status} to ${asked.request}${text === "" ? "" : `: ${text}`}`;
   const plain = rule?.kind === "invalid-argument" ? commandTrouble(text) : undefined;
   const message = [plain, said, rule?.advice].filter((part) => part !== undefined).join("; ");
   const cause = rule && causeOf(rule, text);
@@ -176,13 +177,14 @@ export function fromStatus(asked: Asked, status: number, text: string): ShimErro
 }
 
 /** The error that a pull's progress stream reports. */
-export function fromPull(asked: Asked, text: string): ShimError {
+export function fromPull(asked: Asked, whole: string): ShimError {
   const { operation } = asked;
+  const text = excerpt(whole);
   const rule = find(asked, 0, text);
   const advice = rule?.advice === undefined ? "" : `; ${rule.advice}`;
   const kind = rule?.kind ?? "internal";
   const cause = rule && causeOf(rule, text);
-  const message = `${operation}: Docker could not pull: ${excerpt(text)}${advice}`;
+  const message = `${operation}: Docker could not pull: ${text}${advice}`;
   return new ShimError(kind, message, { operation, cause });
 }
 
@@ -196,7 +198,7 @@ export function fromThrown(asked: Asked, thrown: unknown): ShimError {
   if (thrown instanceof NoCommonVersion)
     return new ShimError(
       "unsupported",
-      `${asked.operation}: Docker at ${asked.endpoint} is of another time: ${thrown.message}; ` +
+      `${asked.operation}: Docker at ${asked.endpoint} is of another time: ${excerpt(thrown.message)}; ` +
         "use Docker 20.10 or newer, or a release of the shim that knows this engine",
       { operation: asked.operation },
     );
@@ -231,7 +233,7 @@ function withoutNames(text: string): string {
     .replaceAll(/"[^"]*"/g, '""')
     .replaceAll(/\bhttps?:\/\/\S+/g, "URL")
     .replaceAll(/\bfor \S+/g, "for NAME")
-    .replaceAll(/\S+[/@]\S+/g, "NAME");
+    .replaceAll(/\S+/g, (word) => (/.[/@]./.test(word) ? "NAME" : word));
 }
 
 function commandTrouble(text: string): string | undefined {
@@ -245,7 +247,7 @@ function commandTrouble(text: string): string | undefined {
 }
 
 function causeOf(rule: Rule, text: string): Error | undefined {
-  if (rule.ofRegistry) return new RegistryUnavailable(excerpt(text));
+  if (rule.ofRegistry) return new RegistryUnavailable(text);
   return rule.kind === "already-exists" ? nameConflict(text) : undefined;
 }
 
@@ -259,12 +261,12 @@ function connectionTrouble(endpoint: string, thrown: unknown): { kind: ErrorKind
   if (thrown instanceof Malformed)
     return {
       kind: "internal",
-      text: `the answer of Docker at ${endpoint} makes no sense: ${thrown.message}`,
+      text: `the answer of Docker at ${endpoint} makes no sense: ${excerpt(thrown.message)}`,
     };
   if (thrown instanceof Truncated)
     return { kind: "unavailable", text: `Docker at ${endpoint} broke off its answer: ${thrown.message}` };
   const code = codeOf(thrown) ?? "";
-  const said = `(${code === "" ? messageOf(thrown) : code})`;
+  const said = `(${code === "" ? excerpt(messageOf(thrown)) : code})`;
   if (code === "ENOENT" || code === "ECONNREFUSED")
     return {
       kind: "unavailable",
@@ -309,10 +311,4 @@ const unreachable = new Set([
 function codeOf(thrown: unknown): string | undefined {
   const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
   return typeof code === "string" ? code : undefined;
-}
-
-/** Docker's texts are quoted whole unless somebody sends a book. */
-function excerpt(text: string): string {
-  const trimmed = text.trim();
-  return trimmed.length <= 2000 ? trimmed : `${trimmed.slice(0, 2000)}…`;
 }

@@ -107,7 +107,7 @@ function usualProgress(name: string, image: StoredImage | undefined): PullProgre
   return [
     {
       status: `Pulling from ${name.split(/[:@]/)[0] ?? name}`,
-      layer: /:([^/]+)$/.exec(name)?.[1] ?? "latest",
+      layer: /:([^/:]+)$/.exec(name)?.[1] ?? "latest",
     },
     ...layers.flatMap((layer): PullProgress[] => [
       { status: "Pulling fs layer", layer: short(layer) },

@@ -25,7 +25,7 @@ export async function runShell(process: ContainerProcess, find: FindProgram): Pr
   const [name = "sh", options = "", ...rest] = process.args;
   const { stdin, stdout, stderr } = process;
   if (options === "") return await interactive(process, new Shell(process, find, [name]));
-  if (!/^-[celx]*c[celx]*$/.test(options)) {
+  if (!/^-[elx]*c[celx]*$/.test(options)) {
     await stderr.write("sh: usage: sh -c COMMAND_LINE, or sh alone to read command lines from stdin\n");
     return 2;
   }

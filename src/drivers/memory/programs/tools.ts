@@ -38,7 +38,7 @@ const unitMillis: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_
 
 async function sleep({ args, stderr, sleep }: ContainerProcess): Promise<number> {
   const text = args[1] ?? "";
-  const match = /^(\d*\.?\d+|inf(?:inity)?)([smhd]?)$/.exec(text);
+  const match = /^(\d+(?:\.\d+)?|\.\d+|inf(?:inity)?)([smhd]?)$/.exec(text);
   if (!match?.[1]) {
     await stderr.write(`sleep: invalid number '${text}'\n`);
     return 1;
