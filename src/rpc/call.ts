@@ -4,6 +4,7 @@ import type { CallContext } from "../handlers/index.js";
 import { logCall } from "./call-log.js";
 import type { Endpoint } from "./endpoint.js";
 import { callerGone, deadlinePassed, failureOf, saysAborted, shimErrorOf, type Failure } from "./errors.js";
+import type { Hold } from "./held-bytes.js";
 
 /** How long an aborted handler may take to say why it ended before its caller is answered without it. */
 const abandonAfterMs = 100;
@@ -35,12 +36,14 @@ export class Call implements CallContext {
 
   /**
    * @param parentLog Where the call's line goes.
+   * @param hold What the request takes, until the call ends.
    * @param onEnd Called once, when the call has succeeded or failed.
    */
   constructor(
     readonly endpoint: Endpoint,
     readonly id: number,
     readonly parentLog: Logger,
+    readonly hold: Hold,
     private readonly onEnd: (call: Call) => void,
   ) {}
 
@@ -158,6 +161,7 @@ export class Call implements CallContext {
     clearTimeout(this.deadlineTimer);
     clearTimeout(this.abandonTimer);
     this.unfollow?.();
+    this.hold.release();
     this.onEnd(this);
   }
 

@@ -2,6 +2,7 @@ import { create, type DescMessage, type Message, type MessageInitShape } from "@
 import { Call } from "./call.js";
 import { Endpoint } from "./endpoint.js";
 import { callerGone, serverClosing } from "./errors.js";
+import { HeldBytes } from "./held-bytes.js";
 import { allServices, methodsOf } from "./services.js";
 import { messageLimits, type MessageLimits, type RpcOptions, type RpcTarget } from "./target.js";
 
@@ -16,6 +17,7 @@ type Seal<T> = (message: Message) => T;
 export class Calls {
   readonly endpoints: readonly Endpoint[];
   readonly limits: MessageLimits;
+  readonly held = new HeldBytes();
   private readonly open = new Set<Call>();
   private lastId = 0;
   private closing = false;
@@ -30,7 +32,9 @@ export class Calls {
 
   /** Registers a call that has come in. It must end in {@link unary}, {@link stream} or {@link Call.fail}. */
   begin(endpoint: Endpoint): Call {
-    const call = new Call(endpoint, ++this.lastId, this.target.log, (ended) => this.open.delete(ended));
+    const call = new Call(endpoint, ++this.lastId, this.target.log, this.held.open(), (ended) =>
+      this.open.delete(ended),
+    );
     this.open.add(call);
     return call;
   }

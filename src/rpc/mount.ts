@@ -2,6 +2,7 @@ import type { DescMethodServerStreaming, DescMethodUnary } from "@bufbuild/proto
 import type { ConnectRouter, HandlerContext, MethodImpl } from "@connectrpc/connect";
 import { Calls } from "./calls.js";
 import type { Call } from "./call.js";
+import { withCheckedBody } from "./connect-body.js";
 import type { Endpoint } from "./endpoint.js";
 import type { RpcOptions, RpcTarget } from "./target.js";
 
@@ -24,9 +25,12 @@ export function mountCalls(router: ConnectRouter, calls: Calls): void {
     // Compressing doubles the latency over a local socket, and clients offer gzip whenever they know it.
     acceptCompression: [],
   };
+  const others = router.handlers.length;
   for (const endpoint of calls.endpoints) {
     router.rpc(endpoint.method, endpoint.streams ? stream(calls, endpoint) : unary(calls, endpoint), options);
   }
+  const added = router.handlers.splice(others);
+  router.handlers.push(...added.map((handler) => withCheckedBody(handler, calls)));
 }
 
 function unary(calls: Calls, endpoint: Endpoint): MethodImpl<DescMethodUnary> {

@@ -15,8 +15,22 @@ export function unsupported(field: string, problem: string): ShimError {
   return new ShimError("unsupported", `${field} ${problem}`);
 }
 
+/** Linux takes no longer path. */
+const maxPathLength = 4096;
+
+/** A path that Linux may take. @throws ShimError "invalid-argument" naming the field. */
+export function boundedPath(path: string, field: string): string {
+  if (path.length >= maxPathLength)
+    throw invalid(
+      field,
+      `has ${path.length} characters, and Linux takes fewer than ${maxPathLength} in a path`,
+    );
+  return path;
+}
+
 /** An absolute path without NUL bytes. @throws ShimError "invalid-argument" naming the field. */
 export function absolutePath(path: string, field: string): string {
+  boundedPath(path, field);
   if (!path.startsWith("/")) throw invalid(field, `must be an absolute path, but is ${quote(path)}`);
   return withoutNul(path, field);
 }

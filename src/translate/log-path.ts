@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { invalid, quote } from "./checks.js";
+import { boundedPath, invalid, quote } from "./checks.js";
 
 /** What Linux takes for a path, and for each name in it. */
 const longestPathBytes = 4095;
@@ -25,6 +25,8 @@ export function resolveLogPath(logDirectory: string, logPath: string): LogPath |
   if (logDirectory === "" || logPath === "") return undefined;
   const refuse = (why: string) =>
     invalid(`log_path ${quote(logPath)} in log_directory ${quote(logDirectory)}`, why);
+  boundedPath(logDirectory, "log_directory");
+  boundedPath(logPath, "log_path");
   if (logDirectory.includes("\0") || logPath.includes("\0")) throw refuse("holds a NUL byte");
   if (!logDirectory.startsWith("/")) throw refuse("is refused: log_directory must be an absolute path");
   const root = withoutSlash(posix.normalize(logDirectory));

@@ -21,10 +21,14 @@ export interface DockerMounts {
   readonly binds: string[];
 }
 
+/** Of all mounts of a container; a thousand long paths. Working on more would hold up all other calls. */
+const maxPathCharacters = 256 * 1024;
+
 type Propagation = "rslave" | "rshared";
 
 /** @throws ShimError "invalid-argument"; "unsupported" for what the engine cannot mount. */
 export function dockerMounts(requested: readonly Mount[], context: MountContext): DockerMounts {
+  checkPathCharacters(requested);
   const mounts: DockerMount[] = [];
   const binds: string[] = [];
   const images = new ImageSpellings();
@@ -52,6 +56,16 @@ export function dockerMounts(requested: readonly Mount[], context: MountContext)
     else mounts.push(bindMount(mount, source, target, field, context.env));
   }
   return { mounts, binds };
+}
+
+function checkPathCharacters(requested: readonly Mount[]): void {
+  let characters = 0;
+  for (const { containerPath, hostPath } of requested) characters += containerPath.length + hostPath.length;
+  if (characters > maxPathCharacters)
+    throw invalid(
+      "config.mounts",
+      `have paths of ${characters} characters, and ${maxPathCharacters} are taken`,
+    );
 }
 
 function targetOf({ containerPath }: Mount, field: string): string {

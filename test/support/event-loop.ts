@@ -1,18 +1,14 @@
-import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setImmediate as turn, setTimeout as delay } from "node:timers/promises";
 
-/** How often the measure looks, in milliseconds. */
-const resolutionMs = 5;
-
-/** A stop that the machine's other work has caused does not come back. */
-const tries = 4;
-
-/** A stop of fewer milliseconds is not looked into. */
+/** A stop of fewer milliseconds is not looked into once more. */
 const enoughMs = 50;
 
+/** A stop that garbage of another test, or a function not yet compiled, has caused does not come back. */
+const tries = 4;
+
 /**
- * The longest time, in milliseconds, for which the event loop stood still during some work: the least of a few tries,
- * for a machine that is busy stops it too.
+ * The longest time, in milliseconds, for which some work kept the event loop from its next turn: the least of a few
+ * tries. Time in which this process did not run, as other processes had the CPU, does not count.
  */
 export async function longestStop(work: () => unknown): Promise<number> {
   let least = Infinity;
@@ -23,17 +19,31 @@ export async function longestStop(work: () => unknown): Promise<number> {
 }
 
 async function stopDuring(work: () => unknown): Promise<number> {
-  const monitor = monitorEventLoopDelay({ resolution: resolutionMs });
-  monitor.enable();
-  // The first look comes only after a turn, and a stop before it would not be seen.
-  await delay(2 * resolutionMs);
-  monitor.reset();
-  const began = performance.now();
+  const turns = watchTurns();
+  await delay(5);
   await work();
   await turn();
-  await delay(2 * resolutionMs);
-  monitor.disable();
-  // Without a look there was one stop, which lasted all the time.
-  if (monitor.count === 0) return performance.now() - began;
-  return Math.max(0, monitor.max / 1e6 - resolutionMs);
+  await delay(5);
+  return turns.end();
+}
+
+/** Looks at the clock and at the process's CPU time every millisecond: the lesser of both is what a turn took. */
+function watchTurns(): { end(): number } {
+  let longest = 0;
+  let wallMs = performance.now();
+  let cpu = process.cpuUsage();
+  const look = () => {
+    const { user, system } = process.cpuUsage(cpu);
+    longest = Math.max(longest, Math.min(performance.now() - wallMs, (user + system) / 1000));
+    wallMs = performance.now();
+    cpu = process.cpuUsage();
+  };
+  const timer = setInterval(look, 1);
+  return {
+    end: () => {
+      clearInterval(timer);
+      look();
+      return longest;
+    },
+  };
 }

@@ -1,7 +1,7 @@
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { encodeStatusMessage } from "./headers.js";
-import { acceptedEncodings } from "./request.js";
+import { acceptedEncodings } from "./unpack.js";
 
 const statusOk = "0";
 

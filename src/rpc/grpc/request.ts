@@ -1,25 +1,32 @@
 import type { ServerHttp2Stream } from "node:http2";
-import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { fromBinary, type DescMessage, type Message } from "@bufbuild/protobuf";
 import { messageOf, ShimError } from "../../base/index.js";
+import type { Hold } from "../held-bytes.js";
+import { checkFields } from "../request-size.js";
+import { unpack } from "./unpack.js";
 
 const prefixBytes = 5;
 const compressedFlag = 1;
 
-/** The encodings of request messages that are read. */
-export const acceptedEncodings = "identity,gzip";
-
 /** A client that has not sent its request by then is not going to. */
-const requestDeadlineMs = 60_000;
+export const requestDeadlineMs = 60_000;
 
-const unzip = promisify(gunzip);
+/** A larger request is decoded in a turn of the event loop of its own, and its handler runs in the next. */
+const largeBytes = 64 * 1024;
+
+/** The call that a request is for. */
+export interface Receiver {
+  /** Aborts when the caller goes. */
+  readonly signal: AbortSignal;
+  readonly hold: Hold;
+}
 
 /**
  * Reads the one message of a unary or server-streaming request.
  * @param encoding The header `grpc-encoding`.
  * @throws ShimError "resource-exhausted" as soon as the message says that it is larger than `maxBytes`,
- *   unpacked or packed; "unsupported" for other than one message and for unknown encodings;
+ *   unpacked or packed, for more fields than are decoded, and when all calls together hold too much; "unsupported" for other than one message and for unknown encodings;
  *   "invalid-argument" for bytes that are no frame or no message; "cancelled" when the client goes.
  */
 export async function readRequest(
@@ -27,14 +34,25 @@ export async function readRequest(
   schema: DescMessage,
   encoding: unknown,
   maxBytes: number,
+  receiver: Receiver,
 ): Promise<Message> {
-  const frame = await readFrame(stream, maxBytes);
+  const frame = await readFrame(stream, maxBytes, receiver.hold);
   const flag = frame[0];
   const packed = frame.subarray(prefixBytes);
-  const bytes = flag === compressedFlag ? await unpack(packed, encoding, maxBytes) : packed;
+  const bytes = flag === compressedFlag ? await unpack(packed, encoding, maxBytes, receiver) : packed;
+  const isLarge = bytes.length > largeBytes;
+  if (isLarge) await nextTurn();
+  const message = decode(schema, bytes);
+  if (isLarge) await nextTurn();
+  return message;
+}
+
+function decode(schema: DescMessage, bytes: Uint8Array): Message {
   try {
+    checkFields(schema, bytes);
     return fromBinary(schema, bytes);
   } catch (cause) {
+    if (cause instanceof ShimError) throw cause;
     throw new ShimError("invalid-argument", `the request is no ${schema.typeName}: ${messageOf(cause)}`, {
       cause,
     });
@@ -42,7 +60,7 @@ export async function readRequest(
 }
 
 /** Everything that the client sends, checked to be exactly one frame. */
-function readFrame(stream: ServerHttp2Stream, maxBytes: number): Promise<Buffer> {
+function readFrame(stream: ServerHttp2Stream, maxBytes: number, hold: Hold): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let received = 0;
@@ -58,9 +76,10 @@ function readFrame(stream: ServerHttp2Stream, maxBytes: number): Promise<Buffer>
       });
     };
     const onData = (chunk: Buffer) => {
-      chunks.push(chunk);
-      received += chunk.length;
       try {
+        hold.add(chunk.length);
+        chunks.push(chunk);
+        received += chunk.length;
         expected ??= received < prefixBytes ? undefined : frameLength(chunks, maxBytes);
         if (expected !== undefined && received > expected) {
           throw new ShimError("unsupported", "the method takes one request message, and more were sent");
@@ -108,30 +127,6 @@ function frameLength(chunks: Buffer[], maxBytes: number): number {
 
 function join(chunks: readonly Buffer[]): Buffer {
   return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
-}
-
-async function unpack(packed: Buffer, encoding: unknown, maxBytes: number): Promise<Buffer> {
-  if (encoding !== "gzip") {
-    const named = typeof encoding === "string" ? JSON.stringify(encoding.slice(0, 64)) : "none";
-    throw new ShimError(
-      "unsupported",
-      `the request is compressed with grpc-encoding ${named}; ${acceptedEncodings} are read`,
-    );
-  }
-  try {
-    return await unzip(packed, { maxOutputLength: maxBytes });
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") {
-      throw new ShimError(
-        "resource-exhausted",
-        `the request is larger than ${maxBytes} bytes once unpacked`,
-        { cause },
-      );
-    }
-    throw new ShimError("invalid-argument", `the request's gzip data is damaged: ${messageOf(cause)}`, {
-      cause,
-    });
-  }
 }
 
 /** The error for a message beyond its limit. */

@@ -69,7 +69,7 @@ export class GrpcServer {
       const timeoutMs = parseTimeoutMs(headers["grpc-timeout"]);
       if (timeoutMs !== undefined) call.expireAfter(timeoutMs);
       const encoding = headers["grpc-encoding"];
-      return readRequest(stream, endpoint.method.input, encoding, this.calls.limits.readMaxBytes);
+      return readRequest(stream, endpoint.method.input, encoding, this.calls.limits.readMaxBytes, call);
     };
     try {
       if (endpoint.streams) await this.stream(call, receive, reply);

@@ -6,11 +6,13 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { isKind, ShimError } from "../../../src/base/index.js";
 import { VersionRequestSchema, type VersionRequest } from "../../../src/gen/runtime/v1/api_pb.js";
+import { HeldBytes } from "../../../src/rpc/held-bytes.js";
 import { readRequest } from "../../../src/rpc/grpc/request.js";
 
 function read(stream: PassThrough, maxBytes = 1_000): Promise<VersionRequest> {
+  const receiver = { signal: new AbortController().signal, hold: new HeldBytes().open() };
   const asHttp2 = stream as unknown as ServerHttp2Stream;
-  return readRequest(asHttp2, VersionRequestSchema, undefined, maxBytes) as Promise<VersionRequest>;
+  return readRequest(asHttp2, VersionRequestSchema, undefined, maxBytes, receiver) as Promise<VersionRequest>;
 }
 
 function frame(version: string): Buffer {

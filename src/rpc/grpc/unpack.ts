@@ -1,0 +1,59 @@
+import { createGunzip } from "node:zlib";
+import { messageOf, ShimError } from "../../base/index.js";
+import type { Receiver } from "./request.js";
+
+/** The encodings of request messages that are read. */
+export const acceptedEncodings = "identity,gzip";
+
+/**
+ * Unpacks a message, a piece at a time, and stops as soon as the caller goes.
+ * @param encoding The header `grpc-encoding`.
+ * @param left Aborts when the caller goes.
+ * @throws ShimError "unsupported" for unknown encodings, "resource-exhausted" beyond `maxBytes`, and when all calls together hold too much,
+ *   "invalid-argument" for damaged data, "cancelled".
+ */
+export async function unpack(
+  packed: Buffer,
+  encoding: unknown,
+  maxBytes: number,
+  { hold, signal }: Receiver,
+): Promise<Buffer> {
+  if (encoding !== "gzip") throw unknownEncoding(encoding);
+  const gunzip = createGunzip();
+  const stop = () =>
+    gunzip.destroy(new ShimError("cancelled", "the caller has gone while its request was unpacked"));
+  signal.addEventListener("abort", stop, { once: true });
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    if (signal.aborted) stop();
+    gunzip.end(packed);
+    for await (const chunk of gunzip as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > maxBytes)
+        throw new ShimError(
+          "resource-exhausted",
+          `the request is larger than ${maxBytes} bytes once unpacked`,
+        );
+      hold.add(chunk.length);
+      chunks.push(chunk);
+    }
+  } catch (cause) {
+    if (cause instanceof ShimError) throw cause;
+    throw new ShimError("invalid-argument", `the request's gzip data is damaged: ${messageOf(cause)}`, {
+      cause,
+    });
+  } finally {
+    signal.removeEventListener("abort", stop);
+    gunzip.destroy();
+  }
+  return Buffer.concat(chunks, bytes);
+}
+
+function unknownEncoding(encoding: unknown): ShimError {
+  const named = typeof encoding === "string" ? JSON.stringify(encoding.slice(0, 64)) : "none";
+  return new ShimError(
+    "unsupported",
+    `the request is compressed with grpc-encoding ${named}; ${acceptedEncodings} are read`,
+  );
+}

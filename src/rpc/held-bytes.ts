@@ -1,0 +1,40 @@
+import { ShimError } from "../base/index.js";
+
+/** What the requests of all calls under way may take, in bytes, as they came and unpacked: eight of the largest. */
+const maxBytes = 128 * 1024 * 1024;
+
+/** The bytes of the requests that one server holds. */
+export class HeldBytes {
+  private total = 0;
+
+  /** What one call will hold: nothing yet. */
+  open(): Hold {
+    let held = 0;
+    return {
+      add: (bytes) => {
+        if (this.total + bytes > maxBytes) throw tooManyBytes();
+        this.total += bytes;
+        held += bytes;
+      },
+      release: () => {
+        this.total -= held;
+        held = 0;
+      },
+    };
+  }
+}
+
+/** The bytes that one call holds. */
+export interface Hold {
+  /** @throws ShimError "resource-exhausted" when all calls together would hold more than 128 MiB. */
+  add(bytes: number): void;
+  /** The call has ended. Idempotent. */
+  release(): void;
+}
+
+function tooManyBytes(): ShimError {
+  return new ShimError(
+    "resource-exhausted",
+    `the requests of the calls under way would take more than ${maxBytes} bytes together: call again later`,
+  );
+}
