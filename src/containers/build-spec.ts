@@ -9,6 +9,7 @@ import {
 } from "../gen/runtime/v1/api_pb.js";
 import type { Host } from "../host/index.js";
 import type { Inventory, SandboxRecord } from "../inventory/index.js";
+import { requireApparmorProfile } from "./apparmor.js";
 import { containerSpec, seccompFile, type ExportedImages } from "../translate/index.js";
 
 /** A seccomp profile is some tens of KiB; what is larger is not one. */
@@ -31,13 +32,20 @@ export interface BuildSpecContext {
 /**
  * Docker's create body for a container: the pure mapping, and what it needs from the node's files.
  * @throws ShimError "invalid-argument", "unsupported" as the configuration says; "failed-precondition" when a
- *   host path or a seccomp profile is missing.
+ *   host path, a seccomp profile or an AppArmor profile is missing.
  */
 export async function buildSpec(
   { config, sandboxConfig, sandbox, exportedImages }: BuildSpecRequest,
   { host, inventory, config: shimConfig, log }: BuildSpecContext,
 ): Promise<DockerContainerSpec> {
-  const seccompProfile = await readSeccompProfile(config.linux?.securityContext, host);
+  const context = config.linux?.securityContext;
+  await requireApparmorProfile(context, "config.linux.security_context", {
+    host,
+    inventory,
+    config: shimConfig,
+    log,
+  });
+  const seccompProfile = await readSeccompProfile(context, host);
   const spec = containerSpec({
     config,
     sandboxConfig,

@@ -1,3 +1,4 @@
+export { requireApparmorProfile } from "./apparmor.js";
 export { readSeccompProfile } from "./build-spec.js";
 export { Containers } from "./containers.js";
 export { createNamed, type HolderJudgement } from "./create-named.js";

@@ -20,6 +20,7 @@ import {
   createNamed,
   hasLabels,
   readSeccompProfile,
+  requireApparmorProfile,
   type HolderJudgement,
 } from "../containers/index.js";
 import { DockerService, type DockerContainerSpec } from "../docker/index.js";
@@ -120,7 +121,11 @@ export class Sandboxes {
   async run(config: PodSandboxConfig | undefined, runtimeHandler: string, caller: Caller): Promise<string> {
     if (!config) throw new ShimError("invalid-argument", "RunPodSandbox: config is missing");
     const environment = this.inventory.environment();
-    const seccompProfile = await readSeccompProfile(config.linux?.securityContext, this.host);
+    const context = config.linux?.securityContext;
+    const { host, inventory, log, config: shimConfig } = this;
+    const field = "config.linux.security_context";
+    await requireApparmorProfile(context, field, { host, inventory, log, config: shimConfig });
+    const seccompProfile = await readSeccompProfile(context, this.host);
     const spec = sandboxSpec(config, runtimeHandler, this.config.sandboxImage, environment, {
       seccompProfile,
     });

@@ -38,6 +38,7 @@ export {
   toPodSandboxStatus,
   type SandboxContext,
 } from "./sandbox-status.js";
+export { apparmorProfile } from "./security.js";
 export { seccompFile } from "./seccomp.js";
 export { noSwapFile } from "./swap.js";
 export { cgroupFiles, checkUnified, updatedCgroupFiles } from "./unified.js";

@@ -104,6 +104,20 @@ export function apparmorOption(
   return security.apparmor ? [`apparmor=${withoutNul(name, `${field}.apparmor`)}`] : [];
 }
 
+/**
+ * The AppArmor profile that a security context names, which the node must have loaded; undefined when it names none.
+ * @throws ShimError as {@link apparmorOption} does.
+ */
+export function apparmorProfile(
+  context: { readonly apparmor?: SecurityProfile | undefined; readonly apparmorProfile?: string } | undefined,
+  env: EngineEnvironment,
+  field: string,
+): string | undefined {
+  const [option] = apparmorOption(context?.apparmor, context?.apparmorProfile ?? "", env, field);
+  const name = option?.slice("apparmor=".length);
+  return name === unconfined ? undefined : name;
+}
+
 const unconfined = "unconfined";
 const localhostPrefix = "localhost/";
 

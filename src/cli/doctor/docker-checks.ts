@@ -53,6 +53,31 @@ export const dockerChecks: readonly Check[] = [
     },
   },
   {
+    about: "AppArmor",
+    look: async ({ docker, host }) => {
+      const enabled = await host.files
+        .read("/sys/module/apparmor/parameters/enabled")
+        .catch(() => Buffer.of());
+      const { securityOptions } = await infoOf(docker);
+      const used = securityOptions.some((option) => option.startsWith("name=apparmor"));
+      if (!enabled.toString("utf8").startsWith("Y")) return ok("not on this node");
+      if (!used)
+        return warn(
+          "the kernel has AppArmor, but Docker runs without: pods are not confined, and those that name a profile are refused",
+          "install the package apparmor (apparmor_parser), and restart Docker",
+        );
+      try {
+        await host.files.read("/sys/kernel/security/apparmor/profiles");
+      } catch (error) {
+        return warn(
+          `which profiles are loaded cannot be read: ${messageOf(error)}`,
+          "run as root, and mount securityfs at /sys/kernel/security: a pod's missing profile is else found at its start",
+        );
+      }
+      return ok("Docker uses it");
+    },
+  },
+  {
     about: "sandbox image",
     look: async ({ config: { sandboxImage }, docker }) => {
       try {

@@ -53,6 +53,18 @@ async function findings(illness: Illness = {}): Promise<Finding[]> {
   return diagnose(patient);
 }
 
+/** A node whose kernel has AppArmor, with its list of profiles only when some are loaded. */
+function withApparmor(profiles = ""): MemoryHost {
+  const host = ill({});
+  host.tree.makeDirectory("/sys/module/apparmor/parameters");
+  host.tree.replace("/sys/module/apparmor/parameters/enabled", "Y\n", 0o444);
+  if (profiles !== "") {
+    host.tree.makeDirectory("/sys/kernel/security/apparmor");
+    host.tree.replace("/sys/kernel/security/apparmor/profiles", profiles, 0o444);
+  }
+  return host;
+}
+
 /** The one finding about a thing. */
 async function finding(about: string, illness: Illness): Promise<Finding> {
   const found = (await findings(illness)).filter((one) => one.about === about);
@@ -68,7 +80,7 @@ describe("doctor", () => {
       all.filter(({ level }) => level !== "ok"),
       [],
     );
-    assert.equal(all.length, 14);
+    assert.equal(all.length, 15);
     assert.match(textReport(all), /This node is ready\.$/);
   });
 
@@ -94,6 +106,14 @@ describe("doctor", () => {
       { engine: (docker) => docker.images.remove("registry.k8s.io/pause:3.10") },
       /is not there/,
       /docker load/,
+    ],
+    ["AppArmor", "warn", { host: withApparmor() }, /Docker runs without/, /apparmor_parser/],
+    [
+      "AppArmor",
+      "warn",
+      { host: withApparmor(), info: { securityOptions: ["name=apparmor"] } },
+      /cannot be read.*ENOENT/,
+      /securityfs/,
     ],
     ["user", "fail", { node: { uid: 1000 } }, /uid 1000/, /as root/],
     ["cgroups", "warn", { host: ill({ cgroupVersion: 1 }) }, /version 1/, /failCgroupV1/],
@@ -198,6 +218,13 @@ describe("doctor", () => {
       assert.equal((await finding(about, illness)).level, "ok");
     });
   }
+
+  it("is content with AppArmor that Docker uses, and with a node that has none", async () => {
+    const host = withApparmor("docker-default (enforce)\n");
+    const used = await finding("AppArmor", { host, info: { securityOptions: ["name=apparmor"] } });
+    assert.deepEqual([used.level, used.found], ["ok", "Docker uses it"]);
+    assert.equal((await finding("AppArmor", {})).found, "not on this node");
+  });
 
   it("asks a Docker that does not answer nothing else", async () => {
     const all = await findings({ engine: (docker) => docker.stop() });

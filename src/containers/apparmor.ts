@@ -1,0 +1,42 @@
+import { isEngineLocal, type ShimConfig } from "../config/index.js";
+import { messageOf, ShimError, type Logger } from "../base/index.js";
+import type { Host } from "../host/index.js";
+import type { Inventory } from "../inventory/index.js";
+import { apparmorProfile } from "../translate/index.js";
+
+/** The profiles that the kernel has, a line each: `NAME (MODE)`. @see Linux, Documentation/admin-guide/LSM/apparmor.rst */
+const profilesFile = "/sys/kernel/security/apparmor/profiles";
+
+export interface ApparmorContext {
+  readonly host: Host;
+  readonly inventory: Inventory;
+  readonly config: ShimConfig;
+  readonly log: Logger;
+}
+
+/**
+ * Checks that the node has the AppArmor profile that a security context names: Docker takes any name, and its start
+ * then fails without saying which one is missing. Where the kernel's list cannot be read, the start decides.
+ * @throws ShimError "failed-precondition" naming the profile; "invalid-argument", "unsupported" for the field.
+ */
+export async function requireApparmorProfile(
+  context: Parameters<typeof apparmorProfile>[0],
+  field: string,
+  { host, inventory, config, log }: ApparmorContext,
+): Promise<void> {
+  const profile = apparmorProfile(context, inventory.environment(), field);
+  if (profile === undefined || !isEngineLocal(config)) return;
+  let list: string;
+  try {
+    list = (await host.files.read(profilesFile)).toString("utf8");
+  } catch (error) {
+    log.debug({ profile, err: messageOf(error) }, "cannot read which AppArmor profiles are loaded");
+    return;
+  }
+  if (list.split("\n").some((line) => line.replace(/ \([a-z]+\)$/, "") === profile)) return;
+  throw new ShimError(
+    "failed-precondition",
+    `${field}.apparmor: the profile ${JSON.stringify(profile)} is not loaded on this node: load it with apparmor_parser, ` +
+      `or name one that ${profilesFile} lists`,
+  );
+}
