@@ -4,7 +4,7 @@ import { onAbort } from "./on-abort.js";
 /** Node's timers hold 31 bits: a longer wait would end at once. */
 export const longestTimerMs = 2 ** 31 - 1;
 
-/** How long one call may take, and who may end it sooner. */
+/** The limits of one call. */
 export interface CallOptions {
   /** Ends the call; its promise then rejects with a `cancelled` or `deadline-exceeded` {@link ShimError}. */
   readonly signal?: AbortSignal | undefined;

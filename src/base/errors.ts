@@ -1,5 +1,5 @@
 /**
- * The kinds of failure that the shim tells apart. `rpc/` maps each to one gRPC code; nothing else looks at
+ * The kinds of failure. `rpc/` maps each to one gRPC code; nothing else looks at
  * a status code or matches an error text.
  */
 export type ErrorKind =
@@ -9,7 +9,7 @@ export type ErrorKind =
   | "not-found"
   /** The thing to be made exists already. */
   | "already-exists"
-  /** Somebody else is using the thing, or holds its name: trying again later may help. */
+  /** The thing is in use, or its name is taken: a later retry may help. */
   | "conflict"
   /** The thing is not in a state that allows the operation. */
   | "failed-precondition"
@@ -34,7 +34,7 @@ export class ShimError extends Error {
 
   /**
    * @param kind What went wrong, for code.
-   * @param message What was asked, what was answered, what the operator can do.
+   * @param message The request, the answer, and the remedy.
    * @param options.operation The port's method that failed, such as `containers.start`.
    * @param options.cause The error underneath.
    */

@@ -37,7 +37,7 @@ export function fileTooLarge(path: string, sizeBytes: number, maxBytes: number):
 /**
  * The ShimError for a failed file operation: "resource-exhausted" for a full disk and for too many open files,
  * "permission-denied", else "internal". A ShimError stays as it is.
- * @param what What was being done: `writing the checkpoint /path`.
+ * @param what The operation: `writing the checkpoint /path`.
  */
 export function fileFailure(what: string, error: unknown, operation?: string): ShimError {
   if (error instanceof ShimError) return error;

@@ -31,7 +31,7 @@ export function isImageId(text: string): boolean {
 
 /**
  * Takes a familiar or full image name apart: `busybox` is docker.io's library/busybox.
- * @throws ShimError "invalid-argument" saying what is wrong with it; an image id is no name.
+ * @throws ShimError "invalid-argument" with the reason; an image id is not a name.
  */
 export function parseReference(text: string): ImageReference {
   const parsed = parse(text);
@@ -42,8 +42,8 @@ export function parseReference(text: string): ImageReference {
 
 /**
  * The one full form of an image name, so that two spellings can be compared:
- * `registry/path@digest` where there is a digest (which decides, whatever the tag says), else
- * `registry/path:tag` with `latest` filled in. Undefined for what is not an image name, ids among it.
+ * `registry/path@digest` where there is a digest (the tag is ignored then), else
+ * `registry/path:tag` with `latest` filled in. Undefined when the text is not an image name; an id is not.
  */
 export function normalizeReference(text: string): string | undefined {
   const parsed = parse(text);
@@ -60,7 +60,7 @@ export function familiarRepository({ registry, path }: ImageReference): string {
   return short.includes("/") ? path : short;
 }
 
-/** The parts, or what is wrong. */
+/** The parts, or the reason why the text is not a name. */
 function parse(text: string): ImageReference | string {
   if (text.length > longestReference) return `it is longer than ${longestReference} characters`;
   if (isImageId(text)) return "it is an image's id";

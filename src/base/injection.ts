@@ -1,4 +1,4 @@
-// tsyringe refuses to load before somebody has put Reflect's metadata functions there.
+// tsyringe needs Reflect's metadata functions when it is loaded.
 import "reflect-metadata";
 
 export { inject, injectable } from "tsyringe";

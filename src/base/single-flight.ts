@@ -1,4 +1,4 @@
-/** Shares one piece of work between callers who ask for the same key while it is under way. */
+/** Runs one piece of work for concurrent callers with the same key. */
 export class SingleFlight<T> {
   private readonly flights = new Map<string, Promise<T>>();
 

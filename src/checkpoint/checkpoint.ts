@@ -8,7 +8,7 @@ export interface CheckpointedPortMapping {
   readonly hostIp?: string | undefined;
 }
 
-/** What of a sandbox labels cannot hold, and what is needed once its container is gone. */
+/** The state of a sandbox that labels cannot hold, or that is needed after its container is gone. */
 export interface SandboxCheckpoint {
   readonly name: string;
   readonly namespace: string;
@@ -16,7 +16,7 @@ export interface SandboxCheckpoint {
   readonly uid: string;
   readonly hostNetwork: boolean;
   readonly portMappings: readonly CheckpointedPortMapping[];
-  /** The pod was being made: whoever finds this after a crash has a pod that nobody was told of. */
+  /** The pod was being created. After a crash, no caller knows such a pod. */
   readonly unfinished: boolean;
 }
 
@@ -65,7 +65,7 @@ export function encodeCheckpoint(checkpoint: SandboxCheckpoint): string {
 /**
  * Reads a checkpoint, ours or cri-dockerd's. A wrong checksum is no reason to lose what can be read: the
  * kubelet's own old shim computed another one.
- * @returns Undefined for what is no checkpoint.
+ * @returns Undefined when the text is not a checkpoint.
  */
 export function decodeCheckpoint(text: string): SandboxCheckpoint | undefined {
   let json: unknown;

@@ -30,7 +30,7 @@ export class Checkpoints {
     this.folder = join(config.rootDirectory, "sandbox");
   }
 
-  /** Removes what a crash in the middle of a write has left; a failure is said in the log. To be called before any write. */
+  /** Removes the leftovers of interrupted writes; failures are logged. Call it before any write. */
   async start(): Promise<void> {
     try {
       await removeTemporaries(this.host.files, this.folder, (name) => idPattern.test(name));
@@ -45,7 +45,7 @@ export class Checkpoints {
    * @throws ShimError "resource-exhausted" when the disk is full; "permission-denied", "internal".
    */
   async write(sandboxId: string, checkpoint: SandboxCheckpoint): Promise<void> {
-    // After a crash of the machine nothing is left of a pod that was being made, whatever its file says.
+    // A pod that was being created does not survive a crash of the machine, so its file may be torn.
     const sync = !checkpoint.unfinished;
     const path = this.path(sandboxId);
     try {
@@ -56,7 +56,7 @@ export class Checkpoints {
   }
 
   /**
-   * Reads a sandbox's file; undefined when it is missing or torn, which the log says.
+   * Reads a sandbox's file; undefined when it is missing or torn, which is logged.
    * @throws ShimError "resource-exhausted" when too many files are open: the file may be whole.
    */
   async read(sandboxId: string): Promise<SandboxCheckpoint | undefined> {

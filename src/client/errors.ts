@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 
-/** What Node says when there is no connection, or no longer. */
+/** Node's error codes for a missing or lost connection. */
 const connectionFailures: ReadonlySet<unknown> = new Set([
   "ENOENT",
   "ECONNREFUSED",
@@ -11,7 +11,7 @@ const connectionFailures: ReadonlySet<unknown> = new Set([
   "ENETUNREACH",
 ]);
 
-/** What Node says when the two sides do not agree on TLS, or one does not trust the other's certificate. */
+/** Node's error codes for a failed TLS handshake, or a certificate that is not trusted. */
 const handshakeFailure =
   /^(?:ERR_SSL_|ERR_TLS_|CERT_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_(?:GET|VERIFY|DECRYPT|DECODE)_)/;
 
@@ -31,7 +31,7 @@ export function clarified(error: unknown, signal: AbortSignal | undefined): unkn
 }
 
 /**
- * HTTP/2 promises that a refused stream has not been worked on. Only Node's own text tells.
+ * HTTP/2 guarantees that a refused stream was not processed. Node reports it in its text only.
  * @see RFC 9113, 8.7 Request Reliability
  */
 export function isRefusedStream(error: unknown): boolean {

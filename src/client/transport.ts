@@ -3,9 +3,9 @@ import type { Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { parseEndpoint, type Endpoint } from "../base/index.js";
 
-/** How a client proves who it is and checks the server. Each is PEM. */
+/** The client's certificate and the authorities it trusts, as PEM. */
 export interface ClientTls {
-  /** Who has signed the server's certificate; the public authorities by default. */
+  /** The authorities for the server's certificate; the public ones by default. */
   readonly ca?: string | Buffer | undefined;
   readonly cert?: string | Buffer | undefined;
   readonly key?: string | Buffer | undefined;

@@ -93,7 +93,7 @@ export class ContainerShim implements Shim {
     await this.close();
   }
 
-  /** Work that goes on beside the calls; its failure is said, and ends nothing else. */
+  /** Background work. A failure is logged and ends nothing else. */
   private besides(work: Promise<void>, what: string): void {
     work.catch((error: unknown) => {
       this.log.error({ err: error }, `could not look after ${what}`);

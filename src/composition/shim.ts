@@ -39,7 +39,7 @@ export interface Shim extends RpcTarget, AsyncDisposable {
   /** A transport that calls the handlers in this process. */
   inProcessTransport(): Transport;
 
-  /** What is registered under a token, for embedders: `shim.resolve(Inventory)`. */
+  /** Resolves a token, for embedders: `shim.resolve(Inventory)`. */
   resolve<T>(token: InjectionToken<T>): T;
 
   /** Ends all work: follows Docker no more, ends log pumps, closes connections. Pods run on. Idempotent. */

@@ -7,7 +7,7 @@ export interface FlagContext {
   /** The configuration so far: the file's, and what the flags before this one set. */
   readonly draft: ServeConfigInput;
   readonly environment: Environment;
-  /** Tells the operator something about the flag when the server starts. */
+  /** A note about the flag for the operator, logged at start. */
   readonly note: (text: string) => void;
 }
 
@@ -19,12 +19,12 @@ export interface ServeFlag {
   readonly names: string;
   /** What the value is called in the help. In brackets it may be left out, and then stands for `true`. */
   readonly value: `<${string}>` | `[${string}]`;
-  /** What happens without the flag, as the help says it. */
+  /** The default, as the help shows it. */
   readonly default: string;
   readonly description: string;
   /** True for a flag of cri-dockerd's, under its name. */
   readonly criDockerd: boolean;
-  /** @throws ShimError "invalid-argument" that says what the value may be. */
+  /** @throws ShimError "invalid-argument" with the allowed values. */
   readonly apply: (value: string, context: FlagContext) => void;
 }
 

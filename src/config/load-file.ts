@@ -7,7 +7,7 @@ const maxBytes = 262_144;
 /**
  * Reads a server's configuration from a YAML file; JSON is YAML too. The content is checked, defaults are not
  * filled in, so that flags can be laid over it.
- * @throws ShimError "invalid-argument" naming the file, and the line or the key, and what is wrong with it.
+ * @throws ShimError "invalid-argument" with the file, the line or key, and the problem.
  */
 export async function loadConfigFile(path: string): Promise<ServeConfigInput> {
   const content = parseYaml(await readText(path), path);

@@ -21,7 +21,7 @@ export function checked<S extends z.ZodType>(schema: S, input: unknown, source: 
   throw new ShimError("invalid-argument", `${source}: ${result.error.issues.flatMap(problems).join("; ")}`);
 }
 
-/** The memory engine has no CNI plugins: unless it is told otherwise, its pods live on its bridge. */
+/** The memory engine has no CNI plugins: by default its pods are on its bridge. */
 function withNetworkOfEngine(input: unknown): unknown {
   if (!isRecord(input) || !isRecord(input["engine"]) || input["engine"]["kind"] !== "memory") return input;
   const { network = {} } = input;

@@ -34,11 +34,11 @@ const ListenSchema = z.strictObject({
   tls: z
     .strictObject({ certFile: absolutePath, keyFile: absolutePath, clientCaFile: absolutePath })
     .optional(),
-  /** Lets a tcp:// endpoint without TLS be reached from other machines. Whoever reaches it rules the node. */
+  /** Allows a tcp:// endpoint without TLS on other addresses than loopback. Access to it is root access to the node. */
   allowInsecureRemote: z.boolean().default(false),
 });
 
-/** What `docker-cri serve` can be told, in a file or with flags: the shim's configuration, and where it listens. */
+/** The configuration of `docker-cri serve`, from a file or flags: the shim's configuration and the endpoints. */
 export const ServeConfigSchema = z.strictObject({
   listen: ListenSchema.prefault({}),
   ...ShimConfigSchema.shape,
@@ -62,7 +62,7 @@ export function parseServeConfig(input: unknown, source: string): ServeConfig {
   return config;
 }
 
-/** What is wrong between the keys; a key that would change nothing is a mistake too, of the endpoint or of the key. */
+/** Conflicts between keys. A key without effect is an error too: either it or the endpoint is wrong. */
 function problemOf({ endpoint, imageEndpoint, tls, socketGroup }: ServeConfig["listen"]): string | undefined {
   if (imageEndpoint === endpoint)
     return "listen.imageEndpoint is the same as listen.endpoint, which serves ImageService too: leave it out";

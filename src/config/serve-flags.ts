@@ -10,7 +10,7 @@ import { parseServeConfig, type ServeConfig, type ServeConfigInput } from "./ser
 /** The flags of `docker-cri serve`, in the order in which they are laid over a file. */
 export const serveFlags: readonly ServeFlag[] = [...engineFlags, ...listenFlags, ...networkFlags];
 
-/** What was written on the command line. */
+/** The flags given on the command line. */
 export interface GivenFlags {
   /** The value of each flag that was given; `true` where it came without one. */
   readonly values: ReadonlyMap<ServeFlag, string | true>;
@@ -20,7 +20,7 @@ export interface GivenFlags {
 
 /**
  * The configuration of a server: a file, flags over it, and the defaults for the rest.
- * @returns The configuration, and what the operator should be told about the flags when the server starts.
+ * @returns The configuration, and notes about the flags for the operator, which are logged at start.
  * @throws ShimError "invalid-argument" naming the flag, or the file and the key.
  */
 export async function loadServeConfig(

@@ -75,8 +75,8 @@ export const ShimConfigSchema = z.strictObject({
   streaming: z
     .strictObject({
       /**
-       * `host:port`; port 0 takes a free one. It stands in the URLs that the kubelet is given, and whoever reaches
-       * it and has a URL gets in: so it is one address, never every interface.
+       * `host:port`; port 0 takes a free one. It is part of the URLs given to the kubelet. A URL with its token is
+       * the only credential, so it is one address, never all interfaces.
        */
       address: z
         .string()
@@ -93,7 +93,7 @@ export const ShimConfigSchema = z.strictObject({
     .prefault({}),
   /** Raises a container's oom_score_adj to the shim's own where the shim may not go below it. */
   restrictOomScoreAdj: z.boolean().default(false),
-  /** `create` makes a missing host path as an empty folder; `refuse` answers an error, as CRI says. */
+  /** `create` makes a missing host path as an empty folder; `refuse` answers an error, as CRI specifies. */
   missingHostPath: z.enum(["create", "refuse"]).default("create"),
   /** Pods and containers that were created, never started and never asked for are removed after this long. */
   orphanGraceMs: milliseconds.default(3_600_000),
@@ -103,7 +103,7 @@ export const ShimConfigSchema = z.strictObject({
 /** A checked configuration: every key is there. */
 export type ShimConfig = z.output<typeof ShimConfigSchema>;
 
-/** Whether the engine runs on this node: what it says of processes, files and cgroups can be looked at here. */
+/** Whether the engine runs on this node, so that its processes, files and cgroups can be read here. */
 export function isEngineLocal({ engine }: Pick<ShimConfig, "engine">): boolean {
   return engine.kind !== "docker" || engine.endpoint.startsWith("unix:");
 }

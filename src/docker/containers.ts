@@ -18,11 +18,11 @@ export interface DockerContainerSummary {
   readonly mounts: readonly DockerMountPoint[];
 }
 
-/** Docker's own word for a container's state. */
+/** The state of a container, as Docker names it. */
 export type DockerStateName =
   "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead";
 
-/** What `docker inspect` says of a container. Docker may leave out whatever is optional here. */
+/** The answer of `docker inspect`. Docker may omit every optional field. */
 export interface DockerContainer {
   /** 64 hex digits. */
   readonly id: string;
@@ -84,7 +84,7 @@ export interface DockerContainerConfig {
   readonly stopSignal?: string;
   /** `port/protocol`. */
   readonly exposedPorts?: readonly string[];
-  /** True: no health check, whatever the image says. */
+  /** True: no health check, even if the image has one. */
   readonly healthcheckDisabled?: boolean;
 }
 
@@ -192,14 +192,14 @@ export interface LogOptions extends CallOptions {
   readonly follow?: boolean;
   readonly stdout?: boolean;
   readonly stderr?: boolean;
-  /** Inclusive: an entry of exactly this time is given again. */
+  /** Inclusive: an entry with exactly this time is returned again. */
   readonly sinceNanos?: bigint;
-  /** Only the last so many entries. */
+  /** Only this many entries, the last ones. */
   readonly tailLines?: number;
 }
 
 export interface LogBatchOptions extends LogOptions {
-  /** Whether the container has a terminal; where it is not told, Docker is asked first. */
+  /** Whether the container has a terminal. When undefined, Docker is asked first. */
   readonly isTerminal?: boolean | undefined;
   /** Until this aborts, entries that come close on one another may be gathered for a fifth of a second. */
   readonly gatherUntil?: AbortSignal;
@@ -235,7 +235,7 @@ export interface DockerContainers {
 
   /**
    * Creates a container and does not start it. The call is never cut by `options.signal` once it was sent:
-   * a create that nobody waits for would leave a container that nobody knows.
+   * an aborted create would leave a container that no caller knows.
    * @returns Its id and Docker's warnings.
    * @throws ShimError `not-found` for an unknown image; `already-exists` when the name is taken, with
    *   {@link NameConflict} as its cause; `invalid-argument` for a configuration that Docker refuses.
@@ -339,11 +339,11 @@ export interface TerminalSize {
   readonly height: number;
 }
 
-/** The cause of an `already-exists` error of create: who holds the name. */
+/** The cause of an `already-exists` error of create: the container that holds the name. */
 export class NameConflict extends Error {
   override readonly name = "NameConflict";
 
-  /** @param holderId The id of the container that Docker says holds the name; it may be a ghost. */
+  /** @param holderId The id that Docker reports for the holder. A container with that id may no longer exist. */
   constructor(
     readonly containerName: string,
     readonly holderId: string | undefined,

@@ -4,7 +4,7 @@ import type { CallOptions } from "../base/index.js";
 export interface DockerEvent {
   readonly type: "container" | "image" | "daemon" | "other";
   /**
-   * Docker's word, without what follows a colon: `create`, `start`, `die`, `oom`, `kill`, `stop`, `destroy`,
+   * Docker's action, without the part after a colon: `create`, `start`, `die`, `oom`, `kill`, `stop`, `destroy`,
    * `rename`, `update`, `pause`, `unpause`, `exec_die`, `pull`, `tag`, `untag`, `delete`, `import`, `load`, …
    */
   readonly action: string;
@@ -30,8 +30,8 @@ export interface SubscribeOptions extends CallOptions {
   /** Replays what Docker still remembers from that time on (inclusive). */
   readonly sinceNanos?: bigint;
   /**
-   * These alone are told, and the others are not even sent; all when absent. Those that Docker writes with a colon
-   * (`exec_create`, `exec_start`, `health_status`) cannot be asked for.
+   * Only these actions are delivered; Docker filters them out before sending. All when absent. Actions with a colon
+   * (`exec_create`, `exec_start`, `health_status`) cannot be filtered for.
    */
   readonly actions?: readonly string[];
 }

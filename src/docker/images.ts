@@ -15,7 +15,7 @@ export interface DockerImageSummary {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** What `docker image inspect` says. */
+/** The answer of `docker image inspect`. */
 export interface DockerImage {
   readonly id: string;
   readonly repoTags: readonly string[];
@@ -60,7 +60,7 @@ export interface RegistryAuth {
 
 /** One message of a pull. */
 export interface PullProgress {
-  /** Docker's word: `Pulling fs layer`, `Downloading`, `Extracting`, `Pull complete`, `Status: …`. */
+  /** Docker's status: `Pulling fs layer`, `Downloading`, `Extracting`, `Pull complete`, `Status: …`. */
   readonly status: string;
   /** The layer's short id, or the tag. */
   readonly layer?: string;
@@ -70,7 +70,7 @@ export interface PullProgress {
 
 /**
  * Images. `reference` may be an id, an unambiguous id prefix, a tag, a familiar name or `name@digest`.
- * Errors as for containers; what a method adds is said there.
+ * Errors as for containers; each method documents its additions.
  */
 export interface DockerImages {
   /** Lists tagged and dangling images, no intermediate ones. @see Docker API GET /images/json */
@@ -111,7 +111,7 @@ export interface DockerImages {
 export class RegistryUnavailable extends Error {
   override readonly name = "RegistryUnavailable";
 
-  /** @param said What the registry answered, or how it was found missing. */
+  /** @param said The registry's answer, or the network error. */
   constructor(said: string) {
     super(`the registry is unavailable: ${said}`);
   }

@@ -4,11 +4,11 @@ export interface OutputFrame {
   readonly data: Uint8Array;
 }
 
-/** A hijacked connection to a process: exec or attach. Whoever holds one must end or destroy it. */
+/** A hijacked connection to a process: exec or attach. The holder must end or destroy it. */
 export interface AttachedStream {
   /**
    * The output, in the order in which Docker sent it; ends when the process has closed it. May be iterated
-   * once; Docker is held back while nobody reads. Leaving the loop early destroys the connection.
+   * once; without a reader, Docker is held back. Leaving the loop early destroys the connection.
    */
   readonly output: AsyncIterable<OutputFrame>;
 

@@ -95,7 +95,7 @@ export class ContainerEvents {
     return pod?.kind === "sandbox" ? pod : undefined;
   }
 
-  /** The pod's containers, the step's own as the step left it, though nobody else may see it any more. */
+  /** The pod's containers. The event's own container is included as the event left it, even after its removal. */
   private containersOf(pod: SandboxRecord, type: LifeEvent["type"], own: ContainerRecord): WorkloadRecord[] {
     const others = this.inventory
       .workloadsOf(pod.id)

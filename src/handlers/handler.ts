@@ -16,7 +16,7 @@ export interface CallContext {
   readonly log: Logger;
 }
 
-/** Answers one unary RPC. It may throw anything; a ShimError tells its gRPC code. */
+/** Answers one unary RPC. It may throw anything; a ShimError becomes the gRPC code of its kind. */
 export interface UnaryHandler<M extends DescMethodUnary> {
   handle(
     request: MessageShape<M["input"]>,

@@ -28,9 +28,9 @@ export interface HostFiles {
   /**
    * Writes a whole file so that a reader, and a crash, sees the old content or the new one: a temporary file
    * in the same folder, written, synced, renamed. Makes the folder (mode 0755) when it is missing. The temporary
-   * file of NAME is called `.NAME.HEX.tmp`: what a crash leaves behind can be told by that.
+   * file of NAME is called `.NAME.HEX.tmp`: leftovers of a crash can be recognised by the name.
    * @param options.mode Of the file, 0600 by default.
-   * @param options.sync False for what is of use until the machine itself crashes, after which it may be torn.
+   * @param options.sync False for a file that may be torn after a crash of the machine.
    */
   writeAtomic(
     path: string,
@@ -51,7 +51,7 @@ export interface HostFiles {
   kindOf(path: string): Promise<"file" | "directory" | "link" | "other" | undefined>;
   /** The path with every link resolved. */
   realPath(path: string): Promise<string>;
-  /** What a link says, which need not be there. @throws EINVAL for what is no link. */
+  /** The target of a link; the target need not exist. @throws EINVAL when the path is not a link. */
   readLink(path: string): Promise<string>;
   /** Of the file system that holds `path`. */
   usage(path: string): Promise<FileSystemUsage>;
@@ -59,8 +59,8 @@ export interface HostFiles {
   mountPointOf(path: string): Promise<string>;
   /**
    * Calls `changed` soon after something in the folder was made, written or removed, or a watched file was written, and
-   * once more when the folder or the file itself goes; after that the watch sees nothing. A burst may come as many calls. It is a hint: whoever
-   * must not miss a change looks from time to time as well.
+   * once more when the folder or the file itself goes; after that the watch sees nothing. A burst may result in many calls. It is a hint:
+   * a caller that must not miss a change polls as well.
    * @throws ENOENT when it is missing.
    */
   watch(path: string, changed: () => void): Promise<HostWatch>;
@@ -72,7 +72,7 @@ export interface HostTrees {
    * Makes a folder out of a tar archive: files, folders, links, with their modes, owners and times. Devices, pipes
    * and extended attributes are left out. It is written under a temporary name in the same folder (a dot before,
    * `.tmp` after), synced and renamed, so that it is there whole or not at all. Nothing is written outside it,
-   * whatever the archive's names and links say.
+   * regardless of the archive's names and links.
    * @param options.leaveOut Entries that are not wanted; folders that others need are made all the same.
    * @throws ENOTEMPTY when the folder is there; ENOSPC; Error for an archive that is cut short, or hostile.
    */
@@ -90,7 +90,7 @@ export interface HostTrees {
   remove(directory: string, name: string): Promise<void>;
 }
 
-/** What an archive says of one of its entries. */
+/** The header of one entry of an archive. */
 export interface ArchiveEntry {
   /** Without a slash at either end; empty for the folder itself. */
   readonly path: string;
@@ -179,7 +179,7 @@ export interface HostKernel {
   /**
    * Reads a small file that the kernel generates in memory, of a cgroup or of /proc, without a turn of the event loop:
    * some ten microseconds, where a read through the thread pool costs ten times that. Read many in slices.
-   * @returns Undefined when the file is missing or may not be read, when the kernel lacks what it tells, and when its
+   * @returns Undefined when the file is missing or may not be read, when the kernel does not support it, and when its
    *   cgroup or process goes while it is read.
    * @throws Node's own error for anything else, as `EMFILE`.
    */
@@ -187,7 +187,7 @@ export interface HostKernel {
   /** The names of the folders in a folder of that kind; none when it is missing. */
   foldersNow(path: string): string[];
   /**
-   * Opens what the kernel tells of processes that it killed for want of memory. Whoever opens it must close it.
+   * Opens the kernel's log of processes that it killed for lack of memory. The caller must close it.
    * @throws ENOENT, EPERM, EACCES where the kernel's log cannot be read.
    */
   openOomLog(): Promise<HostOomLog>;
@@ -197,7 +197,7 @@ export interface HostKernel {
 export interface HostOomLog {
   /**
    * The kills since the last read; of the first, those that the log still holds. Never waits for one. Some are
-   * missing where the kernel has overwritten them, or where it tells only of some, as of more than ten in 5 s.
+   * missing where the kernel has overwritten them, or rate-limited them (ten in 5 s).
    */
   read(): Promise<OomKill[]>;
   close(): Promise<void>;

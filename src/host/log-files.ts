@@ -8,7 +8,7 @@ export interface HostLogFiles {
    * Neither `root` nor anything below it may be a link, also when one is put there meanwhile; the folders above
    * `root` may be links.
    * @param path Absolute, below `root`.
-   * @param options.mode Of a file that is made, whatever the umask.
+   * @param options.mode The mode of a new file, regardless of the umask.
    * @throws `ELOOP` when a link stands in the way, `ENOTDIR` when a file stands in the place of a folder; `EINVAL`
    *   for what is not a plain file, or is one with further names elsewhere.
    */
@@ -28,7 +28,7 @@ export interface HostLogFiles {
   removeLink(path: string, options: { readonly root: string }): Promise<void>;
   /** The {@link LogFileStat.identity} of what the path names, links not followed; undefined when it is missing. */
   identityOf(path: string): Promise<string | undefined>;
-  /** Another text whenever the file is another one, or was written; links followed, undefined when it is missing. */
+  /** Changes whenever the path names another file, or the file was written. Links are followed; undefined when it is missing. */
   versionOf(path: string): Promise<string | undefined>;
 }
 
@@ -47,8 +47,8 @@ export interface LogFile {
 
 export interface LogFileStat {
   readonly sizeBytes: number;
-  /** Tells one file from another as long as both exist. */
+  /** Differs between any two files that exist at the same time. */
   readonly identity: string;
-  /** False once nobody can open it any more: its last name is gone. */
+  /** False once its last name is removed, so that it cannot be opened again. */
   readonly linked: boolean;
 }

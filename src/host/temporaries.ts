@@ -3,9 +3,9 @@ import type { HostFiles } from "./host.js";
 const temporaryPattern = /^\.(.+)\.[0-9a-f]+\.tmp$/;
 
 /**
- * Removes from a folder what a crash in the middle of {@link HostFiles.writeAtomic} left in it. Only for a time at
- * which nobody writes there.
- * @param isOurs Of the name of the file that was being written: others may keep files in the same folder.
+ * Removes from a folder the leftovers of interrupted {@link HostFiles.writeAtomic} calls. Nothing may write there at the same
+ * time.
+ * @param isOurs Whether the target's name is one of ours: others may keep files in the same folder.
  */
 export async function removeTemporaries(
   files: HostFiles,

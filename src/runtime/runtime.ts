@@ -18,7 +18,7 @@ export interface Condition {
   readonly message: string;
 }
 
-/** The engine and the network as a whole: what Version, Status and RuntimeConfig tell. */
+/** The engine and the network as a whole: Version, Status and RuntimeConfig. */
 @injectable()
 export class Runtime {
   constructor(

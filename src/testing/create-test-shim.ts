@@ -19,7 +19,7 @@ export interface TestShim extends AsyncDisposable {
 
 /**
  * Makes a shim over an engine in memory, ready for calls. It needs no root, no Docker and no network; pods are
- * on Docker's bridge unless `network` says otherwise, and nothing is logged unless `log` is given.
+ * on Docker's bridge unless `network` is given, and nothing is logged unless `log` is given.
  */
 export async function createTestShim(options: TestShimOptions = {}): Promise<TestShim> {
   const { images = [], ...rest } = options;

@@ -5,7 +5,7 @@ import { type ImageStatusRequest } from "../../gen/runtime/v1/api_pb.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Tells of one image, by any of its names; an unknown one is an empty answer.
+ * Describes one image, by id or any of its names. An unknown image is an empty answer.
  * @see CRI v1 ImageService.ImageStatus
  */
 @injectable()

@@ -5,7 +5,7 @@ import { Stats } from "../../stats/index.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Tells what one container uses, read from the kernel.
+ * Reports the resource use of one container, read from the kernel.
  * @throws ShimError "not-found".
  * @see CRI v1 RuntimeService.ContainerStats
  */

@@ -6,8 +6,8 @@ import type { CallContext, UnaryHandler } from "../handler.js";
 
 /**
  * Creates a container in a pod and does not start it. A caller that goes does not cut the work.
- * @throws ShimError "not-found" for an unknown pod or image; "invalid-argument", "unsupported" as the
- *   configuration says; "already-exists" when a running container has the same name and attempt.
+ * @throws ShimError "not-found" for an unknown pod or image; "invalid-argument", "unsupported" for a wrong
+ *   configuration; "already-exists" when a running container has the same name and attempt.
  * @see CRI v1 RuntimeService.CreateContainer
  */
 @injectable()

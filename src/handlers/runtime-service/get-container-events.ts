@@ -6,7 +6,7 @@ import type { CallContext, StreamHandler } from "../handler.js";
 
 /**
  * Streams what happens to containers from now on, each event once and in order for each container.
- * @throws ShimError "resource-exhausted" to a subscriber who does not keep up.
+ * @throws ShimError "resource-exhausted" for a subscriber that does not keep up.
  * @see CRI v1 RuntimeService.GetContainerEvents
  */
 @injectable()

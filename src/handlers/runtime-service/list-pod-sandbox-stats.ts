@@ -5,7 +5,7 @@ import { Stats } from "../../stats/index.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Tells what the running pods use that pass the filter, read from the kernel.
+ * Reports the resource use of the running pods that match the filter, read from the kernel.
  * @throws ShimError "unavailable" before the first sync, never an empty list.
  * @see CRI v1 RuntimeService.ListPodSandboxStats
  */

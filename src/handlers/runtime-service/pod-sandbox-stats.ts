@@ -5,7 +5,7 @@ import { Stats } from "../../stats/index.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Tells what one pod uses, as a whole and container by container, read from the kernel.
+ * Reports the resource use of one pod and of its containers, read from the kernel.
  * @throws ShimError "not-found".
  * @see CRI v1 RuntimeService.PodSandboxStats
  */

@@ -5,7 +5,7 @@ import { type PodSandboxStatusRequest } from "../../gen/runtime/v1/api_pb.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Tells the state of one pod, from the inventory.
+ * Describes one pod, from the inventory.
  * @throws ShimError "not-found".
  * @see CRI v1 RuntimeService.PodSandboxStatus
  */

@@ -7,7 +7,7 @@ import type { CallContext, UnaryHandler } from "../handler.js";
 /**
  * Makes a pod: the container that holds its namespaces, its resolv.conf and its network. What was made
  * is undone when a later step fails. A caller that goes does not cut the work.
- * @throws ShimError "invalid-argument", "unsupported", "already-exists" as the configuration says.
+ * @throws ShimError "invalid-argument", "unsupported", "already-exists", depending on the configuration.
  * @see CRI v1 RuntimeService.RunPodSandbox
  */
 @injectable()

@@ -5,7 +5,7 @@ import { type StatusRequest } from "../../gen/runtime/v1/api_pb.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Tells whether Docker and the network can take pods, and what each runtime handler can do.
+ * Reports whether Docker and the network are ready for pods, and the features of each runtime handler.
  * It never fails for a Docker that is away: RuntimeReady is then false, with the reason.
  * @see CRI v1 RuntimeService.Status
  */

@@ -5,7 +5,7 @@ import { type VersionRequest } from "../../gen/runtime/v1/api_pb.js";
 import type { CallContext, UnaryHandler } from "../handler.js";
 
 /**
- * Tells the names and versions of runtime and API. It waits a while for the first contact with Docker:
+ * Names runtime and API, with their versions. It waits a while for the first contact with Docker:
  * a kubelet that gets an error here ends.
  * @throws ShimError "unavailable" when Docker cannot be reached.
  * @see CRI v1 RuntimeService.Version
