@@ -43,6 +43,7 @@ export class Containers {
   private readonly messages: ContainerMessages;
   private readonly imageVolumes: ImageVolumes;
   private readonly cgroupLimits: CgroupLimits;
+  private readonly closed = new AbortController();
   /** Created for a caller who got the id, and neither started nor removed since. */
   private readonly answered = new Set<string>();
 
@@ -96,6 +97,7 @@ export class Containers {
 
   /** Leaves no timer behind. */
   close(): void {
+    this.closed.abort();
     this.cgroupLimits.close();
     this.imageVolumes.close();
   }
@@ -262,7 +264,13 @@ export class Containers {
     requireRunning(record);
     return execSync(
       { ...request, containerId: record.id },
-      { docker: this.docker, host: this.host, log: this.log, execEnds: this.inventory.execEnds },
+      {
+        docker: this.docker,
+        host: this.host,
+        log: this.log,
+        execEnds: this.inventory.execEnds,
+        closed: this.closed.signal,
+      },
     );
   }
 

@@ -1,30 +1,111 @@
-import { messageOf, sleep, type Logger } from "../base/index.js";
+import { randomUUID } from "node:crypto";
+import { isKind, messageOf, sleep, type Logger } from "../base/index.js";
 import type { DockerExecState, DockerService } from "../docker/index.js";
 import type { Host } from "../host/index.js";
 
 /** How long an exec that was asked to start may take to show its process. */
 const birthMs = 3_000;
+/** Docker notes an end a moment later. */
+const noteMs = 1_000;
 const lookDeadlineMs = 5_000;
+const firstRetryMs = 500;
+const slowestRetryMs = 10_000;
+/** One that Docker has not started by then never starts. */
+const longestBirthMs = 60_000;
+
+/** Names one exec in the environment of its command and of all that this starts. */
+const execVariable = "DOCKER_CRI_EXEC";
+
+/** A new mark for an exec, by which its processes are found whatever becomes of their parents. */
+export function newExecMark(): string {
+  return `${execVariable}=${randomUUID()}`;
+}
+
+/** An exec that is to end. */
+export interface EndingExec {
+  readonly id: string;
+  readonly containerId: string;
+  /** Of {@link newExecMark}, in its environment. */
+  readonly mark: string;
+}
 
 export interface ExecContext {
   readonly docker: DockerService;
   readonly host: Host;
   readonly log: Logger;
+  /** Ends the further attempts. */
+  readonly closed: AbortSignal;
 }
 
 /**
- * Kills an exec's process and its children on the host: Docker has no call for it, and an exec that nobody
- * listens to runs on for ever. A start that is still in flight is waited for. Never throws: what could not be
- * done is said in the log.
+ * Kills an exec's process and all that it has started, also what has made a session of its own and outlived its parent:
+ * Docker has no call for it, and an exec that nobody listens to runs on for ever. A start that is still in flight is
+ * waited for. What is left after the first attempt is tried again until it is gone. Never throws.
+ * @returns After the first attempt: undefined when all are gone, else why not.
  */
-export async function killExec(execId: string, { docker, host, log }: ExecContext): Promise<void> {
+export async function killExec(exec: EndingExec, context: ExecContext): Promise<string | undefined> {
+  const left = await attempt(exec, context);
+  if (left === undefined) return undefined;
+  context.log.warn(
+    { exec: exec.id, left },
+    "could not kill a command that nobody waits for: it is tried again",
+  );
+  void keepKilling(exec, context);
+  return left;
+}
+
+async function keepKilling(exec: EndingExec, context: ExecContext): Promise<void> {
+  const { log, closed } = context;
+  const begun = performance.now();
+  for (let waitMs = firstRetryMs; ; waitMs = Math.min(waitMs * 2, slowestRetryMs)) {
+    await sleep(waitMs, closed).catch(() => undefined);
+    if (closed.aborted) return;
+    const left = await attempt(exec, context);
+    const unborn = left === notStarted && performance.now() - begun > longestBirthMs;
+    if (left !== undefined && !unborn) continue;
+    log.info({ exec: exec.id }, "a command that nobody waits for is gone");
+    return;
+  }
+}
+
+const notStarted = "Docker has not started it yet";
+
+/** Kills once. @returns Why something is left; undefined when nothing is. */
+async function attempt(exec: EndingExec, { docker, host, log }: ExecContext): Promise<string | undefined> {
+  const [variable = "", value] = exec.mark.split("=");
+  const isMeant = (environment: ReadonlyMap<string, string>) => environment.get(variable) === value;
   try {
-    const state = await born(execId, docker);
-    if (!state.running || !state.pid) return;
-    const killed = await host.processes.killTree(state.pid);
-    log.info({ exec: execId, pid: state.pid, killed }, "killed a command that nobody waits for");
+    const { running, pid } = await born(exec.id, docker);
+    let killed = await host.processes.killWhere(isMeant);
+    // A program may have written over its environment.
+    if (running && pid && (await isIn(exec.containerId, pid, host)))
+      killed += await host.processes.killTree(pid);
+    if (killed > 0) log.info({ exec: exec.id, pid, killed }, "killed a command that nobody waits for");
+    if (killed > 0 && (await host.processes.killWhere(isMeant)) > 0)
+      return "a process of it outlives SIGKILL";
+    const state = await ended(exec.id, docker);
+    if (state.running) return `Docker shows it as running${state.pid ? `, process ${state.pid}` : ""}`;
+    return state.exitCode === undefined ? notStarted : undefined;
   } catch (error) {
-    log.warn({ exec: execId, err: messageOf(error) }, "could not kill a command that nobody waits for");
+    // With its container.
+    if (isKind(error, "not-found")) return undefined;
+    return messageOf(error);
+  }
+}
+
+/** Whether a process is in a container's cgroup: another machine's process, or a later one, is not. */
+async function isIn(containerId: string, pid: number, { files }: Host): Promise<boolean> {
+  const text = await files.read(`/proc/${pid}/cgroup`).catch(() => Buffer.of());
+  return text.toString("latin1").includes(containerId);
+}
+
+/** The exec once Docker has noted its end, or has had its time to. */
+async function ended(execId: string, docker: DockerService): Promise<DockerExecState> {
+  const until = performance.now() + noteMs;
+  for (let waitMs = 10; ; waitMs *= 2) {
+    const state = await docker.execs.inspect(execId, { deadlineMs: lookDeadlineMs });
+    if (!state.running || performance.now() > until) return state;
+    await sleep(waitMs);
   }
 }
 

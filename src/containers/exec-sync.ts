@@ -1,7 +1,7 @@
 import { abortError, isKind, ShimError, sleep, withDeadline } from "../base/index.js";
 import type { AttachedStream, DockerService } from "../docker/index.js";
 import type { ExecEnds, ExpectedEnd } from "../inventory/index.js";
-import { killExec, type ExecContext } from "./exec-end.js";
+import { killExec, newExecMark, type ExecContext } from "./exec-end.js";
 
 const operation = "ExecSync";
 
@@ -34,7 +34,7 @@ export interface ExecSyncResult {
 
 /**
  * Runs a command in a container to its end. When the time is up, the caller goes or Docker fails, the process
- * and its children are killed: an exec that nobody listens to would run on for ever.
+ * and all that it started are killed: an exec that nobody listens to would run on for ever.
  * Output beyond 16 MiB in all is cut, and that is said in the log. A command that cannot be run is exit code
  * 126 or 127, as a shell has it.
  * @throws ShimError "deadline-exceeded"; "failed-precondition" when the container does not run.
@@ -42,14 +42,17 @@ export interface ExecSyncResult {
 export async function execSync(request: ExecSyncRequest, context: ExecSyncContext): Promise<ExecSyncResult> {
   const { signal, timeoutSeconds } = request;
   const deadlineMs = timeoutSeconds > 0 ? timeoutSeconds * 1000 : undefined;
-  const exec: Exec = {};
+  const exec: Exec = { mark: newExecMark() };
   try {
     return await withDeadline(operation, { signal, deadlineMs }, (ended) =>
       runExec(request, exec, context, ended),
     );
   } catch (error) {
-    if (exec.id !== undefined && exec.starting) await killExec(exec.id, context);
-    throw asExecError(error, request);
+    const { id, mark, starting } = exec;
+    const { containerId } = request;
+    const left =
+      id === undefined || !starting ? undefined : await killExec({ id, mark, containerId }, context);
+    throw asExecError(error, request, left);
   } finally {
     exec.end?.forget();
     // A start that ends after the call has nobody else to close its stream.
@@ -64,6 +67,7 @@ export async function execSync(request: ExecSyncRequest, context: ExecSyncContex
 
 /** What a call has made so far, for the clearing up. */
 interface Exec {
+  readonly mark: string;
   id?: string;
   end?: ExpectedEnd;
   starting?: Promise<AttachedStream>;
@@ -75,7 +79,7 @@ async function runExec(
   { docker, log, execEnds }: ExecSyncContext,
   signal: AbortSignal,
 ): Promise<ExecSyncResult> {
-  const spec = { command, tty: false, stdin: false, stdout: true, stderr: true };
+  const spec = { command, env: [exec.mark], tty: false, stdin: false, stdout: true, stderr: true };
   const id = await docker.execs.create(containerId, spec, { signal });
   if (signal.aborted) throw abortError(operation, signal.reason);
   exec.id = id;
@@ -107,12 +111,20 @@ async function cannotRun(
   return { stdout: new Uint8Array(), stderr: Buffer.from(`${error.message}\n`), exitCode: code };
 }
 
-function asExecError(error: unknown, { containerId, command, timeoutSeconds }: ExecSyncRequest): unknown {
+/** @param left Why the command could not be killed; undefined: it was. */
+function asExecError(
+  error: unknown,
+  { containerId, command, timeoutSeconds }: ExecSyncRequest,
+  left: string | undefined,
+): unknown {
   if (isKind(error, "deadline-exceeded") && error.operation === operation && timeoutSeconds > 0) {
     const what = JSON.stringify(command[0]);
     return new ShimError(
       "deadline-exceeded",
-      `command ${what} in container ${containerId} timed out after ${timeoutSeconds} s and was killed`,
+      `command ${what} in container ${containerId} timed out after ${timeoutSeconds} s and ` +
+        (left === undefined
+          ? "was killed"
+          : `could not be killed: ${left}; it is tried again until it is gone`),
       { operation, cause: error },
     );
   }

@@ -4,6 +4,8 @@ import type { AttachedStream } from "./streams.js";
 
 export interface DockerExecSpec {
   readonly command: readonly string[];
+  /** `NAME=value`, over the container's own. */
+  readonly env?: readonly string[];
   readonly tty: boolean;
   readonly stdin: boolean;
   readonly stdout: boolean;

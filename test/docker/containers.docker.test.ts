@@ -119,9 +119,10 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
       t.diagnostic(`Docker ${engine} has missed ${missed} of 20`);
     });
 
-    it("kills a command and its children when ExecSync's time is up", async () => {
+    it("kills a command and all that it started when ExecSync's time is up", async () => {
       const containerId = await runContainer(node, pod, "timeout", forever);
-      const cmd = ["sh", "-c", `sleep ${word} & sleep ${word}`];
+      // A child, one that its parent has left to process 1, and one with a session of its own.
+      const cmd = ["sh", "-c", `sleep ${word} & (sleep ${word} &); (setsid sleep ${word} &); sleep ${word}`];
       await assert.rejects(
         node.cri.runtime.execSync({ containerId, cmd, timeout: 1n }),
         /timed out after 1 s/,

@@ -19,6 +19,7 @@ export class DockerodeExecs implements DockerExecs {
     const operation = "execs.create";
     const body = {
       Cmd: spec.command,
+      ...(spec.env === undefined ? {} : { Env: spec.env }),
       Tty: spec.tty,
       AttachStdin: spec.stdin,
       AttachStdout: spec.stdout,

@@ -9,7 +9,7 @@ import type {
 import { MemoryAttachedStream, type AttachedInput } from "./attached.js";
 import type { CallSubject, Connection } from "./connection.js";
 import type { Container } from "./containers/container.js";
-import { launch, requireProgram, type Launched } from "./containers/launch.js";
+import { environmentOf, launch, requireProgram, type Launched } from "./containers/launch.js";
 import type { Engine } from "./engine.js";
 import { Exec } from "./exec.js";
 import { randomId } from "./ids.js";
@@ -127,7 +127,9 @@ export class MemoryExecs implements DockerExecs {
     try {
       const program = requireProgram(container, spec.command, "execs.start");
       const pid = ++run.lastPid;
-      const process = this.engine.host.processTable.spawn({ name: spec.command[0] ?? "" }, (code) => {
+      const environment = environmentOf(container, spec.env);
+      const name = spec.command[0] ?? "";
+      const process = this.engine.host.processTable.spawn({ name, environment }, (code) => {
         run.pids.delete(pid);
         stream.finish();
         this.emit(exec, "exec_die", { exitCode: String(code) });

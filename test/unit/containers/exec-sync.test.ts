@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Code } from "@connectrpc/connect";
-import { killExec } from "../../../src/containers/exec-end.js";
+import { killExec, newExecMark } from "../../../src/containers/exec-end.js";
 import { ExecEnds } from "../../../src/inventory/exec-ends.js";
 import type { Program } from "../../../src/testing/index.js";
 import { fails, forever, image, openLab, until, type Lab } from "./lab.js";
@@ -81,6 +81,52 @@ describe("ExecSync", () => {
     await nothingLeft(lab, before);
   });
 
+  it("says that the command could not be killed, and goes on until it is gone", async () => {
+    await using lab = await openLab();
+    const { engine } = lab;
+    const id = await lab.run(forever);
+    const before = engine.host.processTable.size;
+    const call = exec(lab, id, ["sleep", "100"], 1n);
+    await until(() => engine.host.processTable.size > before);
+    const [child] = engine.host.processTable.all().slice(-1);
+    assert.ok(child);
+    child.stuck = true;
+    await fails(
+      call,
+      Code.DeadlineExceeded,
+      /timed out after 1 s and could not be killed: .*SIGKILL.*tried again/,
+    );
+    assert.ok(child.alive);
+    child.stuck = false;
+    await nothingLeft(lab, before);
+  });
+
+  it("says so as well when Docker does not tell of the process", async () => {
+    await using lab = await openLab();
+    const { engine } = lab;
+    const id = await lab.run(forever);
+    const before = engine.host.processTable.size;
+    engine.faults.on("execs.inspect", { error: "unavailable", message: "no answer", times: 2 });
+    await fails(
+      exec(lab, id, ["sleep", "100"], 1n),
+      Code.DeadlineExceeded,
+      /could not be killed: .*no answer/,
+    );
+    await nothingLeft(lab, before);
+  });
+
+  it("kills no process of this node that only has the number of one on Docker's", async () => {
+    await using lab = await openLab();
+    const { engine } = lab;
+    const id = await lab.run(forever);
+    const bystander = engine.host.processTable.spawn({ name: "bystander" }, () => undefined);
+    const inspect = engine.execs.inspect.bind(engine.execs);
+    engine.execs.inspect = async (...args) => ({ ...(await inspect(...args)), pid: bystander.pid });
+    await fails(exec(lab, id, ["sleep", "100"], 1n), Code.DeadlineExceeded, /was killed/);
+    assert.ok(bystander.alive);
+    bystander.finish(0);
+  });
+
   it("kills the command when the caller goes", async () => {
     await using lab = await openLab();
     const id = await lab.run(forever);
@@ -111,9 +157,19 @@ describe("ExecSync", () => {
     const { engine } = lab;
     const id = await lab.run(forever);
     const before = engine.host.processTable.size;
-    const spec = { command: ["sleep", "100"], tty: false, stdin: false, stdout: true, stderr: true };
+    const mark = newExecMark();
+    const spec = {
+      command: ["sleep", "100"],
+      env: [mark],
+      tty: false,
+      stdin: false,
+      stdout: true,
+      stderr: true,
+    };
     const execId = await engine.execs.create(id, spec);
-    const killing = killExec(execId, { docker: engine, host: engine.host, log: lab.shim.log });
+    const { signal: closed } = new AbortController();
+    const exec = { id: execId, containerId: id, mark };
+    const killing = killExec(exec, { docker: engine, host: engine.host, log: lab.shim.log, closed });
     await until(() => engine.calls.count("execs.inspect") >= 2);
     const stream = await engine.execs.start(execId, { tty: false });
     await killing;

@@ -105,7 +105,7 @@ function containerProcess(
   return {
     ...streams,
     args,
-    env: environment(container),
+    env: process.environment,
     workingDir: config.workingDir || "/",
     user: config.user ?? "",
     hostname: config.hostname ?? "",
@@ -138,14 +138,14 @@ async function sleepIn(process: Process, ms: number): Promise<void> {
 
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** The environment of a process: the later of two values of one name counts. */
-function environment({ config }: Container): Record<string, string> {
+/** The environment of a process: the later of two values of one name counts. @param more Laid over the container's. */
+export function environmentOf({ config }: Container, more: readonly string[] = []): Record<string, string> {
   const env = new Map([
     ["PATH", defaultPath],
     ["HOSTNAME", config.hostname ?? ""],
   ]);
   if (config.tty) env.set("TERM", "xterm");
-  for (const pair of config.env ?? []) {
+  for (const pair of [...(config.env ?? []), ...more]) {
     const at = pair.indexOf("=");
     if (at > 0) env.set(pair.slice(0, at), pair.slice(at + 1));
   }

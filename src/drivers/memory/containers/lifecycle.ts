@@ -4,7 +4,7 @@ import { SIGKILL, SIGTERM, requireSignal } from "../processes/signals.js";
 import { removeCgroup, showCgroup } from "./cgroup.js";
 import type { Container, ContainerRun } from "./container.js";
 import { writeLimits } from "./limits.js";
-import { launch, requireProgram, type Launched } from "./launch.js";
+import { environmentOf, launch, requireProgram, type Launched } from "./launch.js";
 import { afterEnd, beforeStart, joined } from "./surroundings.js";
 import { volumesFolder } from "./mounts.js";
 
@@ -45,7 +45,11 @@ async function start(engine: Engine, container: Container): Promise<void> {
     const program = requireProgram(container, args, operation);
     const surroundings = beforeStart(engine, container);
     const process = engine.host.processTable.spawn(
-      { name: args[0] ?? "", ignoresUnhandledSignals: !engine.settings.init },
+      {
+        name: args[0] ?? "",
+        environment: environmentOf(container),
+        ignoresUnhandledSignals: !engine.settings.init,
+      },
       (code) => {
         ended(engine, container, code);
       },

@@ -52,8 +52,6 @@ const mostOutputBytes = 16 * 1024 * 1024;
 export class MemoryHostProcesses implements HostProcesses {
   /** What {@link ownOomScoreAdj} answers. */
   oomScoreAdj = 0;
-  /** Of the programs that run, by pid. */
-  private readonly environments = new Map<number, Readonly<Record<string, string>>>();
 
   constructor(
     private readonly table: ProcessTable,
@@ -73,8 +71,7 @@ export class MemoryHostProcesses implements HostProcesses {
 
   async killWhere(isMeant: (environment: ReadonlyMap<string, string>) => boolean): Promise<number> {
     await this.faults.meet("processes.killWhere", "");
-    const meant = [...this.environments].filter(([, env]) => isMeant(new Map(Object.entries(env))));
-    return meant.filter(([pid]) => this.table.get(pid)?.send(SIGKILL)).length;
+    return this.table.killWhere(isMeant);
   }
 
   async ownOomScoreAdj(): Promise<number> {
@@ -100,8 +97,10 @@ export class MemoryHostProcesses implements HostProcesses {
     command: HostCommand,
     signal: AbortSignal,
   ): Promise<HostCommandResult> {
-    const process = this.table.spawn({ name: posix.basename(command.file) }, () => undefined);
-    this.environments.set(process.pid, command.env ?? {});
+    const process = this.table.spawn(
+      { name: posix.basename(command.file), environment: command.env ?? {} },
+      () => undefined,
+    );
     const kill = () => process.send(SIGKILL);
     const unlisten = onAbort(signal, kill);
     const limit = command.maxOutputBytes ?? mostOutputBytes;
@@ -132,7 +131,6 @@ export class MemoryHostProcesses implements HostProcesses {
         },
       );
     const exitCode = await process.ended;
-    this.environments.delete(process.pid);
     unlisten();
     if (stdout.overflowed || stderr.overflowed) {
       throw new ShimError("resource-exhausted", `${operation}: it printed more than ${limit} bytes`, {

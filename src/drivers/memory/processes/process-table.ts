@@ -34,6 +34,11 @@ export class ProcessTable {
     return this.live.get(pid);
   }
 
+  /** Those that live, the oldest first. */
+  all(): Process[] {
+    return [...this.live.values()];
+  }
+
   /** How many live. */
   get size(): number {
     return this.live.size;
@@ -45,6 +50,14 @@ export class ProcessTable {
     if (!process) return;
     this.live.delete(pid);
     for (const observer of this.observers) observer.ended(process);
+  }
+
+  /** Kills the processes whose environment is meant. @returns How many were signalled. */
+  killWhere(isMeant: (environment: ReadonlyMap<string, string>) => boolean): number {
+    const meant = [...this.live.values()].filter(({ environment }) =>
+      isMeant(new Map(Object.entries(environment))),
+    );
+    return meant.filter((process) => process.send(SIGKILL)).length;
   }
 
   /** Kills a process and its descendants. @returns How many were signalled. */

@@ -5,6 +5,8 @@ export interface ProcessOptions {
   /** For messages and `/proc/PID/comm`. */
   readonly name: string;
   readonly parent?: Process | undefined;
+  /** What it began with; its children have it too. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** As the kernel treats the first process of a namespace: a signal without a handler does nothing. */
   readonly ignoresUnhandledSignals?: boolean;
 }
@@ -18,6 +20,7 @@ export class ProcessEnded extends Error {
 export class Process {
   readonly name: string;
   readonly parent: Process | undefined;
+  readonly environment: Readonly<Record<string, string>>;
   /** Resolves with the exit code. */
   readonly ended: Promise<number>;
   /** True: neither signals nor the end of its namespace reach it, as with a process stuck in the kernel. */
@@ -38,6 +41,7 @@ export class Process {
   ) {
     this.name = options.name;
     this.parent = options.parent;
+    this.environment = options.environment ?? options.parent?.environment ?? {};
     this.ignoresUnhandled = options.ignoresUnhandledSignals ?? false;
     this.ended = new Promise((resolve) => (this.resolveEnded = resolve));
   }
