@@ -186,6 +186,8 @@ export interface HostKernel {
   readNow(path: string): string | undefined;
   /** The names of the folders in a folder of that kind; none when it is missing. */
   foldersNow(path: string): string[];
+  /** What the open files of a process are, as `/dev/null` or `socket:[123]`; none when it has gone. */
+  openFilesNow(pid: number): string[];
   /**
    * Opens the kernel's log of processes that it killed for lack of memory. The caller must close it.
    * @throws ENOENT, EPERM, EACCES where the kernel's log cannot be read.

@@ -17,6 +17,8 @@ export interface MeasuredPod {
   readonly record: SandboxRecord;
   /** The pod's own cgroup; absent for a pod that has none. */
   readonly places?: CgroupPlaces;
+  /** The path of the sandbox's own cgroup. */
+  readonly ownPath: string;
   readonly usage: CgroupUsage;
   readonly memoryStat: string;
   readonly network?: NetworkUsage;

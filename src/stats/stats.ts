@@ -5,6 +5,8 @@ import { hasLabels } from "../containers/index.js";
 import type {
   ContainerStats,
   ContainerStatsFilter,
+  MetricDescriptor,
+  PodSandboxMetrics,
   PodSandboxStats,
   PodSandboxStatsFilter,
 } from "../gen/runtime/v1/api_pb.js";
@@ -15,6 +17,7 @@ import { Cgroups } from "./cgroups.js";
 import { Measurer, type Wanted } from "./measure.js";
 import type { MeasuredContainer, MeasuredPod } from "./measured.js";
 import { UsageMessages } from "./messages.js";
+import { metricDescriptors, PodMetrics } from "./metrics/index.js";
 import { isRunning, sharedCgroupParents } from "./running.js";
 import { CpuSampler } from "./sampler.js";
 import { sumOf } from "./sum.js";
@@ -33,6 +36,7 @@ export class Stats {
   private readonly measurer: Measurer;
   private readonly sampler: CpuSampler;
   private readonly messages = new UsageMessages();
+  private readonly metrics: PodMetrics;
 
   constructor(
     @inject(Inventory) private readonly inventory: Inventory,
@@ -41,6 +45,7 @@ export class Stats {
   ) {
     this.cgroups = new Cgroups(host);
     this.measurer = new Measurer(host);
+    this.metrics = new PodMetrics(host, inventory);
     this.sampler = new CpuSampler({ host, inventory, cgroups: this.cgroups, log });
   }
 
@@ -81,13 +86,31 @@ export class Stats {
     await this.sampler.whenWarm();
     const record = this.inventory.sandbox(id);
     const measured = this.measurePod(record, sharedCgroupParents(this.inventory.sandboxes()));
-    return this.messages.pod(measured ?? { record, usage: {}, memoryStat: "", containers: [] });
+    return this.messages.pod(measured ?? { record, ownPath: "", usage: {}, memoryStat: "", containers: [] });
   }
 
   /** What the running pods use that pass the filter. One that ends meanwhile is left out. */
   async listPodStats(filter?: PodFilter): Promise<PodSandboxStats[]> {
     const measured = await this.pods(filter);
     return measured.map((pod) => this.messages.pod(pod));
+  }
+
+  /** The metrics that {@link listPodMetrics} tells. */
+  get metricDescriptors(): readonly MetricDescriptor[] {
+    return metricDescriptors;
+  }
+
+  /** The metrics of all running pods and their containers. */
+  async listPodMetrics(): Promise<PodSandboxMetrics[]> {
+    const seen = new Set<string>();
+    const pods = (await this.pods()).map((pod) => {
+      // Two sandboxes of one pod share its cgroup, whose values must stand there once.
+      const { places, ...rest } = pod;
+      const isFirst = places !== undefined && !seen.has(places.path);
+      if (places) seen.add(places.path);
+      return isFirst ? pod : rest;
+    });
+    return await inTurns(pods, (pod) => this.metrics.of(pod, undefined));
   }
 
   /** The running containers that pass the filter, measured. */
@@ -129,14 +152,14 @@ export class Stats {
       .filter(isRunning)
       .flatMap((container) => this.measureContainer(container, everything) ?? []);
     const network = this.network(record);
-    const rest = { record, containers, ...(network && { network }) };
+    const own = this.cgroups.of(record);
+    const rest = { record, ownPath: own?.path ?? "", containers, ...(network && { network }) };
     const places = shared.has(record.docker.host.cgroupParent ?? "") ? undefined : this.cgroups.ofPod(record);
     if (places) {
       const rate = (usage: bigint) => this.sampler.rate(record, places, usage);
       const measured = this.measurer.measure(places, rate, everything);
       return measured && { ...rest, ...measured };
     }
-    const own = this.cgroups.of(record);
     const sandbox =
       own && this.measurer.measure(own, (usage) => this.sampler.rate(record, own, usage), everything);
     if (!sandbox) return undefined;

@@ -125,10 +125,10 @@ function imageIdOf(docker: DockerContainer, image: ImageNames | undefined): stri
 }
 
 /** The image as it was asked for; one that was asked for by its id has a name for people, where there is one. */
-function imageSpecOf(
+export function imageSpecOf(
   docker: DockerContainer,
   image: ImageNames | undefined,
-  { image: spec }: WorkloadIdentity,
+  { image: spec }: Pick<WorkloadIdentity, "image">,
 ): { image: string; userSpecifiedImage: string } {
   const asked = spec?.image ?? docker.config.image ?? "";
   const userSpecifiedImage = spec?.userSpecifiedImage ?? "";

@@ -2,6 +2,7 @@ export { containerSpec, type ContainerSpecRequest } from "./container-spec.js";
 export {
   containerInfo,
   containerState,
+  imageSpecOf,
   toContainer,
   toContainerStatus,
   type ImageNames,

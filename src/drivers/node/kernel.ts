@@ -1,4 +1,4 @@
-import { closeSync, openSync, readdirSync, readSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readlinkSync, readSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { release } from "node:os";
 import { codeOf } from "../../base/index.js";
@@ -41,6 +41,12 @@ export class NodeKernel implements HostKernel {
   foldersNow(path: string): string[] {
     const read = () => readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory());
     return (unlessGone(read) ?? []).map((entry) => entry.name);
+  }
+
+  openFilesNow(pid: number): string[] {
+    const folder = `/proc/${pid}/fd`;
+    const files = unlessGone(() => readdirSync(folder)) ?? [];
+    return files.flatMap((file) => unlessGone(() => readlinkSync(`${folder}/${file}`)) ?? []);
   }
 
   private readAll(file: number): string {

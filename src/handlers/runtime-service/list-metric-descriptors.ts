@@ -1,18 +1,19 @@
-import { injectable } from "../../base/injection.js";
-import { notBuilt } from "../not-built.js";
+import { inject, injectable } from "../../base/injection.js";
 import type { RuntimeService } from "../../gen/runtime/v1/api_pb.js";
+import { Stats } from "../../stats/index.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Names the metrics of pods.
- * @throws ShimError "unsupported": not built yet.
+ * Lists the metrics that ListPodSandboxMetrics tells: names, labels and types are cAdvisor's.
  * @see CRI v1 RuntimeService.ListMetricDescriptors
  */
 @injectable()
 export class ListMetricDescriptorsHandler implements UnaryHandler<
   typeof RuntimeService.method.listMetricDescriptors
 > {
-  handle(): Promise<never> {
-    throw notBuilt("ListMetricDescriptors");
+  constructor(@inject(Stats) private readonly stats: Stats) {}
+
+  handle() {
+    return { descriptors: [...this.stats.metricDescriptors] };
   }
 }

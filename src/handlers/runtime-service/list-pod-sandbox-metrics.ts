@@ -1,18 +1,20 @@
-import { injectable } from "../../base/injection.js";
-import { notBuilt } from "../not-built.js";
+import { inject, injectable } from "../../base/injection.js";
 import type { RuntimeService } from "../../gen/runtime/v1/api_pb.js";
+import { Stats } from "../../stats/index.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Tells the metrics of pods.
- * @throws ShimError "unsupported": not built yet.
+ * Tells the metrics of the running pods and their containers, read from the kernel.
+ * @throws ShimError "unavailable" before the first sync, never an empty list.
  * @see CRI v1 RuntimeService.ListPodSandboxMetrics
  */
 @injectable()
 export class ListPodSandboxMetricsHandler implements UnaryHandler<
   typeof RuntimeService.method.listPodSandboxMetrics
 > {
-  handle(): Promise<never> {
-    throw notBuilt("ListPodSandboxMetrics");
+  constructor(@inject(Stats) private readonly stats: Stats) {}
+
+  async handle() {
+    return { podMetrics: await this.stats.listPodMetrics() };
   }
 }

@@ -16,6 +16,8 @@ export function readCpuNanos(read: ReadFile, { version, folder }: CgroupPlace): 
 
 /** How CPU time was spent, and how a quota held it back. Times in nanoseconds. */
 export interface CpuDetail {
+  /** Whether CPU time is limited: else there are no periods. */
+  readonly hasQuota: boolean;
   readonly userNanos?: bigint | undefined;
   readonly systemNanos?: bigint | undefined;
   readonly periods?: bigint | undefined;
@@ -32,7 +34,9 @@ export function readCpuDetail(read: ReadFile, { cpu, quota }: CgroupPlaces): Cpu
   const ofQuota = stat(quota, "cpu.stat");
   const spent = cpu?.version === 1 ? stat(cpu, "cpuacct.stat") : stat(cpu, "cpu.stat");
   const isV1 = quota?.version === 1;
+  const limit = isV1 ? stat(quota, "cpu.cfs_quota_us") : stat(quota, "cpu.max");
   return {
+    hasQuota: /^\d/.test(limit),
     ...(cpu?.version === 1
       ? { userNanos: ticks(valueOf(spent, "user")), systemNanos: ticks(valueOf(spent, "system")) }
       : {

@@ -1,6 +1,7 @@
 export { readCpuDetail, readCpuNanos, type CpuDetail } from "./cpu.js";
 export { readIo } from "./io.js";
 export { readMemory, type MemoryReading } from "./memory.js";
+export { readMemoryDetail, type MemoryDetail } from "./memory-detail.js";
 export { parseCgroupMounts, type CgroupMounts } from "./mounts.js";
 export { parentPlacesOf, placesOf, type CgroupPlaces } from "./places.js";
 export { readPressure } from "./pressure.js";

@@ -67,6 +67,7 @@ export class MemoryHost implements Host {
       cgroupVersion: () => Promise.resolve(this.cgroupVersion),
       readNow: (path) => this.readNow(path),
       foldersNow: (path) => this.foldersNow(path),
+      openFilesNow: (pid) => (this.processTable.get(pid) ? ["/dev/null", "pipe:[1]", "pipe:[2]"] : []),
       openOomLog: async () => {
         await this.faults.meet("kernel.openOomLog", "/dev/kmsg");
         return this.oomLog();

@@ -1,0 +1,3 @@
+export { PodMetrics } from "./pod-metrics.js";
+export type { Disk } from "./source.js";
+export { baseLabels, metricDescriptors } from "./table.js";

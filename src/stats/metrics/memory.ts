@@ -1,0 +1,91 @@
+import { counter, gauge, single, type MetricDefinition } from "./definition.js";
+import type { CgroupSource } from "./source.js";
+
+const of = (value: (source: CgroupSource) => bigint | undefined) => single<CgroupSource>(value);
+
+export const memoryMetrics: readonly MetricDefinition<CgroupSource>[] = [
+  {
+    name: "container_memory_cache",
+    help: "Page cache, in bytes.",
+    type: gauge,
+    values: of(({ memory }) => memory.cacheBytes),
+  },
+  {
+    name: "container_memory_rss",
+    help: "Anonymous memory, in bytes.",
+    type: gauge,
+    values: of(({ usage }) => usage.memory?.rssBytes),
+  },
+  {
+    name: "container_memory_kernel_usage",
+    help: "Memory of the kernel's own that was charged, in bytes.",
+    type: gauge,
+    values: of(({ memory }) => memory.kernelBytes),
+  },
+  {
+    name: "container_memory_mapped_file",
+    help: "Files mapped into memory, in bytes.",
+    type: gauge,
+    values: of(({ memory }) => memory.mappedFileBytes),
+  },
+  {
+    name: "container_memory_swap",
+    help: "Swap in use, in bytes.",
+    type: gauge,
+    values: of(({ usage }) => usage.swap?.usageBytes),
+  },
+  {
+    name: "container_memory_failcnt",
+    help: "How often the memory limit was reached.",
+    type: counter,
+    values: of(({ memory }) => memory.limitHits),
+  },
+  {
+    name: "container_memory_usage_bytes",
+    help: "All memory charged, caches included, in bytes.",
+    type: gauge,
+    values: of(({ usage }) => usage.memory?.usageBytes),
+  },
+  {
+    name: "container_memory_max_usage_bytes",
+    help: "The most memory that was charged at once, in bytes.",
+    type: gauge,
+    values: of(({ memory }) => memory.mostBytes),
+  },
+  {
+    name: "container_memory_working_set_bytes",
+    help: "Memory charged without inactive file cache, in bytes.",
+    type: gauge,
+    values: of(({ usage }) => usage.memory?.workingSetBytes),
+  },
+  {
+    name: "container_memory_total_active_file_bytes",
+    help: "File cache that was used lately, in bytes.",
+    type: gauge,
+    values: of(({ memory }) => memory.activeFileBytes),
+  },
+  {
+    name: "container_memory_total_inactive_file_bytes",
+    help: "File cache that was not used lately, in bytes.",
+    type: gauge,
+    values: of(({ memory }) => memory.inactiveFileBytes),
+  },
+  {
+    name: "container_memory_failures_total",
+    help: "Page faults (pgfault), and those that read from disk (pgmajfault).",
+    type: counter,
+    labels: ["failure_type", "scope"],
+    values: ({ memory, usage }) => [
+      { value: memory.ownPageFaults, labels: ["pgfault", "container"] },
+      { value: memory.ownMajorPageFaults, labels: ["pgmajfault", "container"] },
+      { value: usage.memory?.pageFaults, labels: ["pgfault", "hierarchy"] },
+      { value: usage.memory?.majorPageFaults, labels: ["pgmajfault", "hierarchy"] },
+    ],
+  },
+  {
+    name: "container_oom_events_total",
+    help: "Processes that the kernel killed for want of memory.",
+    type: counter,
+    values: of(({ memory }) => memory.oomKills),
+  },
+];

@@ -1,0 +1,43 @@
+import type { DockerContainer } from "../../docker/index.js";
+import type { FileSystemUsage } from "../../host/index.js";
+import type { CgroupPlaces, CpuDetail, MemoryDetail } from "../cgroup/index.js";
+import type { CgroupUsage, InterfaceUsage, LayerUsage } from "../usage.js";
+
+/** What metrics of a container or of a pod's cgroup are taken from. */
+export interface CgroupSource {
+  readonly usage: CgroupUsage;
+  readonly places: CgroupPlaces;
+  readonly cpu: CpuDetail;
+  readonly memory: MemoryDetail;
+  readonly startedAtNanos: bigint | undefined;
+  readonly nowNanos: bigint;
+  readonly deviceName: (major: number, minor: number) => string;
+  /** Of containers alone. */
+  readonly container?: ContainerSource;
+}
+
+export interface ContainerSource {
+  readonly docker: DockerContainer;
+  readonly openFiles: OpenFiles | undefined;
+  /** The soft limit of open files of the first process; undefined without a limit. */
+  readonly mostOpenFiles: bigint | undefined;
+  readonly layer: LayerUsage | undefined;
+  readonly disk: Disk | undefined;
+}
+
+/** The open files of all processes of a container. */
+export interface OpenFiles {
+  readonly files: number;
+  readonly sockets: number;
+}
+
+/** The file system that writable layers lie on. */
+export interface Disk {
+  readonly device: string;
+  readonly usage: FileSystemUsage;
+}
+
+/** What metrics of a pod's network are taken from. */
+export interface NetworkSource {
+  readonly interfaces: readonly InterfaceUsage[];
+}

@@ -1,0 +1,75 @@
+import type { DockerResources } from "../../docker/index.js";
+import { gauge, seconds, single, type MetricDefinition } from "./definition.js";
+import type { CgroupSource } from "./source.js";
+
+const defaultPeriodMicros = 100_000;
+const defaultShares = 1024;
+
+/** A setting of a container; a pod's own are the kubelet's. */
+function setting(value: (resources: DockerResources, source: CgroupSource) => number | undefined) {
+  return single<CgroupSource>((source) => {
+    if (!source.container) return undefined;
+    const found = value(source.container.docker.host.resources ?? {}, source);
+    return found === undefined ? undefined : BigInt(found);
+  });
+}
+
+/** v1 limits memory and swap together, v2 swap alone. */
+function swapLimit(
+  { memoryBytes = 0, memorySwapBytes = 0 }: DockerResources,
+  { places }: CgroupSource,
+): number {
+  if (memorySwapBytes <= 0) return 0;
+  return places.memory?.version === 2 ? memorySwapBytes - memoryBytes : memorySwapBytes;
+}
+
+export const specMetrics: readonly MetricDefinition<CgroupSource>[] = [
+  {
+    name: "container_last_seen",
+    help: "When the container was seen last, in seconds since the Unix epoch.",
+    type: gauge,
+    values: single(({ nowNanos }) => seconds(nowNanos)),
+  },
+  {
+    name: "container_start_time_seconds",
+    help: "When the container was started, in seconds since the Unix epoch.",
+    type: gauge,
+    values: single(({ startedAtNanos }) => seconds(startedAtNanos)),
+  },
+  {
+    name: "container_spec_cpu_period",
+    help: "Period of the CPU quota, in microseconds.",
+    type: gauge,
+    values: setting(({ cpuPeriodMicros }) => cpuPeriodMicros || defaultPeriodMicros),
+  },
+  {
+    name: "container_spec_cpu_quota",
+    help: "CPU time that may be used in a period, in microseconds; absent without a quota.",
+    type: gauge,
+    values: setting(({ cpuQuotaMicros = 0 }) => (cpuQuotaMicros > 0 ? cpuQuotaMicros : undefined)),
+  },
+  {
+    name: "container_spec_cpu_shares",
+    help: "Relative weight for CPU time.",
+    type: gauge,
+    values: setting(({ cpuShares }) => cpuShares || defaultShares),
+  },
+  {
+    name: "container_spec_memory_limit_bytes",
+    help: "Memory limit, in bytes; 0 without a limit.",
+    type: gauge,
+    values: setting(({ memoryBytes = 0 }) => Math.max(0, memoryBytes)),
+  },
+  {
+    name: "container_spec_memory_reservation_limit_bytes",
+    help: "Memory reservation, in bytes; 0 without one.",
+    type: gauge,
+    values: setting(({ memoryReservationBytes = 0 }) => Math.max(0, memoryReservationBytes)),
+  },
+  {
+    name: "container_spec_memory_swap_limit_bytes",
+    help: "Limit of memory and swap (cgroup v1) or of swap (cgroup v2), in bytes; 0 without a limit.",
+    type: gauge,
+    values: setting(swapLimit),
+  },
+];
