@@ -71,6 +71,7 @@ describe("the cgroup of a container", () => {
       assert.deepEqual(
         readCpuDetail((path) => host.kernel.readNow(path), places),
         {
+          hasQuota: true,
           userNanos: 3_000_000_000n,
           systemNanos: 2_000_000_000n,
           periods: 40n,

@@ -120,15 +120,22 @@ describe("the metrics of pods", () => {
     const { pod, ids } = await lab.runPod("web", ["app", "sidecar"]);
     const [app = "", sidecar = ""] = ids;
     lab.engine.use(pod, { cpuNanos: 0, memoryBytes: 1, inactiveFileBytes: 0, receivedBytes: 77 });
-    lab.engine.use(app, { cpuNanos: 7_900_000_000, memoryBytes: 9_000, inactiveFileBytes: 2_000, readBytes: 512 });
+    lab.engine.use(app, {
+      cpuNanos: 7_900_000_000,
+      memoryBytes: 9_000,
+      inactiveFileBytes: 2_000,
+      readBytes: 512,
+    });
     lab.engine.use(sidecar, { cpuNanos: 1_000_000_000, memoryBytes: 10, inactiveFileBytes: 5 });
     const { podMetrics } = await lab.runtime.listPodSandboxMetrics({});
     const [of] = podMetrics;
     assert.equal(of?.podSandboxId, pod);
     const value = (metrics: readonly Metric[] | undefined, name: string, ...labels: string[]) =>
-      metrics?.find((metric) => metric.name === name && labels.every((label) => metric.labelValues.includes(label)))
-        ?.value?.value;
-    const metricsOf = (id: string) => of.containerMetrics.find(({ containerId }) => containerId === id)?.metrics;
+      metrics?.find(
+        (metric) => metric.name === name && labels.every((label) => metric.labelValues.includes(label)),
+      )?.value?.value;
+    const metricsOf = (id: string) =>
+      of.containerMetrics.find(({ containerId }) => containerId === id)?.metrics;
     assert.equal(value(metricsOf(app), "container_cpu_usage_seconds_total", "total"), 7n);
     assert.equal(value(metricsOf(app), "container_memory_working_set_bytes"), 7_000n);
     assert.equal(value(metricsOf(app), "container_fs_reads_bytes_total", "8:0"), 512n);

@@ -170,6 +170,7 @@ function filesOfV1(controller: string, times: number): Record<string, string> {
       };
     case "cpu":
       return {
+        "cpu.cfs_quota_us": "50000\n",
         "cpu.stat": "nr_periods 40\nnr_throttled 4\nthrottled_time 2000000000\nnr_bursts 0\nburst_time 0\n",
       };
     case "memory":
@@ -197,6 +198,7 @@ function ownFilesOfV2(times: number): Record<string, string> {
     "cpu.stat":
       `usage_usec ${5_000_000 * times}\nuser_usec ${3_000_000 * times}\nsystem_usec ${2_000_000 * times}\n` +
       "nr_periods 40\nnr_throttled 4\nthrottled_usec 2000000\nnr_bursts 0\nburst_usec 0\n",
+    "cpu.max": "50000 100000\n",
     "cgroup.procs": times === 1 ? "4242\n4243\n" : "",
     "memory.current": `${1000 * times}\n`,
     "memory.max": times === 1 ? "4000\n" : "max\n",
