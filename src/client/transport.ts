@@ -1,3 +1,4 @@
+import type { ClientHttp2Stream, Http2Session } from "node:http2";
 import { connect } from "node:net";
 import type { Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
@@ -33,17 +34,17 @@ const maxSessionMemoryMiB = 256;
  * the connection or restarted.
  * @throws ShimError "invalid-argument" for an endpoint of another form.
  */
-export function openTransport(endpointText: string, tls: ClientTls | undefined): OpenTransport {
+export function openTransport(
+  endpointText: string,
+  tls: ClientTls | undefined,
+  pings = { pingIntervalMs: verifyAfterMs, pingTimeoutMs },
+): OpenTransport {
   const endpoint = parseEndpoint(endpointText);
   const baseUrl = baseUrlOf(endpoint, tls !== undefined);
-  const sessions = new Http2SessionManager(
-    baseUrl,
-    { pingIntervalMs: verifyAfterMs, pingTimeoutMs },
-    {
-      maxSessionMemory: maxSessionMemoryMiB,
-      ...(endpoint.kind === "unix" ? { createConnection: () => connect(endpoint.path) } : tlsOptions(tls)),
-    },
-  );
+  const sessions = new Sessions(baseUrl, pings, {
+    maxSessionMemory: maxSessionMemoryMiB,
+    ...(endpoint.kind === "unix" ? { createConnection: () => connect(endpoint.path) } : tlsOptions(tls)),
+  });
   const transport = createGrpcTransport({
     baseUrl,
     sessionManager: sessions,
@@ -60,6 +61,25 @@ export function openTransport(endpointText: string, tls: ClientTls | undefined):
       });
     },
   };
+}
+
+/**
+ * connect-node stops to listen for a session's errors when it leaves the session, and its PING may time out after
+ * that: the error would end the process. The calls on the session end with it in any case.
+ * @see connect-es issues 1143 and 1795
+ */
+class Sessions extends Http2SessionManager {
+  private readonly seen = new WeakSet<Http2Session>();
+
+  override async request(...request: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {
+    const stream = await super.request(...request);
+    const { session } = stream;
+    if (session && !this.seen.has(session)) {
+      this.seen.add(session);
+      session.on("error", () => undefined);
+    }
+    return stream;
+  }
 }
 
 function baseUrlOf(endpoint: Endpoint, secure: boolean): string {

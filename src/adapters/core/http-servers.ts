@@ -12,6 +12,10 @@ const sessionWindowBytes = 8 * 1024 * 1024;
 const maxSessionMemoryMiB = 512;
 /** An HTTP/1.1 client that neither sends anything nor waits for an answer is disconnected. */
 const http1IdleMs = 30_000;
+/** An HTTP/1.1 client has this long for the head of a request, and for all of it, however often it sends a byte. */
+const http1HeadMs = 10_000;
+const http1RequestMs = 20_000;
+const http1CheckMs = 1_000;
 
 /**
  * An HTTP/2 server that listens nowhere and gets its connections by the event. gRPC takes the short way;
@@ -40,7 +44,12 @@ export function createHttp2(
 
 /** An HTTP/1.1 server that listens nowhere and gets its connections by the event. */
 export function createHttp1(connect: NodeListener, connections: Connections): http.Server {
-  const server = http.createServer((request, response) => {
+  const deadlines = {
+    headersTimeout: http1HeadMs,
+    requestTimeout: http1RequestMs,
+    connectionsCheckingInterval: http1CheckMs,
+  };
+  const server = http.createServer(deadlines, (request, response) => {
     const answered = connections.answering(request.socket);
     // Once the request is here, it is the client that waits.
     request.once("end", () => request.socket.setTimeout(0));
@@ -48,5 +57,7 @@ export function createHttp1(connect: NodeListener, connections: Connections): ht
     connect(request, response);
   });
   server.timeout = http1IdleMs;
+  // Node's http server looks at these deadlines from this event on, and this one never listens by itself.
+  server.emit("listening");
   return server;
 }

@@ -77,6 +77,7 @@ export class SocketServer {
   }
 
   private async closeAll(graceMs: number): Promise<void> {
+    this.http1.close();
     this.calls.close();
     await this.connections.closeWhenIdle();
     if (await this.connections.gone(graceMs)) return;

@@ -13,6 +13,7 @@ import {
   type ServerOptions,
 } from "../core/index.js";
 import { listenAddress } from "./address.js";
+import { Handshakes } from "./handshakes.js";
 import { checkTls, type ServerTls } from "./tls.js";
 
 /** Where and for whom TCP is served. */
@@ -32,7 +33,6 @@ export interface TcpServer extends RunningServer {
   readonly port: number;
 }
 
-const handshakeMs = 10_000;
 const keepAliveMs = 60_000;
 
 /**
@@ -46,7 +46,7 @@ export async function serveTcp(target: RpcTarget, options: TcpOptions): Promise<
   const { tls, port } = options;
   const address = await checkTcp(options);
   const connections = new SocketServer(targetWithLog(target, options.log), options);
-  const handshakes = new Set<Socket>();
+  const handshakes = new Handshakes();
   const server = tls ? secureServer(tls, connections, handshakes) : plainServer(connections);
   await listen(server, formatEndpoint({ kind: "tcp", host: address, port }), () => {
     server.listen({ host: address, port });
@@ -58,7 +58,7 @@ export async function serveTcp(target: RpcTarget, options: TcpOptions): Promise<
     async (graceMs) => {
       const stopped = stopListening(server);
       await connections.close(graceMs);
-      for (const socket of handshakes) socket.destroy();
+      handshakes.end();
       await stopped;
     },
   );
@@ -94,22 +94,21 @@ function plainServer(connections: SocketServer): Server {
   });
 }
 
-function secureServer(tls: ServerTls, connections: SocketServer, handshakes: Set<Socket>): TlsServer {
+function secureServer(tls: ServerTls, connections: SocketServer, handshakes: Handshakes): TlsServer {
   const options: TlsOptions = {
     cert: tls.cert,
     key: tls.key,
     ...(tls.ca === undefined ? undefined : { ca: tls.ca, requestCert: true, rejectUnauthorized: true }),
     minVersion: "TLSv1.2",
     ALPNProtocols: ["h2", "http/1.1"],
-    handshakeTimeout: handshakeMs,
   };
   const server = createTlsServer(options);
   server.on("connection", (socket: Socket) => {
     keepAlive(socket);
-    handshakes.add(socket);
-    socket.once("close", () => handshakes.delete(socket));
+    handshakes.begin(socket);
   });
   server.on("secureConnection", (socket) => {
+    handshakes.done(socket);
     connections.acceptSecure(socket);
   });
   return server;

@@ -51,6 +51,11 @@ export class GrpcServer {
 
   private async serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, reply: Reply): Promise<void> {
     const path = headers[":path"] ?? "";
+    if (headers.origin !== undefined) {
+      this.log.debug({ code: "PermissionDenied" }, "a request of a web page");
+      reply.fail(new ConnectError("requests of web pages are refused", Code.PermissionDenied), lingerMs);
+      return;
+    }
     const endpoint = this.endpoints.get(path);
     if (!endpoint) {
       this.refuse(path, reply);

@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect, createServer, type Socket } from "node:net";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { Code, createClient } from "@connectrpc/connect";
+import { serveTcp } from "../../src/adapters/tcp/index.js";
+import { reliable } from "../../src/client/reliable.js";
+import { openTransport } from "../../src/client/transport.js";
+import { RuntimeService } from "../../src/gen/runtime/v1/api_pb.js";
+import { Authority } from "./support/certificates.js";
+import { failure } from "./support/failure.js";
+import { frame, rawSession, versionRequest } from "./support/raw.js";
+import { socketAdapters, temporaryFolder } from "./support/servers.js";
+import { testTarget } from "./support/target.js";
+
+const target = () => testTarget({ Version: () => ({ version: "v1" }) });
+
+/** Sends a byte of a text each second, for as long as the server lets it. Resolves with the seconds. */
+async function drip(socket: Socket, begin: string, byte: string): Promise<number> {
+  const began = performance.now();
+  socket.on("error", () => undefined).resume();
+  await once(socket, "connect");
+  socket.write(Buffer.from(begin, "latin1"));
+  const timer = setInterval(() => socket.write(byte), 1_000);
+  const closed = once(socket, "close");
+  const late = new Promise((resolve) => setTimeout(resolve, 45_000, "late").unref());
+  const outcome = await Promise.race([closed, late]);
+  clearInterval(timer);
+  socket.destroy();
+  assert.notEqual(outcome, "late", "the server has kept the connection");
+  return (performance.now() - began) / 1000;
+}
+
+describe("a client that never ends what it has begun", { concurrency: true }, () => {
+  it("loses a connection whose TLS handshake takes longer than 10 s", async () => {
+    const server = await serveTcp(target(), { port: 0, tls: new Authority("ours").issue("server") });
+    // A record that says it has 16 KiB, and never gets there.
+    const begins = Array.from({ length: 20 }, () => "\x16\x03\x01\x40\x00\x01\x00\x3f\xfc\x03\x03");
+    const seconds = await Promise.all(
+      begins.map((begin) => drip(connect(server.port, server.host), begin, "x")),
+    );
+    assert.ok(Math.max(...seconds) < 20, String(seconds));
+    await server.close();
+  });
+
+  for (const adapter of socketAdapters) {
+    it(`loses an HTTP/1.1 connection whose head or body drips, over ${adapter.name}`, async () => {
+      await using server = await adapter.serve(target());
+      const start = "POST /runtime.v1.RuntimeService/Version HTTP/1.1\r\nHost: x\r\n";
+      const withBody = `${start}Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{`;
+      const [head, body] = await Promise.all([
+        drip(server.dial(), `${start}X-Long: `, "x"),
+        drip(server.dial(), withBody, " "),
+      ]);
+      assert.ok(head < 20, `the head of a request dripped for ${head} s`);
+      assert.ok(body < 35, `the body of a request dripped for ${body} s`);
+    });
+  }
+});
+
+describe("a web page", () => {
+  for (const adapter of socketAdapters) {
+    it(`is refused over gRPC, too, on ${adapter.name}`, async () => {
+      const handlers = target();
+      await using server = await adapter.serve(handlers);
+      await using raw = rawSession(server.dial);
+      const answer = await raw.call({ origin: "https://example.com" }, frame(versionRequest()));
+      assert.equal(answer.status, String(Code.PermissionDenied));
+      assert.equal(handlers.calls("Version").length, 0);
+    });
+  }
+});
+
+describe("a client of a server that stands still", () => {
+  it("gets UNAVAILABLE, again and again, and its process lives", async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, "still.sock");
+    const uncaught: unknown[] = [];
+    const note = (error: unknown) => uncaught.push(error);
+    process.on("uncaughtException", note);
+    const [adapter] = socketAdapters;
+    await using server = await adapter!.serve(target());
+    // Between both: it stops to pass anything on.
+    let isStill = false;
+    const proxy = createServer((client) => {
+      const there = server.dial();
+      for (const [from, to] of [
+        [client, there],
+        [there, client],
+      ] as const) {
+        from.on("error", () => undefined).on("close", () => to.destroy());
+        from.on("data", (chunk) => isStill || to.write(chunk));
+      }
+    }).listen(path);
+    await once(proxy, "listening");
+    const open = openTransport(`unix://${path}`, undefined, { pingIntervalMs: 100, pingTimeoutMs: 50 });
+    const runtime = createClient(RuntimeService, reliable(open.transport, 400));
+    for (let stall = 0; stall < 5; stall++) {
+      isStill = false;
+      assert.equal((await runtime.version({})).version, "v1");
+      isStill = true;
+      const calls = [0, 60, 130, 180].map(async (ms) => {
+        await new Promise((resolve) => setTimeout(resolve, ms));
+        return (await failure(runtime.version({}))).code;
+      });
+      for (const code of await Promise.all(calls))
+        assert.ok([Code.Unavailable, Code.DeadlineExceeded].includes(code), Code[code]);
+      await new Promise((resolve) => setTimeout(resolve, 150));
+    }
+    open.close();
+    proxy.close();
+    process.off("uncaughtException", note);
+    assert.deepEqual(uncaught, []);
+  });
+});
