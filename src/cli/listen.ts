@@ -1,12 +1,16 @@
-import { serveTcp, type ServerTls } from "../adapters/tcp/index.js";
+import { unwatchFile, watchFile, type Stats } from "node:fs";
+import { serveTcp, type ServerTls, type TcpServer } from "../adapters/tcp/index.js";
 import { checkTcp } from "../adapters/tcp/serve.js";
 import { serveUnixSocket, type RunningServer } from "../adapters/unix-socket/index.js";
 import { checkUnixSocket } from "../adapters/unix-socket/serve.js";
-import { messageOf, parseEndpoint, readRegularFile, ShimError } from "../base/index.js";
+import { messageOf, parseEndpoint, readRegularFile, ShimError, type Logger } from "../base/index.js";
 import type { Shim } from "../composition/index.js";
 import type { ServeConfig } from "../config/index.js";
 
 type ListenConfig = ServeConfig["listen"];
+
+/** How often the files of certificates are looked at. */
+const certificatesMs = 5_000;
 
 /** Where a server listens, in the configuration's words. */
 export function endpointsOf({ endpoint, imageEndpoint }: ListenConfig): string[] {
@@ -59,6 +63,53 @@ async function placeOf(endpoint: string, config: ListenConfig) {
   const { host, port } = parsed;
   const tls = config.tls && (await readTls(config.tls));
   return { host, port, tls, allowInsecureRemote: config.allowInsecureRemote };
+}
+
+/**
+ * Reads the certificates anew at SIGHUP, and when one of their files has changed. Connections and pods stay; files
+ * that cannot be used are said in the log, and the old certificates stay.
+ */
+export function followCertificates(
+  servers: readonly RunningServer[],
+  { tls }: ListenConfig,
+  log: Logger,
+): Disposable {
+  const reload = (cause: string) => {
+    void reloadTls(servers, tls, log.child({ cause }));
+  };
+  const onSignal = () => {
+    reload("SIGHUP");
+  };
+  const onChange = (now: Stats, before: Stats) => {
+    if (now.mtimeMs !== before.mtimeMs || now.ino !== before.ino) reload("file");
+  };
+  const paths = Object.values(tls ?? {});
+  process.on("SIGHUP", onSignal);
+  for (const path of paths) watchFile(path, { interval: certificatesMs, persistent: false }, onChange);
+  return {
+    [Symbol.dispose]: () => {
+      process.off("SIGHUP", onSignal);
+      for (const path of paths) unwatchFile(path, onChange);
+    },
+  };
+}
+
+async function reloadTls(
+  servers: readonly RunningServer[],
+  files: ListenConfig["tls"],
+  log: Logger,
+): Promise<void> {
+  if (!files) {
+    log.info("nothing to read anew: no certificates are configured");
+    return;
+  }
+  try {
+    const tls = await readTls(files);
+    for (const server of servers) if ("setTls" in server) (server as TcpServer).setTls(tls);
+    log.info("certificates read anew");
+  } catch (error) {
+    log.error({ err: error }, `the old certificates stay in use: ${messageOf(error)}`);
+  }
 }
 
 async function readTls(files: NonNullable<ListenConfig["tls"]>): Promise<ServerTls> {

@@ -4,7 +4,7 @@ import { isKind, sleep, type Logger } from "../base/index.js";
 import { createShim, type Shim } from "../composition/index.js";
 import type { Environment, ServeConfig } from "../config/index.js";
 import { exitCodes } from "./exit.js";
-import { checkListen, endpointsOf, listen } from "./listen.js";
+import { checkListen, endpointsOf, followCertificates, listen } from "./listen.js";
 import { notifySystemd } from "./notify.js";
 import { awaitEndSignal } from "./signals.js";
 import { version } from "./version.js";
@@ -36,6 +36,7 @@ export async function serve(
   for (const note of notes) log.warn(note);
   reportStrayRejections(log);
   const servers = await listen(shim, where);
+  using _certificates = followCertificates(servers, where, log);
   try {
     const endpoints = servers.map((server) => server.address);
     log.info({ version: version(), endpoints, engine: config.engine }, "serving CRI");

@@ -3,9 +3,11 @@ import { chmod, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/p
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { createClients } from "../../src/client/index.js";
+import { Authority } from "../wire/support/certificates.js";
 import { startServe } from "./support/serving.js";
 
 describe("docker-cri serve", () => {
@@ -96,6 +98,62 @@ describe("docker-cri serve", () => {
     assert.equal((await clients.runtime.version({})).runtimeApiVersion, "v1");
   });
 
+  it("reads certificates anew at SIGHUP and when a file has changed, and keeps its connections", async () => {
+    const authority = new Authority("ours");
+    const [certFile, keyFile, clientCaFile] = ["cert", "key", "ca"].map((name) =>
+      join(folder, `${name}.pem`),
+    );
+    const install = async () => {
+      const { cert, key } = authority.issue("server");
+      await writeFile(keyFile!, key);
+      await writeFile(certFile!, cert);
+    };
+    await install();
+    await writeFile(clientCaFile!, authority.cert);
+    const file = join(folder, "tls.json");
+    const listen = { endpoint: "tcp://127.0.0.1:0", tls: { certFile, keyFile, clientCaFile } };
+    await writeFile(file, JSON.stringify({ engine: { kind: "memory" }, listen }));
+    await using serving = startServe(["--config", file]);
+    const [endpoint = ""] = (await serving.said("serving CRI"))["endpoints"] as string[];
+    const tls = { ca: authority.cert, serverName: "localhost", ...authority.issue("client") };
+    using clients = createClients({ endpoint, tls });
+    await clients.runtime.version({});
+    const port = Number(endpoint.split(":").at(-1));
+    const shown = () => serverCertificate({ port, ...tls });
+    const first = await shown();
+    await install();
+    serving.signal("SIGHUP");
+    await serving.said("certificates read anew");
+    const second = await shown();
+    assert.notEqual(second, first);
+    await install();
+    for (let tries = 0; (await shown()) === second; tries++) {
+      assert.ok(tries < 200, serving.text());
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    await clients.runtime.version({});
+    await writeFile(certFile!, "no certificate");
+    serving.signal("SIGHUP");
+    await clients.runtime.version({});
+    await shown();
+  });
+
+  it("lives on at SIGHUP without certificates", async () => {
+    await using serving = startServe(flags);
+    await serving.said("serving CRI");
+    serving.signal("SIGHUP");
+    await serving.said("nothing to read anew: no certificates are configured");
+    using clients = createClients({ endpoint: `unix://${socket}` });
+    assert.equal((await clients.runtime.version({})).runtimeApiVersion, "v1");
+  });
+
+  it("says at its start who can reach plain TCP", async () => {
+    const args = ["--engine", "memory", "--container-runtime-endpoint", "tcp://127.0.0.1:0"];
+    await using serving = startServe(args);
+    await serving.said("serving CRI");
+    assert.match(serving.text(), /every process of this machine can rule this node/);
+  });
+
   it("refuses to be reached from other machines without certificates", async () => {
     await using serving = startServe([
       "--engine",
@@ -170,6 +228,17 @@ describe("docker-cri serve", () => {
     assert.deepEqual(told, [`READY=1 STATUS=serving CRI on unix://${socket}`, "STOPPING=1"]);
   });
 });
+
+/** The certificate that a new connection is shown. */
+function serverCertificate(options: ConnectionOptions & { serverName: string }): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({ ...options, host: "127.0.0.1", servername: options.serverName }, () => {
+      resolve(socket.getPeerCertificate().fingerprint256);
+      socket.destroy();
+    });
+    socket.on("error", reject);
+  });
+}
 
 /** A socket that listens, as systemd makes one. */
 function listening(path: string): Promise<Server> {

@@ -1,5 +1,5 @@
 import { lookup } from "node:dns/promises";
-import { BlockList } from "node:net";
+import { BlockList, isIPv6 } from "node:net";
 import { messageOf, ShimError } from "../../base/index.js";
 
 /** An address that a server is going to listen on. */
@@ -30,6 +30,10 @@ export async function listenAddress(host: string): Promise<ListenAddress> {
       },
     );
   }
-  const loopback = loopbackRanges.check(found.address, found.family === 6 ? "ipv6" : "ipv4");
-  return { address: found.address, loopback };
+  return { address: found.address, loopback: isLoopback(found.address) };
+}
+
+/** True for an address that only processes of this machine reach. */
+export function isLoopback(address: string): boolean {
+  return loopbackRanges.check(address, isIPv6(address) ? "ipv6" : "ipv4");
 }

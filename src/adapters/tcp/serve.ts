@@ -1,6 +1,6 @@
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer, type TlsOptions } from "node:tls";
-import { formatEndpoint, ShimError } from "../../base/index.js";
+import { formatEndpoint, ShimError, type Logger } from "../../base/index.js";
 import type { RpcTarget } from "../../rpc/serving.js";
 import {
   listen,
@@ -12,7 +12,7 @@ import {
   type RunningServer,
   type ServerOptions,
 } from "../core/index.js";
-import { listenAddress } from "./address.js";
+import { isLoopback, listenAddress } from "./address.js";
 import { Handshakes } from "./handshakes.js";
 import { checkTls, type ServerTls } from "./tls.js";
 
@@ -31,6 +31,11 @@ export interface TcpOptions extends ServerOptions {
 export interface TcpServer extends RunningServer {
   readonly host: string;
   readonly port: number;
+  /**
+   * Uses other certificates for the connections that come from now on; those there are stay.
+   * @throws ShimError "invalid-argument" for what {@link serveTcp} would refuse; the old ones stay in use.
+   */
+  setTls(tls: ServerTls): void;
 }
 
 const keepAliveMs = 60_000;
@@ -51,7 +56,8 @@ export async function serveTcp(target: RpcTarget, options: TcpOptions): Promise<
   await listen(server, formatEndpoint({ kind: "tcp", host: address, port }), () => {
     server.listen({ host: address, port });
   });
-  survive(server, options.log ?? target.log);
+  const log = options.log ?? target.log;
+  survive(server, log);
   const bound = server.address() as AddressInfo;
   const running = runningServer(
     formatEndpoint({ kind: "tcp", host: bound.address, port: bound.port }),
@@ -62,7 +68,18 @@ export async function serveTcp(target: RpcTarget, options: TcpOptions): Promise<
       await stopped;
     },
   );
-  return { ...running, host: bound.address, port: bound.port };
+  if (tls?.ca === undefined) warnOfReach(running.address, address, tls !== undefined, log);
+  return {
+    ...running,
+    host: bound.address,
+    port: bound.port,
+    setTls: (next) => {
+      if (!("setSecureContext" in server) || (next.ca === undefined) !== (tls?.ca === undefined))
+        throw new ShimError("invalid-argument", "tls: whether clients need certificates cannot change");
+      checkTls(next);
+      server.setSecureContext(contextOf(next));
+    },
+  };
 }
 
 /**
@@ -87,6 +104,20 @@ export async function checkTcp({
   return address;
 }
 
+function warnOfReach(endpoint: string, address: string, encrypted: boolean, log: Logger): void {
+  const reach = isLoopback(address)
+    ? "every process of this machine"
+    : "every machine that reaches this address";
+  log.warn(
+    { endpoint, encrypted },
+    `TCP without client certificates: ${reach} can rule this node; use a Unix socket, or tls with ca`,
+  );
+}
+
+function contextOf({ cert, key, ca }: ServerTls) {
+  return { cert, key, ...(ca === undefined ? undefined : { ca }), minVersion: "TLSv1.2" as const };
+}
+
 function plainServer(connections: SocketServer): Server {
   return createServer((socket) => {
     keepAlive(socket);
@@ -96,10 +127,8 @@ function plainServer(connections: SocketServer): Server {
 
 function secureServer(tls: ServerTls, connections: SocketServer, handshakes: Handshakes): TlsServer {
   const options: TlsOptions = {
-    cert: tls.cert,
-    key: tls.key,
-    ...(tls.ca === undefined ? undefined : { ca: tls.ca, requestCert: true, rejectUnauthorized: true }),
-    minVersion: "TLSv1.2",
+    ...contextOf(tls),
+    ...(tls.ca === undefined ? undefined : { requestCert: true, rejectUnauthorized: true }),
     ALPNProtocols: ["h2", "http/1.1"],
   };
   const server = createTlsServer(options);
