@@ -196,12 +196,9 @@ export interface LogOptions extends CallOptions {
   readonly sinceNanos?: bigint;
   /** Only this many entries, the last ones. */
   readonly tailLines?: number;
-}
-
-export interface LogBatchOptions extends LogOptions {
   /** Whether the container has a terminal. When undefined, Docker is asked first. */
   readonly isTerminal?: boolean | undefined;
-  /** Until this aborts, entries that come close on one another may be gathered for a fifth of a second. */
+  /** Until this aborts, entries may be delayed for up to 200 ms to arrive in larger batches. */
   readonly gatherUntil?: AbortSignal;
 }
 
@@ -281,22 +278,15 @@ export interface DockerContainers {
   update(id: string, resources: DockerResources, options?: CallOptions): Promise<void>;
 
   /**
-   * Reads the log, oldest first; with `follow`, until the container has ended. Leaving the loop closes the
-   * connection. A follow may miss a last line that has no newline (Docker 20.10 does, mostly): who must not
-   * lose it reads once more, from the last time, when the container has ended.
+   * Reads the log in batches, oldest entry first; with `follow`, until the container has ended. Leaving the loop closes
+   * the connection. A batch is valid until the next is requested; its entries may be kept.
+   *
+   * A follow may end before the last entries, and may skip or repeat entries when Docker rotates its log. The caller
+   * must compare with what it has, and read again.
    * @throws ShimError `unsupported` when the container's log driver cannot be read.
    * @see Docker API GET /containers/{id}/logs?timestamps=1
    */
-  logs(id: string, options?: LogOptions): AsyncIterable<LogFrame>;
-
-  /**
-   * Reads the log as Docker tells it, in the pieces that come at once, which costs far less than one by one. A
-   * follow may end before the last entries, and at a rotation of Docker's log leave some out or give some
-   * twice: this is for who knows what he has, and asks again. Otherwise as {@link logs}. A batch is good until the next
-   * is asked for; its entries may be kept.
-   * @see Docker API GET /containers/{id}/logs?timestamps=1
-   */
-  logBatches(id: string, options?: LogBatchOptions): AsyncIterable<readonly LogFrame[]>;
+  logs(id: string, options?: LogOptions): AsyncIterable<readonly LogFrame[]>;
 
   /**
    * Attaches to the container's first process.

@@ -1,103 +1,101 @@
-import { Backoff, isKind, messageOf, ShimError, sleep, type Logger } from "../base/index.js";
+import { Backoff, isKind, messageOf, ShimError, sleep } from "../base/index.js";
 import type { DockerContainer } from "../docker/index.js";
-import type { Host } from "../host/index.js";
-import { Alarm } from "./alarm.js";
-import type { Describe, LogKeeper, LogSource } from "./keeper.js";
+import {
+  rootOf,
+  Wakeup,
+  type ContainerLog,
+  type Describe,
+  type LogContext,
+  type LogTarget,
+} from "./container-log.js";
 
-const firstLookMs = 200;
-const longestLookMs = 10_000;
-/** How long the start of a container may wait for its link. */
-const startedPatienceMs = 2_000;
-
-export interface DockerJsonLinkOptions {
-  readonly id: string;
-  readonly path: string;
-  /** Neither this folder nor anything below it may be a link. */
-  readonly root: string;
-  readonly docker: LogSource;
-  readonly host: Pick<Host, "logFiles">;
-  readonly log: Logger;
-  /** The link is there already, made by us or by cri-dockerd. */
-  readonly isThere: boolean;
-}
+const firstRetryMs = 200;
+const longestRetryMs = 10_000;
+/** How long StartContainer may wait for the link. */
+const startDelayMs = 2_000;
 
 /**
- * A log that is a link to Docker's own JSON file, as cri-dockerd makes it. Docker names that file when it
- * starts the container; a container without one gets no link, and that is said.
+ * A log that is a link to Docker's own JSON file, as cri-dockerd makes it. Docker names that file when it starts the
+ * container. A container without one gets no link, and a warning.
  */
-export class DockerJsonLink implements LogKeeper {
+export class DockerJsonLink implements ContainerLog {
   readonly complete: Promise<void>;
   isComplete = false;
-  private readonly alarm = new Alarm();
+  private readonly wakeup = new Wakeup();
   private readonly stopped = new AbortController();
-  /** What Docker said of the container when it was started. */
-  private told: DockerContainer | undefined;
+  /** Docker's description of the container at its start. */
+  private startedAs: DockerContainer | undefined;
 
-  constructor(private readonly options: DockerJsonLinkOptions) {
-    this.isComplete = options.isThere;
-    this.complete = options.isThere ? Promise.resolve() : this.run();
+  /** @param options.exists The link is there already, made by docker-cri or by cri-dockerd. */
+  constructor(
+    private readonly context: Pick<LogContext, "docker" | "host" | "log">,
+    private readonly target: LogTarget,
+    { exists }: { readonly exists: boolean },
+  ) {
+    this.isComplete = exists;
+    this.complete = exists ? Promise.resolve() : this.run();
   }
 
   async started(describe?: Describe): Promise<void> {
-    this.told = await describe?.();
-    this.alarm.ring();
-    const late = new AbortController();
-    const patience = sleep(startedPatienceMs, late.signal).catch(() => undefined);
-    await Promise.race([this.complete, patience]);
-    late.abort();
+    this.startedAs = await describe?.();
+    this.wakeup.wake();
+    const linked = new AbortController();
+    const delay = sleep(startDelayMs, linked.signal).catch(() => undefined);
+    await Promise.race([this.complete, delay]);
+    linked.abort();
   }
 
   ended(): void {
-    this.alarm.ring();
+    this.wakeup.wake();
   }
 
   reopen(): Promise<void> {
-    const { id, path } = this.options;
+    const { id, logPath } = this.target;
     const text =
-      `the log of container ${id}, ${path}, is a link to Docker's own file, which Docker rotates: set kubelet's ` +
+      `the log of container ${id}, ${logPath}, is a link to Docker's own file, which Docker rotates: set kubelet's ` +
       "containerLogMaxSize above dockerMaxSizeBytes, or use the log mode cri";
     return Promise.reject(new ShimError("unsupported", text));
   }
 
   async stop(): Promise<void> {
     this.stopped.abort();
-    this.alarm.ring();
+    this.wakeup.wake();
     await this.complete;
   }
 
   private async run(): Promise<void> {
-    const { id, path, log } = this.options;
-    const backoff = new Backoff(firstLookMs, longestLookMs);
+    const { id, logPath: path } = this.target;
+    const backoff = new Backoff(firstRetryMs, longestRetryMs);
     while (!this.isComplete && !this.isStopped()) {
-      await this.alarm.wait(backoff.next());
+      await this.wakeup.sleep(backoff.next());
       if (this.isStopped()) return;
       try {
         this.isComplete = await this.link();
       } catch (error) {
         if (isKind(error, "not-found")) this.isComplete = true;
-        else if (!this.isStopped())
-          log.warn(
-            { container: id, path, err: messageOf(error) },
-            "cannot link the container's log; trying again",
-          );
+        else if (!this.isStopped()) {
+          const fields = { container: id, path, err: messageOf(error) };
+          this.context.log.warn(fields, "cannot link the container's log; trying again");
+        }
       }
     }
   }
 
-  /** @returns False when the container is yet to be started. */
+  /** @returns False when the container was not started yet. */
   private async link(): Promise<boolean> {
-    const { id, path, root, docker, host, log } = this.options;
+    const { docker, host, log } = this.context;
+    const { id, logPath: path } = this.target;
     const { signal } = this.stopped;
-    const { state, logPath } = this.told ?? (await docker.inspect(id, { signal }));
+    const { state, logPath } = this.startedAs ?? (await docker.inspect(id, { signal }));
     if (state.status === "created" && state.startedAtNanos === undefined) return false;
     if (logPath === undefined || logPath === "") {
       log.warn(
         { container: id, path },
-        "Docker keeps no JSON file for this container (it has another log driver): there is nothing to link to",
+        "Docker has no JSON file for this container (its log driver is another): there is nothing to link to",
       );
       return true;
     }
-    await host.logFiles.makeLink(logPath, path, { root });
+    await host.logFiles.makeLink(logPath, path, { root: rootOf(this.target) });
     return true;
   }
 

@@ -1,4 +1,5 @@
-export { ContainerLogs, type LogCounts, type LogTarget } from "./container-logs.js";
+export type { LogTarget } from "./container-log.js";
+export { ContainerLogs, type LogCounts } from "./container-logs.js";
 export {
   readContainerLog,
   type ContainerLogLine,

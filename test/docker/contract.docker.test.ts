@@ -233,7 +233,7 @@ for (const variant of variants) {
         host: { networkMode: "none" },
       });
       await service.containers.start(id);
-      const frames = await collect(service.containers.logs(id, { follow: true }));
+      const frames = (await collect(service.containers.logs(id, { follow: true }))).flat();
       assert.deepEqual(
         frames.map(({ data }) => data.length),
         [5, 16_384, 16_384, 7234, 3],

@@ -7,9 +7,9 @@ import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { pino } from "pino";
+import type { LogFrame } from "../../src/docker/index.js";
 import { createDockerodeService } from "../../src/drivers/dockerode/index.js";
-import { BufferPool } from "../../src/logs/pump/index.js";
-import { LineBuffer } from "../../src/logs/pump/line-buffer.js";
+import { BufferPool, LineBuffer } from "../../src/logs/pump/line-buffer.js";
 import { moduleProgram, openLab, run, type Dockerd, type EngineName } from "./lab/index.js";
 import { CountingContainer } from "./logs-counting.js";
 import { KilledPump, numbersIn, pause } from "./logs-killed-pump.js";
@@ -24,6 +24,10 @@ function randomNumbers(seed: number): () => number {
     state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
     return state / 0x80000000;
   };
+}
+
+async function* entriesOf(batches: AsyncIterable<readonly LogFrame[]>): AsyncGenerator<LogFrame> {
+  for await (const batch of batches) yield* batch;
 }
 
 interface Comparison {
@@ -46,7 +50,7 @@ async function compareWithDocker(
   const ours = rawLines(files);
   const buffer = new LineBuffer(new BufferPool());
   let mine = await ours.next();
-  for await (const frame of docker.containers.logs(id)) {
+  for await (const frame of entriesOf(docker.containers.logs(id))) {
     buffer.add(frame);
     const theirs = buffer.lines().toString("latin1").slice(0, -1);
     buffer.clear();
@@ -222,7 +226,7 @@ async function saidToDocker(dockerd: Dockerd, id: string, stream: "stdout" | "st
   const docker = createDockerodeService({ endpoint: dockerd.endpoint, requestTimeoutMs: 60_000, log });
   const hash = createHash("sha256");
   let bytes = 0;
-  for await (const frame of docker.containers.logs(id)) {
+  for await (const frame of entriesOf(docker.containers.logs(id))) {
     if (frame.stream !== stream) continue;
     hash.update(frame.data);
     bytes += frame.data.length;

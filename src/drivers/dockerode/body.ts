@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { ShimError } from "../../base/index.js";
 import type { Call } from "./call.js";
 import { Malformed, Truncated } from "./failures.js";
+import type { PulledAnswer } from "./log-reader/pulled-answer.js";
 
 /** Longer answers are not Docker's. */
 export const maxAnswerBytes = 256 * 1024 * 1024;
@@ -16,7 +17,7 @@ const maxErrorBytes = 1024 * 1024;
  */
 export async function* chunksOf(
   call: Call,
-  response: IncomingMessage,
+  response: IncomingMessage | PulledAnswer,
   idleMs?: number,
 ): AsyncGenerator<Buffer> {
   const source = response[Symbol.asyncIterator]() as AsyncIterator<Buffer>;

@@ -1,7 +1,6 @@
-import { inspect } from "node:util";
 import { abortError, longestTimerMs, onAbort, ShimError, type CallOptions } from "../../base/index.js";
 
-/** One call to the engine: who may end it, and what it then fails with. Whoever opens one must end it. */
+/** One call to the engine: its signal, its deadline, and the error when one of them ends it. Its opener must end it. */
 export class Call {
   readonly #controller = new AbortController();
   readonly #ended: Promise<never>;
@@ -16,8 +15,6 @@ export class Call {
     private readonly onEnd: (call: Call) => void,
   ) {
     const { signal } = this.#controller;
-    // As for the agent: docker-modem would print it with all its listeners.
-    Object.defineProperty(signal, inspect.custom, { value: () => "AbortSignal" });
     this.#ended = new Promise((_, reject) => {
       signal.addEventListener(
         "abort",
@@ -34,7 +31,7 @@ export class Call {
     });
   }
 
-  /** Aborts when the caller has gone, the deadline has passed or the driver is closed. */
+  /** Aborts when the caller cancels, the deadline passes or the driver is closed. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
@@ -60,24 +57,24 @@ export class Call {
     return await Promise.race([work, this.#ended]);
   }
 
-  /** From here on the caller's signal does not end the call; its deadline does. */
+  /** From now on the caller's signal does not end the call; its deadline does. */
   commit(): void {
     this.#unlisten?.();
   }
 
-  /** The engine is asked once more, after an answer that had no limit. */
+  /** Restores the deadline before another request. */
   asked(): void {
     if (this.#timer === undefined && !this.signal.aborted) this.#limit(this.defaultMs);
   }
 
-  /** The engine has answered: what follows is as long as it is, unless the caller set a deadline. */
+  /** The head of the answer has arrived: its body has no deadline, unless the caller set one. */
   answered(): void {
     if (this.options.deadlineMs !== undefined) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
-  /** Lets go of timer and listener. Idempotent. */
+  /** Releases the timer and the listener. Idempotent. */
   end(): void {
     clearTimeout(this.#timer);
     this.#unlisten?.();

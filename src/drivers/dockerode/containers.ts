@@ -8,7 +8,6 @@ import type {
   DockerContainerSummary,
   DockerResources,
   LogFrame,
-  LogBatchOptions,
   LogOptions,
   TerminalSize,
 } from "../../docker/index.js";
@@ -19,9 +18,8 @@ import { encodeContainer } from "./encode/container.js";
 import { encodeFilters, pathOf } from "./encode/request.js";
 import { encodeResources } from "./encode/resources.js";
 import type { Engine } from "./engine.js";
-import { readLogBatches } from "./log-batches.js";
-import { LogTurns } from "./log-turns.js";
-import { readLogs } from "./logs.js";
+import { ReadScheduler } from "./log-reader/pacing.js";
+import { readLog } from "./log-reader/read-log.js";
 
 /** What stop may take beyond the grace period. */
 const stopMarginMs = 30_000;
@@ -30,7 +28,7 @@ const longestGraceSeconds = 2 ** 31 - 1;
 
 /** Containers, over Docker's API. */
 export class DockerodeContainers implements DockerContainers {
-  readonly #logTurns = new LogTurns();
+  readonly #logScheduler = new ReadScheduler();
 
   constructor(private readonly engine: Engine) {}
 
@@ -100,12 +98,8 @@ export class DockerodeContainers implements DockerContainers {
     await this.#post(operation, id, "update", { body: encodeResources(resources) }, options);
   }
 
-  logBatches(id: string, options: LogBatchOptions = {}): AsyncGenerator<readonly LogFrame[]> {
-    return readLogBatches(this.engine, this.#logTurns, id, options);
-  }
-
-  logs(id: string, options: LogOptions = {}): AsyncGenerator<LogFrame> {
-    return readLogs(this.engine, id, options);
+  logs(id: string, options: LogOptions = {}): AsyncGenerator<readonly LogFrame[]> {
+    return readLog(this.engine, this.#logScheduler, id, options);
   }
 
   async attach(id: string, options: CallOptions & AttachOptions): Promise<AttachedStream> {

@@ -2,7 +2,7 @@ import type { OutputFrame } from "../../docker/index.js";
 import { DaemonError, Malformed, Truncated } from "./failures.js";
 
 /** A part of a frame of Docker's multiplexed stream: as much of it as has come. */
-export interface Piece {
+interface Piece {
   /** 0 and 1 are stdout, 2 stderr, 3 an error of dockerd. */
   readonly type: number;
   readonly data: Buffer;
@@ -19,7 +19,7 @@ const maxErrorBytes = 64 * 1024;
  * @throws Malformed when it is not such a stream; Truncated when it ends inside a frame.
  * @see Docker API, "Stream format" of POST /containers/{id}/attach
  */
-export async function* pieces(chunks: AsyncIterable<Buffer>): AsyncGenerator<Piece> {
+async function* pieces(chunks: AsyncIterable<Buffer>): AsyncGenerator<Piece> {
   const header = Buffer.alloc(headerBytes);
   let headerFilled = 0;
   let remaining = 0;
@@ -61,33 +61,6 @@ export async function* outputFrames(chunks: AsyncIterable<Buffer>): AsyncGenerat
 /** The output of a terminal: whatever comes, as stdout. */
 export async function* terminalFrames(chunks: AsyncIterable<Buffer>): AsyncGenerator<OutputFrame> {
   for await (const data of chunks) yield { stream: "stdout", data };
-}
-
-/**
- * The frames of a log, each whole.
- * @throws Malformed when a frame is longer than `maxBytes`; DaemonError as {@link outputFrames}.
- */
-export async function* wholeFrames(
-  chunks: AsyncIterable<Buffer>,
-  maxBytes: number,
-): AsyncGenerator<{ readonly stream: OutputFrame["stream"]; readonly data: Buffer }> {
-  const errors = new ErrorText();
-  let parts: Buffer[] = [];
-  let bytes = 0;
-  for await (const piece of pieces(chunks)) {
-    if (piece.type === errorType) {
-      errors.add(piece);
-      continue;
-    }
-    bytes += piece.data.length;
-    if (bytes > maxBytes) throw new Malformed(`a frame is longer than ${maxBytes} bytes`);
-    parts.push(piece.data);
-    if (!piece.last) continue;
-    const data = parts.length === 1 ? piece.data : Buffer.concat(parts, bytes);
-    parts = [];
-    bytes = 0;
-    yield { stream: streamOf(piece.type), data };
-  }
 }
 
 /** Gathers an error frame and throws it once it is whole. */

@@ -1,7 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { stringify } from "node:querystring";
 import { parseEndpoint, ShimError, type CallOptions, type Endpoint, type Logger } from "../../base/index.js";
-import { EngineAgent } from "./agent.js";
 import { agree, formatApiVersion, parseApiVersion, type ApiVersion } from "./api-version.js";
 import { chunksOf, parseJson, readAll, readErrorText } from "./body.js";
 import { Calls, type Call } from "./call.js";
@@ -9,9 +8,9 @@ import { decodeVersion } from "./decode/system.js";
 import { fromStatus, fromThrown, isBrokenConnection, isChangeOfEngine, type Asked } from "./errors.js";
 import { Malformed } from "./failures.js";
 import { Hijacker, type Hijacked } from "./hijack.js";
-import { openModem, type Dial } from "./modem.js";
+import { PulledAnswer } from "./log-reader/pulled-answer.js";
+import { EngineAgent, openModem, type Dial } from "./modem.js";
 import { Negotiator } from "./negotiator.js";
-import { PulledAnswer } from "./pulled-answer.js";
 
 /** A dockerd that lives answers a ping at once. */
 const pingMs = 10_000;
@@ -99,7 +98,7 @@ export class Engine {
     });
   }
 
-  /** As {@link head}, of a GET whose answer is read at its reader's pace, who closes it. */
+  /** As {@link head}, for a GET whose answer is read only on demand; the caller must destroy it. */
   async pull(call: Call, { path, query = {} }: Pick<EngineRequest, "path" | "query">): Promise<PulledAnswer> {
     const request = { method: "GET", path } as const;
     return await this.#attempt(call, request, async () => {
@@ -115,7 +114,7 @@ export class Engine {
         const text = await call.guard(readErrorText(answer));
         throw fromStatus(this.#asked(call, request), answer.status, text);
       } finally {
-        answer.close();
+        answer.destroy();
       }
     });
   }
@@ -222,7 +221,6 @@ export class Engine {
     const response = await call.guard(
       this.#dial({ method, path, query, body, headers, signal: call.signal }),
     );
-    closeOnAbort(response, call.signal);
     const status = response.statusCode ?? 0;
     if ((status >= 200 && status < 300) || accept.includes(status)) return response;
     throw fromStatus(this.#asked(call, request), status, await readErrorText(chunksOf(call, response)));
@@ -258,15 +256,4 @@ export class Engine {
   #asked(call: Call, { method, path }: Named): Asked {
     return { operation: call.operation, request: `${method} ${path}`, endpoint: this.endpoint };
   }
-}
-
-/** docker-modem's own watch of the signal may end with the answer's head. */
-function closeOnAbort(response: IncomingMessage, signal: AbortSignal): void {
-  const close = () => {
-    response.destroy();
-  };
-  signal.addEventListener("abort", close, { once: true });
-  response.once("close", () => {
-    signal.removeEventListener("abort", close);
-  });
 }

@@ -1,15 +1,17 @@
+import { setImmediate } from "node:timers/promises";
 import { Backoff, sleep } from "../../base/index.js";
 import type { LogFrame } from "../../docker/index.js";
-import type { BufferPool } from "./buffer-pool.js";
-import { LineBuffer } from "./line-buffer.js";
+import { Wakeup } from "../container-log.js";
+import { LineBuffer, type BufferPool } from "./line-buffer.js";
 import { LogFileGone, type LogWriter } from "./log-writer.js";
-import { nextTurn } from "./next-turn.js";
+import type { ResumePoint } from "./resume-point.js";
+import type { ThrottledWarning } from "./throttled-warning.js";
 
-/** So much may wait while as much is being written. */
+/** How much may wait while as much is being written. */
 const fullBytes = 256 * 1024;
-/** So much is worth a write of its own; each costs two switches of threads. */
+/** From this size on a write is worth its cost, two switches of threads. */
 const worthBytes = 64 * 1024;
-/** For how long less waits after the last write. */
+/** How long less waits after the last write. */
 const gatherMs = 10;
 const firstRetryMs = 100;
 const longestRetryMs = 5_000;
@@ -18,37 +20,31 @@ export interface LineSinkOptions {
   readonly writer: LogWriter;
   readonly pool: BufferPool;
   readonly signal: AbortSignal;
-  /** A write failed and is tried again. */
-  readonly onTrouble: (error: unknown) => void;
-  readonly onWritten: () => void;
-  /** The file is not there any more; what waits is dropped. */
+  readonly warning: Pick<ThrottledWarning, "failed" | "recovered">;
+  /** Called when the file was removed; what waits is dropped. */
   readonly onGone: () => void;
 }
 
-/**
- * Gathers lines while earlier ones are written, and writes them in one go. What cannot be written is tried
- * again for as long as it takes.
- */
+/** Gathers lines while earlier ones are written, and writes them in one go. A write that fails is retried for ever. */
 export class LineSink {
   private waiting: LineBuffer;
   private writing: LineBuffer;
   private draining: Promise<void> | undefined;
   private gone: LogFileGone | undefined;
-  private takers: (() => void)[] = [];
+  private onRoom: (() => void)[] = [];
   private writtenAtMs = -Infinity;
-  /** Somebody waits for the file to hold everything. */
-  private isAwaited = false;
-  private endGathering: () => void = () => undefined;
+  private isFlushing = false;
+  private gathering = new Wakeup();
 
   constructor(private readonly options: LineSinkOptions) {
     this.waiting = new LineBuffer(options.pool);
     this.writing = new LineBuffer(options.pool);
   }
 
-  /** Takes lines in. Whoever adds more while {@link isFull} uses up memory. */
+  /** Adds lines. Wait for {@link notFull} while {@link isFull}, or memory grows. */
   add(frame: LogFrame): void {
     this.waiting.add(frame);
-    if (this.waiting.sizeBytes >= worthBytes) this.endGathering();
+    if (this.waiting.sizeBytes >= worthBytes) this.gathering.wake();
     if (this.draining || this.gone || this.waiting.sizeBytes === 0) return;
     this.draining = this.drain();
   }
@@ -58,34 +54,46 @@ export class LineSink {
   }
 
   /** Resolves when more may be added. @throws LogFileGone. */
-  async room(): Promise<void> {
+  async notFull(): Promise<void> {
     while (this.isFull && !this.gone && !this.options.signal.aborted) {
-      await new Promise<void>((resolve) => this.takers.push(resolve));
+      await new Promise<void>((resolve) => this.onRoom.push(resolve));
     }
     if (this.gone) throw this.gone;
   }
 
-  /** Resolves when all that was added is in the file, or the signal has aborted. @throws LogFileGone. */
+  /** Resolves when everything added is in the file, or the signal has aborted. @throws LogFileGone. */
   async flushed(): Promise<void> {
-    this.isAwaited = true;
-    this.endGathering();
+    this.isFlushing = true;
+    this.gathering.wake();
     while (this.draining) await this.draining;
-    this.isAwaited = false;
+    this.isFlushing = false;
     if (this.gone) throw this.gone;
   }
 
-  /** Drops what waits and begins anew, once the writer has recovered. */
-  reset(): void {
-    this.gone = undefined;
+  /** Flushes, and finds the last entry in the file. @throws LogFileGone; Node's error. */
+  async resumePoint(): Promise<ResumePoint | undefined> {
+    await this.flushed();
+    return await this.options.writer.resumePoint();
+  }
+
+  /** True after LogFileGone, until {@link recover}. */
+  isGone(): boolean {
+    return this.gone !== undefined;
+  }
+
+  /** Drops what waits and opens the file again. @throws Node's error. */
+  async recover(): Promise<void> {
     this.waiting.clear();
+    await this.options.writer.recover();
+    this.gone = undefined;
   }
 
   private async drain(): Promise<void> {
-    // What comes in the same turn goes in the same write.
-    await nextTurn();
+    // What is added in the same turn of the event loop goes into the same write.
+    await setImmediate();
     try {
       while (this.waiting.sizeBytes > 0 && !this.options.signal.aborted) {
-        await this.gathered();
+        await this.gather();
         [this.waiting, this.writing] = [this.writing, this.waiting];
         this.admit();
         await this.writeAll(this.writing.lines());
@@ -103,21 +111,16 @@ export class LineSink {
     }
   }
 
-  /** Waits a little for more to write when there was a write just now; what comes after a silence is written at once. */
-  private async gathered(): Promise<void> {
+  /** Waits for more lines when there was a write just now; a line after a pause is written at once. */
+  private async gather(): Promise<void> {
     const restMs = this.writtenAtMs + gatherMs - performance.now();
-    if (restMs <= 0 || this.isAwaited || this.waiting.sizeBytes >= worthBytes) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, restMs);
-      this.endGathering = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+    if (restMs <= 0 || this.isFlushing || this.waiting.sizeBytes >= worthBytes) return;
+    this.gathering = new Wakeup();
+    await this.gathering.sleep(restMs);
   }
 
   private async writeAll(lines: Buffer): Promise<void> {
-    const { writer, signal, onTrouble, onWritten } = this.options;
+    const { writer, signal, warning } = this.options;
     let backoff: Backoff | undefined;
     let written = 0;
     while (written < lines.length && !signal.aborted) {
@@ -125,14 +128,14 @@ export class LineSink {
         const taken = await writer.write(written === 0 ? lines : lines.subarray(written));
         written += taken;
         if (taken > 0) {
-          onWritten();
+          warning.recovered();
           backoff?.reset();
           continue;
         }
-        onTrouble(new Error("ENOSPC: not even one line could be written"));
+        warning.failed(new Error("ENOSPC: not even one line could be written"));
       } catch (error) {
         if (error instanceof LogFileGone) throw error;
-        onTrouble(error);
+        warning.failed(error);
       }
       backoff ??= new Backoff(firstRetryMs, longestRetryMs);
       await sleep(backoff.next(), signal).catch(() => undefined);
@@ -140,8 +143,6 @@ export class LineSink {
   }
 
   private admit(): void {
-    const takers = this.takers;
-    this.takers = [];
-    for (const take of takers) take();
+    for (const resolve of this.onRoom.splice(0)) resolve();
   }
 }

@@ -1,18 +1,18 @@
 import { basename, dirname, join } from "node:path";
 import { KeyedLock, type Logger } from "../../base/index.js";
 import type { Host, LogFile } from "../../host/index.js";
-import { findAnchor, type Anchor } from "./anchor.js";
-import { wholeLineBytes } from "../lines-backward.js";
+import { wholeLineBytes } from "../log-lines.js";
+import { findResumePoint, type ResumePoint } from "./resume-point.js";
 
-/** Kubelet asks for no more, and its user reads the file. */
+/** The mode of the log files of kubelet's other runtimes. */
 const fileMode = 0o640;
-/** How long a file that somebody else removed may go unnoticed. */
+/** How long the removal of the file by another program may go unnoticed. */
 const checkEveryMs = 1_000;
-/** What kubelet puts behind the name of a file that it has rotated; it packs all but the newest. */
+/** Kubelet's suffix of a rotated file; it compresses all but the newest. */
 const rotatedSuffix = /^\.\d{8}-\d{6}$/;
 const newline = 0x0a;
 
-/** The open file was removed, or replaced by another: what was written to it last may be lost. */
+/** The open file was removed or replaced: the last lines written to it may be lost. */
 export class LogFileGone extends Error {
   override readonly name = "LogFileGone";
 }
@@ -26,15 +26,15 @@ export interface LogWriterOptions {
 }
 
 /**
- * The log file of one container. It only ever holds whole lines: a line that could be written in part is taken
- * back. Calls run one after the other. Errors are Node's own.
+ * The log file of one container. It only has whole lines: a line that was written in part is cut off again. Calls run
+ * one after the other. Errors are Node's own.
  */
 export class LogWriter {
   private readonly lock = new KeyedLock();
   private file: LogFile | undefined;
   /** The file before the last reopen, as long as the new one is empty. */
   private previous: LogFile | undefined;
-  private maybeTorn = true;
+  private maybeIncomplete = true;
   private checkedAtMs = -Infinity;
 
   constructor(private readonly options: LogWriterOptions) {}
@@ -49,19 +49,19 @@ export class LogWriter {
   /**
    * Writes whole lines.
    * @returns How many bytes of them are in the file now, always up to the end of a line.
-   * @throws LogFileGone when nobody could find what is written.
+   * @throws LogFileGone when the file has no name any more.
    */
   write(lines: Buffer): Promise<number> {
     return this.exclusive(async () => {
-      // What is as it mostly is is not waited for: this runs for every few lines of every container.
-      const file = this.file && !this.maybeTorn ? this.file : await this.opened();
+      // Fast path: the file is already open and intact.
+      const file = this.file && !this.maybeIncomplete ? this.file : await this.opened();
       if (performance.now() - this.checkedAtMs >= checkEveryMs) await this.checkName(file);
       const taken = await file.append(lines);
       const whole = taken === lines.length ? taken : lines.lastIndexOf(newline, taken - 1) + 1;
       if (taken > whole) {
-        this.maybeTorn = true;
-        // What is whole is written, whether or not the rest can be taken back now.
-        await this.mend(file).catch(() => undefined);
+        this.maybeIncomplete = true;
+        // The whole lines are written, even if the rest cannot be cut off now.
+        await this.repair(file).catch(() => undefined);
       }
       if (whole > 0 && this.previous) await this.forgetPrevious();
       return whole;
@@ -72,7 +72,7 @@ export class LogWriter {
   reopen(): Promise<void> {
     return this.exclusive(async () => {
       const before = this.file;
-      if (before && this.maybeTorn) await this.mend(before).catch(() => undefined);
+      if (before && this.maybeIncomplete) await this.repair(before).catch(() => undefined);
       const after = await this.openFile();
       const [{ identity }, was] = [await after.stat(), await before?.stat()];
       if (was?.identity === identity) {
@@ -82,13 +82,13 @@ export class LogWriter {
       await this.forgetPrevious();
       this.previous = before;
       this.file = after;
-      this.maybeTorn = true;
+      this.maybeIncomplete = true;
     });
   }
 
   /**
-   * Takes up the file that the path names now, after {@link LogFileGone}. When there is one, what it holds
-   * counts; else the lines of the removed file count as written.
+   * Opens the file that the path names now, after {@link LogFileGone}. Its content decides where to resume; when it is
+   * new, the lines of the removed file count as written.
    */
   async recover(): Promise<void> {
     const isReplaced = (await this.options.host.logFiles.identityOf(this.options.path)) !== undefined;
@@ -97,10 +97,10 @@ export class LogWriter {
   }
 
   /** The last entry that was written, in this file or in those rotated before it. */
-  anchor(): Promise<Anchor | undefined> {
+  resumePoint(): Promise<ResumePoint | undefined> {
     return this.exclusive(async () => {
       await this.opened();
-      return await findAnchor(this.filesNewestFirst());
+      return await findResumePoint(this.filesNewestFirst());
     });
   }
 
@@ -115,36 +115,39 @@ export class LogWriter {
 
   private async opened(): Promise<LogFile> {
     this.file ??= await this.openFile();
-    if (this.maybeTorn) await this.mend(this.file);
+    if (this.maybeIncomplete) await this.repair(this.file);
     return this.file;
   }
 
   private async openFile(): Promise<LogFile> {
     const { host, path, root } = this.options;
-    this.maybeTorn = true;
+    this.maybeIncomplete = true;
     this.checkedAtMs = performance.now();
     return await host.logFiles.openAppend(path, { root, mode: fileMode });
   }
 
-  /** Makes the file end with a whole line, in whatever state a crash or a full disk has left it. */
-  private async mend(file: LogFile): Promise<void> {
-    if (!(await this.cutTornLine(file))) {
+  /** Makes the file end with a whole line, after a crash or a full disk. */
+  private async repair(file: LogFile): Promise<void> {
+    if (!(await this.cutIncompleteLine(file))) {
       const text =
-        "the log file ends in megabytes without a newline, which nobody here wrote: it is ended with one";
+        "the log file ends in megabytes without a newline, which docker-cri does not write: added a newline";
       this.options.log.warn({ path: this.options.path }, text);
       await file.append(Buffer.of(newline));
     }
-    this.maybeTorn = false;
+    this.maybeIncomplete = false;
   }
 
-  /** Cuts off a line that was begun and not ended. @returns False for what is too long to be one. */
-  private async cutTornLine(file: LogFile): Promise<boolean> {
+  /** Cuts off an incomplete line. @returns False for one that is too long to be a log line. */
+  private async cutIncompleteLine(file: LogFile): Promise<boolean> {
     const { sizeBytes } = await file.stat();
     const whole = await wholeLineBytes(file);
     if (whole === undefined) return false;
     if (whole < sizeBytes) {
       await file.truncate(whole);
-      this.options.log.debug({ path: this.options.path, bytes: sizeBytes - whole }, "mended a torn log line");
+      this.options.log.debug(
+        { path: this.options.path, bytes: sizeBytes - whole },
+        "cut off an incomplete log line",
+      );
     }
     return true;
   }
@@ -156,7 +159,7 @@ export class LogWriter {
   }
 
   private async *filesNewestFirst(): AsyncGenerator<LogFile> {
-    // Kubelet may have renamed them, and they would come once more.
+    // Kubelet may have renamed them; they would appear twice.
     const seen = new Set<string>();
     for (const file of [this.file, this.previous]) {
       if (!file) continue;
@@ -175,8 +178,8 @@ export class LogWriter {
       if (!file) continue;
       try {
         if (seen.has((await file.stat()).identity)) continue;
-        // The shim may have been killed within a line, and kubelet have rotated the file since.
-        await this.cutTornLine(file);
+        // docker-cri may have been killed within a line, and kubelet may have rotated the file since.
+        await this.cutIncompleteLine(file);
         yield file;
       } finally {
         await file.close();

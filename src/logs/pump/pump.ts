@@ -1,102 +1,81 @@
-import { Backoff, isKind, messageOf, ShimError, sleep, type Gate, type Logger } from "../../base/index.js";
-import type { DockerContainer, LogBatchOptions, LogFrame } from "../../docker/index.js";
-import type { Host } from "../../host/index.js";
-import { Alarm } from "../alarm.js";
-import type { Describe, LogKeeper, LogSource } from "../keeper.js";
-import type { BufferPool } from "./buffer-pool.js";
+import { Backoff, isKind, messageOf, ShimError, sleep } from "../../base/index.js";
+import {
+  Wakeup,
+  type ContainerLog,
+  type Describe,
+  type LogContext,
+  type LogTarget,
+} from "../container-log.js";
+import { DockerLog, phaseOf, type Phase } from "./docker-log.js";
 import { LineSink } from "./line-sink.js";
+import { LogCopier } from "./log-copier.js";
 import { LogFileGone, type LogWriter } from "./log-writer.js";
-import { Replay } from "./replay.js";
-import { Trouble } from "./trouble.js";
+import { ThrottledWarning } from "./throttled-warning.js";
 
 const firstRetryMs = 25;
 const longestRetryMs = 5_000;
-/** Docker's starts take a third of a second; who starts a container says so, and this is for the others. */
-const firstLookMs = 200;
-const longestLookMs = 10_000;
-/** How long the news of a container's end may come after the end of its stream. */
-const tellingMs = 100;
-/** How long the stream of a container that has ended may take to end by itself. */
-const endingMs = 500;
-/** How long what is on its way may still be written when the pump is stopped. */
-const stoppingMs = 500;
+/** For a container that another program starts: docker-cri reports its own starts. */
+const firstPollMs = 200;
+const longestPollMs = 10_000;
+/** How long the report of a container's end may come after the end of its stream. */
+const endReportMs = 100;
+/** How long the stream of an ended container may take to end by itself. */
+const streamEndMs = 500;
+/** How long a pump that is stopped may write what it has read. */
+const stopMs = 500;
 const readingTexts = {
-  begin: "cannot carry the container's log from Docker to its file; trying again",
-  over: "the container's log is carried to its file again",
+  failing: "cannot copy the container's log from Docker to its file; trying again",
+  recovered: "the container's log is copied to its file again",
 };
 const writingTexts = {
-  begin:
+  failing:
     "cannot write the container's log file; its lines wait, and Docker with them, until it can be written",
-  over: "the container's log file can be written again",
+  recovered: "the container's log file can be written again",
 };
 
 export interface PumpOptions {
-  readonly id: string;
-  readonly path: string;
-  readonly docker: LogSource;
-  readonly host: Pick<Host, "logFiles">;
-  readonly writer: LogWriter;
-  readonly pool: BufferPool;
-  readonly gate: Gate;
-  readonly log: Logger;
   /** The container is about to be started: wait until it is. */
   readonly isNew: boolean;
-  /** What Docker says of one that was started before, where that is known. */
-  readonly container: DockerContainer | undefined;
-  /** There is no such container any more. */
+  /** Called when the container was removed. */
   readonly onGone: () => void;
 }
 
-type Stage = "created" | "running" | "ended";
-
-/** Carries the log of one container from Docker into its file, from its first line to its last. */
-export class Pump implements LogKeeper {
+/** Copies the log of one container from Docker into its file, from its first line to its last. */
+export class Pump implements ContainerLog {
   readonly complete: Promise<void>;
   isComplete = false;
   private readonly stopped = new AbortController();
+  private readonly source: DockerLog;
   private readonly sink: LineSink;
-  private readonly replay: Replay;
+  private readonly copier: LogCopier;
   private readonly running: Promise<void>;
-  private readonly reading: Trouble;
+  private readonly warning: ThrottledWarning;
   private markComplete: () => void = () => undefined;
-  private readonly alarm = new Alarm();
-  private isFileGone = false;
-  /** What Docker said of the container when it was started. */
-  private told: DockerContainer | undefined;
-  /** What stays as it is once the container was started. */
-  private described: DockerContainer | undefined;
-  private isOver = false;
-  private endingTimer: NodeJS.Timeout | undefined;
+  private readonly wakeup = new Wakeup();
+  private hasEnded = false;
+  private endTimer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly options: PumpOptions) {
-    const { id, path, log, writer, pool } = options;
+  constructor(
+    private readonly context: LogContext,
+    { id, logPath: path, container }: LogTarget,
+    private readonly writer: LogWriter,
+    private readonly options: PumpOptions,
+  ) {
+    const { docker, log, pool } = context;
     const { signal } = this.stopped;
-    this.described = options.container;
     this.complete = new Promise((resolve) => (this.markComplete = resolve));
-    this.reading = new Trouble(log, { container: id }, readingTexts);
-    const writing = new Trouble(log, { container: id, path }, writingTexts);
+    this.warning = new ThrottledWarning(log, { container: id }, readingTexts);
+    this.source = new DockerLog(id, docker, signal, container);
     this.sink = new LineSink({
       writer,
       pool,
       signal,
-      onTrouble: (error) => {
-        writing.say(error);
-      },
-      onWritten: () => {
-        writing.isOver();
-      },
+      warning: new ThrottledWarning(log, { container: id, path }, writingTexts),
       onGone: () => {
-        this.isFileGone = true;
-        this.replay.cut();
+        this.copier.cut();
       },
     });
-    this.replay = new Replay({
-      ...options,
-      describe: () => this.describe(),
-      read: (wanted) => this.read(wanted),
-      sink: this.sink,
-      signal,
-    });
+    this.copier = new LogCopier(context, this.source, this.sink, signal);
     this.running = this.run();
   }
 
@@ -106,124 +85,101 @@ export class Pump implements LogKeeper {
   }
 
   ended(): void {
-    this.isOver = true;
-    this.alarm.ring();
-    this.replay.hurry();
-    if (this.isComplete || this.endingTimer) return;
-    this.endingTimer = setTimeout(() => {
-      this.endingTimer = undefined;
-      this.replay.cut();
-    }, endingMs);
+    this.hasEnded = true;
+    this.wakeup.wake();
+    this.copier.hurry();
+    if (this.isComplete || this.endTimer) return;
+    this.endTimer = setTimeout(() => {
+      this.endTimer = undefined;
+      this.copier.cut();
+    }, streamEndMs);
   }
 
   async reopen(): Promise<void> {
     if (this.isComplete) {
-      const text = `container ${this.options.id} has ended and its log is complete: there is nothing to go on with`;
+      const text = `container ${this.source.id} has ended and its log is complete: there is nothing more to write`;
       throw new ShimError("failed-precondition", text);
     }
-    await this.options.writer.reopen();
+    await this.writer.reopen();
   }
 
   async stop(): Promise<void> {
     const { signal } = this.stopped;
-    this.replay.cut();
+    this.copier.cut();
     const flushed = this.sink.flushed().catch(() => undefined);
-    await Promise.race([flushed, sleep(stoppingMs, signal).catch(() => undefined)]);
+    await Promise.race([flushed, sleep(stopMs, signal).catch(() => undefined)]);
     this.stopped.abort();
-    this.alarm.ring();
+    this.wakeup.wake();
     await this.running;
   }
 
   private async begin(describe: Describe | undefined): Promise<void> {
-    this.told = await describe?.();
-    this.alarm.ring();
+    this.source.startedAs = await describe?.();
+    this.wakeup.wake();
   }
 
   private async run(): Promise<void> {
     const backoff = new Backoff(firstRetryMs, longestRetryMs);
-    let stage: Stage = this.options.isNew ? "created" : "running";
+    let phase: Phase = this.options.isNew ? "created" : "running";
     while (!this.isStopped() && !this.isComplete) {
       const beganAt = performance.now();
-      let next: Stage | "again" | "failed";
+      let next: Phase | "again" | "failed";
       try {
-        next = stage === "created" ? await this.untilStarted() : await this.session(stage);
-        this.reading.isOver();
+        next = phase === "created" ? await this.untilStarted() : await this.copyUntilEnd(phase);
+        this.warning.recovered();
       } catch (error) {
         next = this.afterFailure(error);
       }
-      if (next === "ended" || next === "created") stage = next;
-      else if (stage === "created" && next === "running") stage = next;
+      if (next === "ended" || next === "created") phase = next;
+      else if (phase === "created" && next === "running") phase = next;
       else if (next !== "again") await this.rest(backoff, beganAt);
     }
-    clearTimeout(this.endingTimer);
-    await this.options.writer.close().catch((error: unknown) => {
-      this.reading.say(error);
+    clearTimeout(this.endTimer);
+    await this.writer.close().catch((error: unknown) => {
+      this.warning.failed(error);
     });
   }
 
-  /** Carries on until the stream ends. @returns Where the container is then. */
-  private async session(stage: "running" | "ended"): Promise<Stage | "again"> {
-    if (this.isFileGone) await this.recoverFile();
-    await this.replay.catchUp({ everything: stage === "ended" });
-    if (this.isStopped()) return stage;
-    if (stage === "ended") {
+  /** Copies until the stream ends. @returns The container's phase then. */
+  private async copyUntilEnd(phase: "running" | "ended"): Promise<Phase | "again"> {
+    if (this.sink.isGone()) await this.sink.recover();
+    await this.copier.catchUp({ whole: phase === "ended" });
+    if (this.isStopped()) return phase;
+    if (phase === "ended") {
       this.finish();
-      return stage;
+      return phase;
     }
-    const end = await this.replay.follow();
-    if (end !== "ended" || this.isFileGone) return "again";
-    // Whoever watches the container is about to tell: Docker is at work on it, and had better not be asked.
-    if (!this.isOver) await this.alarm.wait(tellingMs);
-    return this.isOver ? "ended" : await this.stage();
+    const end = await this.copier.follow();
+    if (end !== "ended" || this.sink.isGone()) return "again";
+    // The report of the end is about to come. Docker is busy with the container now: an inspect would be slow.
+    if (!this.hasEnded) await this.wakeup.sleep(endReportMs);
+    return this.hasEnded ? "ended" : await this.source.phase();
   }
 
-  private async recoverFile(): Promise<void> {
-    this.sink.reset();
-    await this.options.writer.recover();
-    this.isFileGone = false;
-  }
-
-  private async describe(): Promise<DockerContainer> {
-    const { docker, id } = this.options;
-    this.described ??= this.told ?? (await docker.inspect(id, { signal: this.stopped.signal }));
-    return this.described;
-  }
-
-  private async read(options: LogBatchOptions): Promise<AsyncIterable<readonly LogFrame[]>> {
-    const { docker, id } = this.options;
-    const { tty: isTerminal } = (await this.describe()).config;
-    return docker.logBatches(id, { ...options, isTerminal });
-  }
-
-  private async stage(): Promise<Stage> {
-    const { docker, id } = this.options;
-    return stageOf(await docker.inspect(id, { signal: this.stopped.signal }));
-  }
-
-  private async untilStarted(): Promise<Stage> {
-    const backoff = new Backoff(firstLookMs, longestLookMs);
-    let stage: Stage = "created";
-    while (stage === "created" && !this.isStopped()) {
-      await this.alarm.wait(backoff.next());
-      if (!this.isStopped()) stage = this.told ? stageOf(this.told) : await this.stage();
+  private async untilStarted(): Promise<Phase> {
+    const backoff = new Backoff(firstPollMs, longestPollMs);
+    let phase: Phase = "created";
+    while (phase === "created" && !this.isStopped()) {
+      await this.wakeup.sleep(backoff.next());
+      const { startedAs } = this.source;
+      if (!this.isStopped()) phase = startedAs ? phaseOf(startedAs) : await this.source.phase();
     }
-    return stage;
+    return phase;
   }
 
   private afterFailure(error: unknown): "again" | "failed" {
     if (error instanceof LogFileGone || this.isStopped()) return "again";
-    const { id, log, onGone } = this.options;
+    const { log } = this.context;
+    const container = this.source.id;
     if (isKind(error, "not-found")) {
-      log.debug({ container: id }, "the container is gone, and with it the rest of its log");
+      log.debug({ container }, "the container was removed, and with it the rest of its log");
       this.finish();
-      onGone();
+      this.options.onGone();
     } else if (isKind(error, "unsupported")) {
-      log.warn(
-        { container: id, err: messageOf(error) },
-        "the container's log driver cannot be read: its log stays empty",
-      );
+      const text = "the container's log driver cannot be read: its log stays empty";
+      log.warn({ container, err: messageOf(error) }, text);
       this.finish();
-    } else this.reading.say(error);
+    } else this.warning.failed(error);
     return "failed";
   }
 
@@ -232,19 +188,14 @@ export class Pump implements LogKeeper {
     this.markComplete();
   }
 
-  /** Waits before the next try, the longer the quicker the last one was over. */
+  /** Waits before a retry, longer after each quick failure. */
   private async rest(backoff: Backoff, beganAt: number): Promise<void> {
     if (this.isComplete) return;
     if (performance.now() - beganAt > longestRetryMs) backoff.reset();
-    await this.alarm.wait(backoff.next());
+    await this.wakeup.sleep(backoff.next());
   }
 
   private isStopped(): boolean {
     return this.stopped.signal.aborted;
   }
-}
-
-function stageOf({ state }: DockerContainer): Stage {
-  if (state.running) return "running";
-  return state.status === "created" && state.startedAtNanos === undefined ? "created" : "ended";
 }

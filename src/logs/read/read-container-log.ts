@@ -1,39 +1,37 @@
 import { ShimError } from "../../base/index.js";
-import type { Entry } from "../entry.js";
-import { Joiner } from "./joiner.js";
-import { parseLogLine } from "./log-entry-line.js";
+import { parseLogLine, type Entry } from "../log-lines.js";
 import { RotatingLog } from "./rotating-log.js";
-import { findTailStart } from "./tail-start.js";
+import { findTailStart, longestTextBytes } from "./tail-start.js";
 
 /** A line of a container's log. */
 export interface ContainerLogLine {
-  /** When its first part was said. */
+  /** The time of its first part. */
   readonly timestampNanos: bigint;
   readonly stream: "stdout" | "stderr";
   /** As the container wrote it, without the newline. */
   readonly text: Buffer;
   /**
-   * True when no newline follows: the container ended without one, `limitBytes` cut it, it goes on in the next
-   * piece because it is longer than 1 MiB, or it is a part and `parts` was asked for.
+   * True when no newline follows: the container ended without one, `limitBytes` cut the line, it is longer than 1 MiB and
+   * continues in the next piece, or it is a part and `parts` is set.
    */
   readonly partial: boolean;
 }
 
 /** What to read of a log. */
 export interface ReadContainerLogOptions {
-  /** Go on with what comes, across rotations, until `signal` aborts. */
+  /** Wait for new lines, across rotations, until `signal` aborts. */
   readonly follow?: boolean;
-  /** Only what was said at that time or later; a bigint counts nanoseconds since the Unix epoch. */
+  /** Only lines of that time or later; a bigint counts nanoseconds since the Unix epoch. */
   readonly sinceTime?: Date | bigint;
-  /** Only the last so many lines of the file, as it is now. */
+  /** Only the last so many lines of the present file. */
   readonly tailLines?: number;
   /** At most so many bytes of text, newlines included. */
   readonly limitBytes?: number;
   /** Only one stream. */
   readonly stream?: "stdout" | "stderr";
-  /** Give the parts of long lines as they are stored, and count them for `tailLines`. */
+  /** Return the parts of long lines as they are stored, and count them for `tailLines`. */
   readonly parts?: boolean;
-  /** Ends the reading, quietly. */
+  /** Ends the reading without an error. */
   readonly signal?: AbortSignal;
 }
 
@@ -63,7 +61,7 @@ export async function* readContainerLog(
 }
 
 async function* wholeLines(path: string, options: ReadContainerLogOptions): AsyncGenerator<Entry> {
-  const joiner = options.parts === true ? undefined : new Joiner();
+  const joiner = options.parts === true ? undefined : new LineJoiner();
   for await (const entry of entries(path, options)) {
     const line = joiner ? joiner.add(entry) : entry;
     if (line) yield line;
@@ -105,5 +103,42 @@ function checkCount(name: string, value: number | undefined): void {
 
 function notALog(path: string, line: Buffer): ShimError {
   const sample = JSON.stringify(line.subarray(0, 80).toString("latin1"));
-  return new ShimError("invalid-argument", `${path} is no container log: it begins with ${sample}`);
+  return new ShimError("invalid-argument", `${path} is not a container log: it begins with ${sample}`);
+}
+
+interface OpenLine {
+  readonly timestampNanos: bigint;
+  readonly parts: Buffer[];
+  sizeBytes: number;
+}
+
+/** Joins the parts of long lines, for each stream separately. */
+class LineJoiner {
+  private readonly open = new Map<Entry["stream"], OpenLine>();
+
+  /** @returns The line that the entry ends, or a piece that has reached the limit; undefined when the line continues. */
+  add(entry: Entry): Entry | undefined {
+    const before = this.open.get(entry.stream);
+    if (!before && !entry.partial) return entry;
+    const line = before ?? { timestampNanos: entry.timestampNanos, parts: [], sizeBytes: 0 };
+    line.parts.push(entry.text);
+    line.sizeBytes += entry.text.length;
+    if (entry.partial && line.sizeBytes < longestTextBytes) {
+      this.open.set(entry.stream, line);
+      return undefined;
+    }
+    this.open.delete(entry.stream);
+    return joined(entry.stream, line, entry.partial);
+  }
+
+  /** The lines that have no end. */
+  *rest(): Generator<Entry> {
+    for (const [stream, line] of this.open) yield joined(stream, line, true);
+    this.open.clear();
+  }
+}
+
+function joined(stream: Entry["stream"], line: OpenLine, partial: boolean): Entry {
+  const text = Buffer.concat(line.parts, line.sizeBytes);
+  return { timestampNanos: line.timestampNanos, stream, partial, text };
 }

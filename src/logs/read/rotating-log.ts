@@ -1,19 +1,18 @@
 import { realpath } from "node:fs/promises";
 import { ShimError, sleep } from "../../base/index.js";
-import { LinesForward } from "./lines-forward.js";
-import { identityOf, LogFileOnDisk, rotatedSince } from "./log-file-on-disk.js";
+import { identityOf, LinesForward, LogFileOnDisk, rotatedSince } from "./log-file.js";
 
 const firstPollMs = 20;
 const longestPollMs = 250;
 
-/** A line, and where it stands. */
+/** A line and its offset. */
 export interface PlacedLine {
   readonly line: Buffer;
-  /** Undefined once the reading has left the file that it began in. */
+  /** Undefined in every file after the first. */
   readonly startBytes: number | undefined;
 }
 
-/** A log file that is renamed now and then, with a new one in its place. */
+/** A log that is rotated: its file is renamed, and a new one takes its path. */
 export class RotatingLog implements AsyncDisposable {
   private constructor(
     private readonly path: string,
@@ -33,7 +32,7 @@ export class RotatingLog implements AsyncDisposable {
     return this.current;
   }
 
-  /** The lines from an offset on; with `follow`, those that come too, until the signal aborts. */
+  /** The lines from an offset on; with `follow` also new ones, until the signal aborts. */
   async *lines(
     startBytes: number,
     { follow, signal }: { readonly follow: boolean; readonly signal?: AbortSignal | undefined },
@@ -42,7 +41,7 @@ export class RotatingLog implements AsyncDisposable {
     let isFirst = true;
     let pollMs = firstPollMs;
     while (!signal?.aborted) {
-      // Looked at first: what is renamed after this is read to its end all the same.
+      // Checked first: a file that is renamed after this is read to its end all the same.
       const isOver = follow && (await this.isReplaced());
       for await (const placed of reader.toEnd()) {
         pollMs = firstPollMs;
@@ -67,18 +66,18 @@ export class RotatingLog implements AsyncDisposable {
     await this.current.close();
   }
 
-  /** True once another file is the log: between the renaming and that one the old one may still be written. */
+  /** True once the path names another file. Between the renaming and that, the old file may still be written. */
   private async isReplaced(): Promise<boolean> {
     const named = await identityOf(this.path);
     return named !== undefined && named !== this.current.identity;
   }
 
-  /** Opens the file to read after the present one; undefined when it is about to be made, or renamed. */
+  /** Opens the file to read after the present one; undefined while it is being made or renamed. */
   private async openNext(): Promise<LogFileOnDisk | undefined> {
     const { identity } = this.current;
     const [rotated] = await rotatedSince(this.path, identity);
     const file = await LogFileOnDisk.open(rotated ?? this.path);
-    // It may be a later one by now: then the one before it has been renamed, and is found there.
+    // It may be a later file by now: then the one before it was renamed, and the next call finds it there.
     const [first] = await rotatedSince(this.path, identity);
     const isNext = first === undefined || (await identityOf(first)) === file?.identity;
     if (file && isNext && file.identity !== identity) return file;

@@ -1,22 +1,22 @@
-import type { Entry } from "../entry.js";
-import { linesBackward, wholeLineBytes } from "../lines-backward.js";
-import { longestTextBytes } from "./joiner.js";
-import { parseLogLine } from "./log-entry-line.js";
-import type { LogFileOnDisk } from "./log-file-on-disk.js";
+import { linesBackward, parseLogLine, wholeLineBytes, type Entry } from "../log-lines.js";
+import type { LogFileOnDisk } from "./log-file.js";
+
+/** A longer line is returned in pieces, so that no log can use up the memory. */
+export const longestTextBytes = 1024 * 1024;
 
 type StreamName = Entry["stream"];
 
-/** Where the entries of each stream begin that belong to the last lines. */
+/** Where the entries of the last lines begin, for each stream. */
 export interface TailStart {
-  /** Nothing before is needed. */
+  /** The first offset that is needed. */
   readonly startBytes: number;
   /** Entries of a stream that begin before its offset belong to older lines. */
   readonly streamStartBytes: Readonly<Record<StreamName, number>>;
 }
 
 /**
- * Finds where the last lines begin. A line ends with its last part, and its first may stand far before, among
- * entries of the other stream. A line that nothing has ended yet is given after all others, so it counts first.
+ * Finds where the last lines begin. The first part of a line may be far before its last, among entries of the other
+ * stream. A line without an end is returned after all others, so it is counted first.
  * @param options.byEntry Count entries, not lines.
  * @param options.stream Count one stream only.
  */
@@ -26,9 +26,9 @@ export async function findTailStart(
   options: { readonly byEntry: boolean; readonly stream?: StreamName | undefined },
 ): Promise<TailStart> {
   const fileBytes = (await wholeLineBytes(file)) ?? (await file.stat()).sizeBytes;
-  // What comes later is wanted, whichever stream it is of.
+  // Later entries are wanted, of either stream.
   const starts = { stdout: fileBytes, stderr: fileBytes };
-  /** Streams whose next entry towards the front belongs to a line that is not wanted. */
+  /** Streams whose next entry backward belongs to a line that is not wanted. */
   const done = new Set<StreamName>();
   let end = fileBytes;
   let countedAtBytes = end;
@@ -50,13 +50,13 @@ export async function findTailStart(
     }
     if (!done.has(entry.stream)) starts[entry.stream] = end;
     const isSure = countsOne ? done.size > 0 : done.size === 2;
-    // A stream that says nothing is not sought further back than a line can reach.
+    // A stream without entries is not searched further back than the length of a line.
     if (isSure || (left === 0 && countedAtBytes - end > longestTextBytes)) break;
   }
   return { startBytes: Math.min(starts.stdout, starts.stderr), streamStartBytes: starts };
 }
 
-/** The streams whose last line nothing has ended, the one that spoke last first. */
+/** The streams whose last line has no end, the one with the newest entry first. */
 async function openStreams(
   file: LogFileOnDisk,
   fileBytes: number,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { isKind } from "../../../src/base/index.js";
-import type { LogBatchOptions, LogFrame } from "../../../src/docker/index.js";
+import type { LogFrame } from "../../../src/docker/index.js";
 import { collect, rejectsWith, textOf, until, type Scene } from "./scene.js";
 
 const partBytes = 16 * 1024;
@@ -70,7 +70,7 @@ export function testLogs(scene: () => Scene): void {
   it("follows until the container has ended", async () => {
     const id = await scene().run(["sh", "-c", "echo one; sleep 0.3; echo two; sleep 0.1; echo three"]);
     const seen: { text: string; running: boolean }[] = [];
-    for await (const { data } of scene().service.containers.logs(id, { follow: true })) {
+    for await (const { data } of entriesOf(scene().service.containers.logs(id, { follow: true }))) {
       const { state } = await scene().service.containers.inspect(id);
       seen.push({ text: Buffer.from(data).toString(), running: state.running });
     }
@@ -119,40 +119,29 @@ export function testLogs(scene: () => Scene): void {
     const id = await scene().run(["sh", "-c", "echo ready; sleep 600"]);
     const abort = new AbortController();
     const follow = async () => {
-      for await (const { data } of containers.logs(id, { follow: true, signal: abort.signal })) {
+      for await (const { data } of entriesOf(containers.logs(id, { follow: true, signal: abort.signal }))) {
         assert.equal(Buffer.from(data).toString(), "ready\n");
         abort.abort();
       }
     };
     await rejectsWith("cancelled", follow());
     await rejectsWith("deadline-exceeded", collect(containers.logs(id, { follow: true, deadlineMs: 300 })));
-    for await (const frame of containers.logs(id, { follow: true })) {
+    for await (const frame of entriesOf(containers.logs(id, { follow: true }))) {
       assert.equal(frame.stream, "stdout");
       break;
     }
   });
 
-  it("gives the same in the pieces that come at once", async () => {
-    const { containers } = scene().service;
+  it("gives the same when it is followed, and with the last entries alone", async () => {
     for (const tty of [false, true]) {
       const script = [1, 2, 3].map((i) => `echo out ${i}; echo err ${i} >&2; `).join("") + "echo -n open";
       const { id } = await scene().runToEnd(script, { config: { tty } });
       const wanted = await scene().logs(id);
-      const read = async (options?: LogBatchOptions) =>
-        await collect(entriesOf(containers.logBatches(id, options)));
-      assert.deepEqual(await read(), wanted);
-      assert.deepEqual(await read({ tailLines: 2 }), wanted.slice(-2));
-      assert.deepEqual(await read({ follow: true }), wanted);
+      assert.deepEqual(await scene().logs(id, { isTerminal: tty }), wanted);
+      assert.deepEqual(await scene().logs(id, { tailLines: 2 }), wanted.slice(-2));
+      assert.deepEqual(await scene().logs(id, { follow: true }), wanted);
     }
-    const running = await scene().run(["sh", "-c", "echo ready; sleep 600"]);
-    const abort = new AbortController();
-    const follow = async () => {
-      for await (const batch of containers.logBatches(running, { follow: true, signal: abort.signal })) {
-        if (batch.length > 0) abort.abort();
-      }
-    };
-    await rejectsWith("cancelled", follow());
-    await rejectsWith("not-found", collect(containers.logBatches("f".repeat(64))));
+    await rejectsWith("not-found", scene().logs("f".repeat(64)));
   });
 
   it("says so when the log driver cannot be read", async () => {
@@ -171,7 +160,7 @@ export function testLogs(scene: () => Scene): void {
     const id = await scene().run(["sh", "-c", "echo ready; sleep 600"]);
     let removal: Promise<void> | undefined;
     try {
-      for await (const { stream } of scene().service.containers.logs(id, { follow: true })) {
+      for await (const { stream } of entriesOf(scene().service.containers.logs(id, { follow: true }))) {
         assert.equal(stream, "stdout");
         removal ??= scene().service.containers.remove(id, { force: true });
       }
@@ -183,7 +172,6 @@ export function testLogs(scene: () => Scene): void {
   });
 }
 
-/** A batch is good until the next is asked for, its entries for longer. */
 async function* entriesOf(batches: AsyncIterable<readonly LogFrame[]>): AsyncGenerator<LogFrame> {
   for await (const batch of batches) yield* batch;
 }

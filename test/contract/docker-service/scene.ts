@@ -107,7 +107,7 @@ export class Scene {
   }
 
   async logs(id: string, options?: LogOptions): Promise<LogFrame[]> {
-    return await collect(this.service.containers.logs(id, options));
+    return (await collect(this.service.containers.logs(id, options))).flat();
   }
 
   /** Removes what the tests made, running or not. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it, mock } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { LogFrame } from "../../../src/docker/index.js";
-import { BufferPool } from "../../../src/logs/pump/buffer-pool.js";
+import { BufferPool } from "../../../src/logs/pump/line-buffer.js";
 import { LineSink } from "../../../src/logs/pump/line-sink.js";
 import type { LogWriter } from "../../../src/logs/pump/log-writer.js";
 
@@ -24,8 +24,7 @@ function openSink() {
     writer: writer as LogWriter,
     pool: new BufferPool(),
     signal,
-    onTrouble: nothing,
-    onWritten: nothing,
+    warning: { failed: nothing, recovered: nothing },
     onGone: nothing,
   });
   return {

@@ -1,6 +1,6 @@
 import { ShimError } from "../../../src/base/index.js";
-import type { DockerContainer, LogFrame, LogBatchOptions } from "../../../src/docker/index.js";
-import type { LogSource } from "../../../src/logs/keeper.js";
+import type { DockerContainer, LogFrame, LogOptions } from "../../../src/docker/index.js";
+import type { LogSource } from "../../../src/logs/container-log.js";
 
 export type StreamName = LogFrame["stream"];
 
@@ -22,7 +22,7 @@ export class ScriptedLog implements LogSource {
   /** What the next calls of logs throw. */
   readonly failures: Error[] = [];
   /** Every call of logs. */
-  readonly calls: LogBatchOptions[] = [];
+  readonly calls: LogOptions[] = [];
   inspects = 0;
   openStreams = 0;
   /** A follow loses its file: it gives nothing any more, as engines before 23 do. */
@@ -79,12 +79,7 @@ export class ScriptedLog implements LogSource {
     });
   }
 
-  async *logBatches(id: string, options: LogBatchOptions = {}): AsyncGenerator<readonly LogFrame[]> {
-    for await (const frame of this.logs(id, options)) yield [frame];
-  }
-
-  /** One by one. */
-  async *logs(_id: string, options: LogBatchOptions = {}): AsyncGenerator<LogFrame> {
+  async *logs(_id: string, options: LogOptions = {}): AsyncGenerator<readonly LogFrame[]> {
     this.calls.push(options);
     const failure = this.failures.shift();
     if (failure) throw failure;
@@ -111,7 +106,7 @@ export class ScriptedLog implements LogSource {
           const entry = this.said[next];
           if (!entry) break;
           next++;
-          yield entry;
+          yield [entry];
         }
         if (over) return;
         if (options.signal?.aborted) throw new ShimError("cancelled", "cut");

@@ -8,7 +8,6 @@ import type {
   DockerContainerSummary,
   DockerResources,
   LogFrame,
-  LogBatchOptions,
   LogOptions,
   TerminalSize,
 } from "../../../docker/index.js";
@@ -126,14 +125,10 @@ export class MemoryContainers implements DockerContainers {
     });
   }
 
-  async *logBatches(id: string, options: LogBatchOptions = {}): AsyncGenerator<readonly LogFrame[]> {
-    for await (const entry of this.logs(id, options)) yield [entry];
-  }
-
-  logs(id: string, options: LogOptions = {}): AsyncIterable<LogFrame> {
+  async *logs(id: string, options: LogOptions = {}): AsyncGenerator<readonly LogFrame[]> {
     const operation = "containers.logs";
     const subject = { matches: this.engine.isContainer(id) };
-    return this.connection.stream(operation, options, subject, (signal) => {
+    const entries = this.connection.stream(operation, options, subject, (signal) => {
       const container = this.engine.container(id, operation);
       const driver = container.host.logConfig?.driver;
       if (driver === "none") {
@@ -149,6 +144,7 @@ export class MemoryContainers implements DockerContainers {
       const process = container.run?.process;
       return container.log.read(options, () => process?.alive !== true, signal);
     });
+    for await (const entry of entries) yield [entry];
   }
 
   async attach(id: string, options: CallOptions & AttachOptions): Promise<AttachedStream> {

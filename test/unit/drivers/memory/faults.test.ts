@@ -145,7 +145,7 @@ describe("faults of the memory engine", () => {
     engine.faults.on("containers.logs", { error: "unavailable", afterItems: 2, times: 1 });
     const seen: number[] = [];
     await assert.rejects(async () => {
-      for await (const { data } of engine.containers.logs(talker)) seen.push(data.length);
+      for await (const batch of engine.containers.logs(talker)) seen.push(batch.length);
     });
     assert.equal(seen.length, 2);
     engine.faults.on("containers.logs", { ends: true, afterItems: 3, times: 1 });

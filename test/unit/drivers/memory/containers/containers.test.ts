@@ -7,7 +7,7 @@ import { collect, create, engineWithBusybox, image, run, turns } from "../rig.js
 
 const text = async (engine: MemoryDocker, id: string) =>
   Buffer.concat(
-    (await collect(engine.containers.logs(id, { follow: true }))).map(({ data }) => data),
+    (await collect(engine.containers.logs(id, { follow: true }))).flat().map(({ data }) => data),
   ).toString();
 
 describe("the memory engine's containers", () => {

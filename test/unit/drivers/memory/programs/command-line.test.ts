@@ -22,8 +22,8 @@ async function run(command: readonly string[], env: readonly string[] = []): Pro
   });
   await engine.containers.start(id);
   const text = { stdout: "", stderr: "" };
-  for await (const frame of engine.containers.logs(id, { follow: true })) {
-    text[frame.stream] += Buffer.from(frame.data).toString();
+  for await (const batch of engine.containers.logs(id, { follow: true })) {
+    for (const { stream, data } of batch) text[stream] += Buffer.from(data).toString();
   }
   const { state } = await engine.containers.inspect(id);
   await engine.containers.remove(id);
@@ -175,8 +175,8 @@ describe("the command lines of the memory engine", () => {
       });
       await engine.containers.start(id);
       let output = "";
-      for await (const { data } of engine.containers.logs(id, { follow: true })) {
-        output += Buffer.from(data).toString();
+      for await (const batch of engine.containers.logs(id, { follow: true })) {
+        for (const { data } of batch) output += Buffer.from(data).toString();
         const killSignal = signals[output.split("\n").length - 2];
         if (killSignal !== undefined) await engine.containers.kill(id, { killSignal });
       }

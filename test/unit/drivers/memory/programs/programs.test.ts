@@ -40,8 +40,8 @@ describe("the programs of the memory engine", () => {
   const all = { stdin: true, stdout: true, stderr: true, tty: false };
   const ended = async (id: string) => {
     let output = "";
-    for await (const { data } of engine.containers.logs(id, { follow: true }))
-      output += Buffer.from(data).toString();
+    for await (const batch of engine.containers.logs(id, { follow: true }))
+      for (const { data } of batch) output += Buffer.from(data).toString();
     return { output, code: (await engine.containers.inspect(id)).state.exitCode };
   };
 

@@ -1,20 +1,20 @@
-import { Malformed } from "./failures.js";
+import { Malformed } from "../failures.js";
 
 const newline = 0x0a;
 const carriageReturn = 0x0d;
 const semicolon = 0x3b;
 const space = 0x20;
-/** 28 bits: nobody sends a chunk of more. */
+/** 28 bits; no server sends a larger chunk. */
 const mostSizeDigits = 7;
 
 /**
- * Takes the chunks of an HTTP/1.1 body apart, however the connection has cut them.
+ * Decodes the chunks of an HTTP/1.1 body, wherever the reads have cut them.
  * @see RFC 9112, section 7.1
  */
 export class ChunkedBody {
-  /** True once the last chunk has come whole: what came is all there is. */
+  /** True once the last chunk has been decoded. */
   isOver = false;
-  /** Bytes of the chunk that are yet to come. */
+  /** Bytes of the current chunk that are not decoded yet. */
   private left = 0;
   private size = 0;
   private sizeDigits = 0;
@@ -22,7 +22,7 @@ export class ChunkedBody {
   private isInTrailer = false;
   private trailerBytes = 0;
 
-  /** Moves the payload to the front of `bytes`, and gives that part. @throws Malformed. */
+  /** Moves the payload to the front of `bytes`. @returns That part. @throws Malformed. */
   decode(bytes: Buffer): Buffer {
     let filled = 0;
     let at = 0;
@@ -40,7 +40,7 @@ export class ChunkedBody {
     return bytes.subarray(0, filled);
   }
 
-  /** Takes a byte of what stands between the chunks. */
+  /** Decodes a byte between the chunks. */
   private control(byte: number): void {
     if (byte === newline) this.endLine();
     else if (byte === carriageReturn || this.isInExtension) return;
@@ -59,7 +59,7 @@ export class ChunkedBody {
       this.isOver = this.trailerBytes === 0;
       this.trailerBytes = 0;
     } else if (this.sizeDigits > 0) {
-      // Without digits it is the line's end behind a chunk's payload.
+      // A line without digits ends a chunk's payload.
       this.isInTrailer = this.size === 0;
       this.left = this.size;
       this.size = 0;

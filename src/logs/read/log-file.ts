@@ -1,11 +1,14 @@
 import { constants, open, readdir, stat, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { ShimError } from "../../base/index.js";
-import type { ReadableFile } from "../lines-backward.js";
+import { longestLineBytes, type ReadableFile } from "../log-lines.js";
 
-// The one file of the room that reads the disk by itself: its users are agents that have no shim, and no Host.
+const blockBytes = 64 * 1024;
+const newline = 0x0a;
 
-/** A log file that is read. It stays the same file when it is renamed or removed. */
+// This file reads the disk without the Host port: its users are programs without a shim.
+
+/** An open log file. It stays the same file when it is renamed or removed. */
 export class LogFileOnDisk implements ReadableFile {
   private constructor(
     private readonly handle: FileHandle,
@@ -51,7 +54,7 @@ export class LogFileOnDisk implements ReadableFile {
   }
 }
 
-/** Tells whether two files are one; undefined when there is none. */
+/** Equal for two paths of one file; undefined when there is none. */
 export async function identityOf(path: string): Promise<string | undefined> {
   const found = await unlessMissing(stat(path, { bigint: true }));
   return found && `${found.dev}:${found.ino}`;
@@ -61,8 +64,8 @@ const kubeletSuffix = /^\.\d{8}-\d{6}$/;
 const dockerSuffix = /^\.(\d+)$/;
 
 /**
- * The files that were rotated away after the one with this identity, oldest first; packed ones are left out.
- * Empty when it is not among the rotated files.
+ * The files that were rotated after the one with this identity, oldest first, without compressed ones. Empty when it is
+ * not among the rotated files.
  */
 export async function rotatedSince(path: string, identity: string): Promise<string[]> {
   const name = basename(path);
@@ -91,5 +94,51 @@ async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
     throw error;
+  }
+}
+
+/** Reads the complete lines of a growing file. A line that is too long for a log is left out. */
+export class LinesForward {
+  private rest: Buffer = Buffer.alloc(0);
+  private readTo: number;
+  private isTooLong = false;
+
+  /** @param startBytes The offset of a line's first byte. */
+  constructor(
+    private readonly file: LogFileOnDisk,
+    startBytes: number,
+  ) {
+    this.readTo = startBytes;
+  }
+
+  /** The lines up to the present end of the file, without their newlines, and where each begins. */
+  async *toEnd(): AsyncGenerator<{ line: Buffer; startBytes: number }> {
+    // Docker empties its log in place when it may keep one file only, and operators do, too.
+    if ((await this.file.stat()).sizeBytes < this.readTo) this.restart();
+    for (;;) {
+      const block = await this.file.read(this.readTo, blockBytes);
+      if (block.length === 0) return;
+      const startBytes = this.readTo - this.rest.length;
+      this.readTo += block.length;
+      yield* this.split(this.rest.length === 0 ? block : Buffer.concat([this.rest, block]), startBytes);
+    }
+  }
+
+  private *split(bytes: Buffer, startBytes: number): Generator<{ line: Buffer; startBytes: number }> {
+    let at = 0;
+    for (let end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, at)) {
+      if (!this.isTooLong) yield { line: bytes.subarray(at, end), startBytes: startBytes + at };
+      this.isTooLong = false;
+      at = end + 1;
+    }
+    const rest = bytes.subarray(at);
+    this.isTooLong ||= rest.length > longestLineBytes;
+    this.rest = this.isTooLong ? Buffer.alloc(0) : Buffer.from(rest);
+  }
+
+  private restart(): void {
+    this.readTo = 0;
+    this.rest = Buffer.alloc(0);
+    this.isTooLong = false;
   }
 }

@@ -1,21 +1,21 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { formatRfc3339Nanos } from "../../../../src/base/index.js";
-import type { LogFrame } from "../../../../src/docker/index.js";
-import { DaemonError, Malformed, Truncated } from "../../../../src/drivers/dockerode/failures.js";
-import { LogDemux } from "../../../../src/drivers/dockerode/log-demux.js";
-import { frame } from "./fake-engine.js";
+import { formatRfc3339Nanos } from "../../../../../src/base/index.js";
+import type { LogFrame } from "../../../../../src/docker/index.js";
+import { DaemonError, Malformed, Truncated } from "../../../../../src/drivers/dockerode/failures.js";
+import { FrameParser } from "../../../../../src/drivers/dockerode/log-reader/frame-parser.js";
+import { frame } from "../fake-engine.js";
 
 function takeApart(bytes: Buffer, size: number): LogFrame[] {
-  const demux = new LogDemux();
+  const parser = new FrameParser();
   const entries: LogFrame[] = [];
-  for (let at = 0; at < bytes.length; at += size) demux.push(bytes.subarray(at, at + size), entries);
-  demux.end();
+  for (let at = 0; at < bytes.length; at += size) parser.push(bytes.subarray(at, at + size), entries);
+  parser.end();
   return entries;
 }
 
-describe("LogDemux", () => {
+describe("FrameParser", () => {
   it("gives every entry with its time, for any entries and any cut", () => {
     const entry = fc.record(
       {
@@ -42,6 +42,31 @@ describe("LogDemux", () => {
     );
   });
 
+  it("takes the timestamp off each entry and leaves the rest alone", () => {
+    const first = "2026-01-02T03:04:05.000000001Z";
+    const second = "2026-01-02T03:04:05.123456789Z";
+    const bytes = Buffer.concat([
+      frame(1, `${first} hello world\n`),
+      frame(2, `${second}  two spaces`),
+      frame(1, `${second} \n`),
+      frame(1, `${second} `),
+    ]);
+    for (const size of [1, 13, bytes.length])
+      assert.deepEqual(
+        takeApart(bytes, size).map(({ stream, timestampNanos, data }) => [
+          stream,
+          formatRfc3339Nanos(timestampNanos),
+          Buffer.from(data).toString(),
+        ]),
+        [
+          ["stdout", first, "hello world\n"],
+          ["stderr", second, " two spaces"],
+          ["stdout", second, "\n"],
+          ["stdout", second, ""],
+        ],
+      );
+  });
+
   it("reads times of other lengths and zones too", () => {
     const stamps = ["2026-01-02T03:04:05Z", "2026-01-02T03:04:05.5+01:00", "2026-01-02T03:04:05.000000001Z"];
     const bytes = Buffer.concat(stamps.map((stamp) => frame(1, `${stamp} x\n`)));
@@ -60,12 +85,13 @@ describe("LogDemux", () => {
       frame(1, " x"),
       frame(1, "2026-01-02T03:04:05.00000000xZ x"),
       frame(1, "2026-01-02T03:04:05.000000001Z"),
+      frame(1, "2026-13-40T99:00:00Z x"),
       Buffer.from([1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0]),
     ]) {
       const entries: LogFrame[] = [];
-      const demux = new LogDemux();
+      const parser = new FrameParser();
       assert.throws(() => {
-        demux.push(Buffer.concat([good, bad, good]), entries);
+        parser.push(Buffer.concat([good, bad, good]), entries);
       }, Malformed);
       assert.equal(entries.length, 1);
     }

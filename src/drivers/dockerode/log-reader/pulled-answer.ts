@@ -1,19 +1,19 @@
 import { connect, type Socket } from "node:net";
-import type { Endpoint } from "../../base/index.js";
-import type { Call } from "./call.js";
+import type { Endpoint } from "../../../base/index.js";
+import type { Call } from "../call.js";
 import { ChunkedBody } from "./chunked-body.js";
-import { Malformed, Truncated } from "./failures.js";
-import { target } from "./hijack.js";
+import { Malformed, Truncated } from "../failures.js";
+import { target } from "../hijack.js";
 
-/** All connections are read into the same memory, and what they gave is copied out of it at once. */
+/** Shared by all connections: what a read gives is copied out of it at once. */
 const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
 const maxHeadBytes = 64 * 1024;
 const headEnd = Buffer.from("\r\n\r\n");
 
 /**
- * An answer that is read when its reader asks for more, and not before: what comes meanwhile gathers in the
- * kernel, and Docker is held back when that is full. Node's own HTTP client reads what it can whenever it can,
- * which for streams that say a little all the time costs many times more.
+ * An HTTP answer whose connection is read only when its reader asks for more. Meanwhile the data stays in the kernel's
+ * buffer, and Docker blocks when that is full.
+ * @see README.md in this folder, for why Node's own HTTP client does not do
  */
 export class PulledAnswer {
   status = 0;
@@ -22,16 +22,16 @@ export class PulledAnswer {
   private onHead: () => void = () => undefined;
   /** Undefined for a body that ends with its connection. */
   private chunks: ChunkedBody | undefined;
-  /** What was read and is not taken yet; until it is, nothing more is read. */
+  /** What was read and not consumed; until it is, nothing more is read. */
   private part: Buffer | undefined;
   private reader: Reader | undefined;
   private isOver = false;
   private error: Error | undefined;
 
   /**
-   * Asks, and resolves with the head of the answer.
+   * Sends a GET, and resolves with the head of the answer.
    * @param path With the API's version and the query.
-   * @param call Its signal breaks the connection.
+   * @param call Its signal closes the connection.
    * @throws The connection's own error; Malformed, Truncated.
    */
   static async get(endpoint: Endpoint, path: string, call: Call): Promise<PulledAnswer> {
@@ -41,7 +41,7 @@ export class PulledAnswer {
       if (answer.head) throw answer.error ?? new Truncated("the connection ended within the answer");
       return answer;
     } catch (error) {
-      answer.close();
+      answer.destroy();
       throw error;
     }
   }
@@ -74,27 +74,26 @@ export class PulledAnswer {
   }
 
   /**
-   * What has come of the body; undefined at its end. To be asked by one reader, who waits for each answer.
+   * The body, piece by piece, for one reader.
    * @throws The connection's own error; Malformed; Truncated when it ends too early.
    */
-  next(): Promise<Buffer | undefined> {
-    return new Promise((resolve, reject) => {
-      this.reader = { resolve, reject };
-      if (!this.tell()) this.socket.resume();
-    });
-  }
-
-  /** The body, piece by piece. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
     for (let part = await this.next(); part; part = await this.next()) yield part;
   }
 
-  /** Breaks the connection. Idempotent. */
-  close(): void {
+  /** Closes the connection. Idempotent. */
+  destroy(): void {
     this.socket.destroy();
   }
 
-  /** @returns True when more is to be read before anybody can be told anything. */
+  private next(): Promise<Buffer | undefined> {
+    return new Promise((resolve, reject) => {
+      this.reader = { resolve, reject };
+      if (!this.deliver()) this.socket.resume();
+    });
+  }
+
+  /** @returns True to read on: the head is not complete, or the reader still waits. */
   private take(bytes: Buffer): boolean {
     try {
       const body = this.head ? this.takeHead(this.head, bytes) : bytes;
@@ -104,11 +103,11 @@ export class PulledAnswer {
     } catch (error) {
       this.end(error as Error);
     }
-    this.tell();
+    this.deliver();
     return !this.isOver && (this.head !== undefined || this.reader !== undefined);
   }
 
-  /** @returns What stands behind the head. */
+  /** @returns What follows the head. */
   private takeHead(before: Buffer, bytes: Buffer): Buffer {
     const head = Buffer.concat([before, bytes]);
     const end = head.indexOf(headEnd);
@@ -127,18 +126,18 @@ export class PulledAnswer {
     return head.subarray(end + headEnd.length);
   }
 
-  /** Nothing more comes; only the first end counts. */
+  /** The body has ended; only the first call counts. */
   private end(error?: Error): void {
     if (this.isOver) return;
     this.isOver = true;
     const isCut = this.head !== undefined || this.chunks?.isOver === false;
     this.error = error ?? (isCut ? new Truncated("the connection ended within the answer") : undefined);
     this.onHead();
-    this.tell();
+    this.deliver();
   }
 
-  /** Gives the reader what there is. @returns False when there is nothing yet. */
-  private tell(): boolean {
+  /** Settles the reader's promise. @returns False when there is nothing to deliver. */
+  private deliver(): boolean {
     const { reader, part } = this;
     if (!part && !this.isOver) return false;
     if (!reader) return true;

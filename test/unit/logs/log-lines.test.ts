@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { parseEntry } from "../../../src/logs/entry.js";
-import { BufferPool } from "../../../src/logs/pump/index.js";
-import { LineBuffer } from "../../../src/logs/pump/line-buffer.js";
+import { parseEntry } from "../../../src/logs/log-lines.js";
+import { BufferPool, LineBuffer } from "../../../src/logs/pump/line-buffer.js";
 import { expected } from "./lab.js";
 import type { StreamName } from "./scripted-log.js";
 

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { parseRfc3339Nanos } from "../../../../src/base/index.js";
-import type { LogFrame } from "../../../../src/docker/index.js";
-import { Malformed } from "../../../../src/drivers/dockerode/failures.js";
-import { frameEntries, terminalEntries } from "../../../../src/drivers/dockerode/log-entries.js";
-import { chunked, collect, frame } from "./fake-engine.js";
+import { parseRfc3339Nanos } from "../../../../../src/base/index.js";
+import type { LogFrame } from "../../../../../src/docker/index.js";
+import { Malformed } from "../../../../../src/drivers/dockerode/failures.js";
+import { TerminalParser } from "../../../../../src/drivers/dockerode/log-reader/terminal-parser.js";
+import { chunked, collect } from "../fake-engine.js";
 
 const first = "2026-01-02T03:04:05.000000001Z";
 const second = "2026-01-02T03:04:05.123456789Z";
@@ -12,30 +12,19 @@ const nanos = (stamp: string) => parseRfc3339Nanos(stamp);
 const shown = (entries: readonly LogFrame[]) =>
   entries.map(({ stream, timestampNanos, data }) => [stream, timestampNanos, Buffer.from(data).toString()]);
 
-describe("frameEntries", () => {
-  it("takes the timestamp off each entry and leaves the rest alone", async () => {
-    const bytes = Buffer.concat([
-      frame(1, `${first} hello world\n`),
-      frame(2, `${second}  two spaces`),
-      frame(1, `${second} \n`),
-      frame(1, `${second} `),
-    ]);
-    for (const size of [1, 13, bytes.length])
-      assert.deepEqual(shown(await collect(frameEntries(chunked(bytes, size)))), [
-        ["stdout", nanos(first), "hello world\n"],
-        ["stderr", nanos(second), " two spaces"],
-        ["stdout", nanos(second), "\n"],
-        ["stdout", nanos(second), ""],
-      ]);
-  });
+async function* terminalEntries(chunks: AsyncIterable<Buffer>): AsyncGenerator<LogFrame> {
+  const parser = new TerminalParser();
+  for await (const chunk of chunks) {
+    const entries: LogFrame[] = [];
+    parser.push(chunk, entries);
+    yield* entries;
+  }
+  const last: LogFrame[] = [];
+  parser.end(last);
+  yield* last;
+}
 
-  it("refuses an entry without a time, and shows how it begins", async () => {
-    for (const text of ["no time here\n", "", " x", "2026-13-40T99:00:00Z x"])
-      await assert.rejects(collect(frameEntries(chunked(frame(1, text), 99))), Malformed);
-  });
-});
-
-describe("terminalEntries", () => {
+describe("TerminalParser", () => {
   const part = "x".repeat(16_384);
 
   it("splits at newlines, and where Docker cut a long line", async () => {

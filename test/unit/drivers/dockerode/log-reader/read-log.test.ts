@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import type { ServerResponse } from "node:http";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { isKind, ShimError } from "../../../../src/base/index.js";
-import type { LogFrame } from "../../../../src/docker/index.js";
+import { isKind, ShimError } from "../../../../../src/base/index.js";
+import type { LogFrame } from "../../../../../src/docker/index.js";
 import {
   collect,
   eventually,
@@ -14,7 +14,7 @@ import {
   rawEngine,
   someId,
   type Answer,
-} from "./fake-engine.js";
+} from "../fake-engine.js";
 
 const stamp = "2026-01-02T03:04:05.000000001Z";
 const entry = (text: string) => frame(1, `${stamp} ${text}`);
@@ -59,15 +59,12 @@ describe("a log in batches", () => {
         response.end(entry("b\n"));
       }),
     );
-    assert.deepEqual(texts(await collect(entriesOf(chunked.service.containers.logBatches("a")))), [
-      "a\n",
-      "b\n",
-    ]);
+    assert.deepEqual(texts(await collect(entriesOf(chunked.service.containers.logs("a")))), ["a\n", "b\n"]);
     const raw = await rawEngine(t, (socket, head) => {
       if (head.includes("/json ")) socket.write(inspected());
       else socket.end(Buffer.concat([Buffer.from("HTTP/1.0 200 OK\r\n\r\n"), entry("a\n")]));
     });
-    assert.deepEqual(texts(await collect(entriesOf(raw.service.containers.logBatches("a")))), ["a\n"]);
+    assert.deepEqual(texts(await collect(entriesOf(raw.service.containers.logs("a")))), ["a\n"]);
     await eventually(() => raw.openConnections() <= 1, "the connection is closed");
   });
 
@@ -78,7 +75,7 @@ describe("a log in batches", () => {
         asked.push(request.url ?? "");
         response.end(isTerminal ? `${stamp} a\n` : entry("a\n"));
       });
-      const entries = await collect(entriesOf(engine.service.containers.logBatches("a", { isTerminal })));
+      const entries = await collect(entriesOf(engine.service.containers.logs("a", { isTerminal })));
       assert.deepEqual(texts(entries), ["a\n"]);
       assert.deepEqual(
         asked.map((url) => url.replace(/.*containers/, "").replace(/\?.*/, "")),
@@ -100,7 +97,7 @@ describe("a log in batches", () => {
       );
       setTimeout(() => socket.end(), 20);
     });
-    const { texts: seen, error } = await read(engine.service.containers.logBatches("a"));
+    const { texts: seen, error } = await read(engine.service.containers.logs("a"));
     assert.deepEqual(seen, ["a\n"]);
     assert.ok(isKind(error, "unavailable"), String(error));
   });
@@ -122,7 +119,7 @@ describe("a log in batches", () => {
       }
       pieces.forEach((piece, index) => setTimeout(() => socket.write(piece), index * 10));
     });
-    const { texts: seen, error } = await read(engine.service.containers.logBatches("a"));
+    const { texts: seen, error } = await read(engine.service.containers.logs("a"));
     assert.deepEqual([seen, error], [["a\n"], undefined]);
   });
 
@@ -135,7 +132,7 @@ describe("a log in batches", () => {
       }),
     );
     const kept: (LogFrame | undefined)[] = [];
-    for await (const batch of engine.service.containers.logBatches("a")) kept.push(batch.at(-1));
+    for await (const batch of engine.service.containers.logs("a")) kept.push(batch.at(-1));
     assert.deepEqual(texts(kept.filter((each) => each !== undefined)), ["a\n", "b\n"]);
   });
 
@@ -144,7 +141,7 @@ describe("a log in batches", () => {
       t,
       container((response) => response.end(Buffer.concat([entry("a\n"), frame(3, "the disk is gone")]))),
     );
-    const { texts: seen, error } = await read(engine.service.containers.logBatches("a"));
+    const { texts: seen, error } = await read(engine.service.containers.logs("a"));
     assert.deepEqual(seen, ["a\n"]);
     assert.match(String(error), /the disk is gone/);
   });
@@ -156,10 +153,7 @@ describe("a log in batches", () => {
         json(response, { message: "No such container: a" }, 404);
       }),
     );
-    await assert.rejects(
-      collect(engine.service.containers.logBatches("a")),
-      failsWith("not-found", "No such"),
-    );
+    await assert.rejects(collect(engine.service.containers.logs("a")), failsWith("not-found", "No such"));
   });
 
   it("is cut off by its signal and its deadline, and when the reader leaves", async (t) => {
@@ -172,11 +166,11 @@ describe("a log in batches", () => {
     setTimeout(() => {
       caller.abort();
     }, 30);
-    const signalled = collect(containers.logBatches("a", { follow: true, signal: caller.signal }));
+    const signalled = collect(containers.logs("a", { follow: true, signal: caller.signal }));
     await assert.rejects(signalled, failsWith("cancelled"));
-    const late = collect(containers.logBatches("a", { follow: true, deadlineMs: 60 }));
+    const late = collect(containers.logs("a", { follow: true, deadlineMs: 60 }));
     await assert.rejects(late, failsWith("deadline-exceeded", "60 ms"));
-    for await (const batch of containers.logBatches("a", { follow: true })) {
+    for await (const batch of containers.logs("a", { follow: true })) {
       assert.deepEqual(texts(batch), ["a\n"]);
       break;
     }
@@ -198,7 +192,7 @@ describe("a log in batches", () => {
       }),
     );
     let count = 0;
-    for await (const batch of engine.service.containers.logBatches("a")) {
+    for await (const batch of engine.service.containers.logs("a")) {
       if (count === 0) {
         await new Promise((resolve) => setTimeout(resolve, 100));
         assert.ok(sent < 30, `${sent} entries were sent into nowhere`);
@@ -224,7 +218,7 @@ describe("a log in batches", () => {
       const options = { follow: true, ...(gatherUntil ? { gatherUntil } : {}) };
       let batches = 0;
       let entries = 0;
-      for await (const batch of engine.service.containers.logBatches("a", options)) {
+      for await (const batch of engine.service.containers.logs("a", options)) {
         batches++;
         entries += batch.length;
       }
@@ -257,7 +251,7 @@ describe("a log in batches", () => {
     await fc.assert(
       fc.asyncProperty(heads, bodies, async (head, body) => {
         answer = Buffer.concat([Buffer.from(head), body]);
-        const { error } = await read(engine.service.containers.logBatches("a", { deadlineMs: 2_000 }));
+        const { error } = await read(engine.service.containers.logs("a", { deadlineMs: 2_000 }));
         assert.ok(error === undefined || error instanceof ShimError, String(error));
         assert.ok(!isKind(error, "deadline-exceeded"), String(error));
       }),

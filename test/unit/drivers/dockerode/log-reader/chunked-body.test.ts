@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { ChunkedBody } from "../../../../src/drivers/dockerode/chunked-body.js";
-import { Malformed } from "../../../../src/drivers/dockerode/failures.js";
+import { ChunkedBody } from "../../../../../src/drivers/dockerode/log-reader/chunked-body.js";
+import { Malformed } from "../../../../../src/drivers/dockerode/failures.js";
 
 const payload = fc.uint8Array({ minLength: 1, maxLength: 300 });
 const extension = fc.constantFrom("", ";a=b", " ");
