@@ -5,7 +5,7 @@ import type { OutputFrame } from "../docker/index.js";
 export interface Entry {
   readonly timestampNanos: bigint;
   readonly stream: OutputFrame["stream"];
-  /** True: the text goes on in the stream's next entry (P); false: it ends a line (F). */
+  /** True: the text continues in the stream's next entry (P); false: it ends a line (F). */
   readonly partial: boolean;
   /** Without the newline. */
   readonly text: Buffer;

@@ -3,16 +3,16 @@ import type { AttachedStream, OutputFrame } from "../../docker/index.js";
 import { outputFrames, terminalFrames } from "./demux.js";
 import type { Hijacked } from "./hijack.js";
 
-/** A hijacked connection as the port promises it. */
+/** The input and output of a process, over a hijacked connection. */
 export class HijackedStream implements AttachedStream {
   readonly output: AsyncIterable<OutputFrame>;
   #iterated = false;
-  /** Why the holder closed it: an error, or nothing. */
+  /** Set once it is closed, with the error if there was one. */
   #closed: { readonly error: Error | undefined } | undefined;
 
   /**
-   * @param tty One raw stream in place of frames.
-   * @param toShimError Gives what the connection threw its place among the errors.
+   * @param tty The output is one raw stream without frames.
+   * @param toShimError Converts an error of the connection.
    */
   constructor(
     private readonly operation: string,
@@ -27,7 +27,7 @@ export class HijackedStream implements AttachedStream {
     const { socket } = this.connection;
     if (socket.destroyed) throw this.#gone();
     if (socket.writableEnded)
-      throw new ShimError("failed-precondition", `${this.operation}: stdin is closed already`, {
+      throw new ShimError("failed-precondition", `${this.operation}: stdin is closed`, {
         operation: this.operation,
       });
     if (socket.write(data)) return;
@@ -58,7 +58,8 @@ export class HijackedStream implements AttachedStream {
   }
 
   #once(): AsyncGenerator<OutputFrame> {
-    if (this.#iterated) throw new ShimError("internal", `${this.operation}: the output was read already`);
+    if (this.#iterated)
+      throw new ShimError("internal", `${this.operation}: the output can be read only once`);
     this.#iterated = true;
     return this.#frames();
   }
@@ -82,7 +83,7 @@ export class HijackedStream implements AttachedStream {
   #gone(): Error {
     return (
       this.#closed?.error ??
-      new ShimError("unavailable", `${this.operation}: the connection to the process has gone`, {
+      new ShimError("unavailable", `${this.operation}: the connection to the process is closed`, {
         operation: this.operation,
       })
     );

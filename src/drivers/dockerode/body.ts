@@ -4,15 +4,15 @@ import type { Call } from "./call.js";
 import { Malformed, Truncated } from "./failures.js";
 import type { PulledAnswer } from "./log-reader/pulled-answer.js";
 
-/** Longer answers are not Docker's. */
+/** The limit of an answer that is read whole. */
 export const maxAnswerBytes = 256 * 1024 * 1024;
 
-/** Errors are a sentence; more is not read. */
+/** The limit of an error answer, which is a sentence. */
 const maxErrorBytes = 1024 * 1024;
 
 /**
- * Reads an answer as it comes; leaving the loop closes the connection.
- * @param idleMs Ends the call when nothing comes for this long while somebody waits.
+ * Reads an answer as it arrives; leaving the loop closes the connection.
+ * @param idleMs Ends the call when a read takes longer.
  * @throws Whatever ended the call, or the connection's error.
  */
 export async function* chunksOf(
@@ -54,7 +54,7 @@ async function nextWithin(
 }
 
 /**
- * Reads a whole answer, by its events: the iterator of a stream costs more than all else that a short call does.
+ * Reads a whole answer, with events: the iterator of a stream costs more than the rest of a short call.
  * @throws Malformed when it is longer than `maxBytes`; Truncated; whatever ended the call.
  */
 export async function readAll(
@@ -70,7 +70,7 @@ export async function readAll(
     throw tooLong();
   }
   const read = new Promise<void>((resolve, reject) => {
-    // Every answer is closed at last, and an error costs more than all else here.
+    // Every answer is closed in the end; creating an error for each would be the most expensive part.
     const cut = () => {
       if (!response.readableEnded) reject(new Truncated("it ended too early"));
     };
@@ -90,7 +90,7 @@ export async function readAll(
   return Buffer.concat(parts, bytes);
 }
 
-/** Docker's words of an error answer: its JSON `message`, or the text as it is. */
+/** The text of an error answer: the `message` of its JSON, or the whole body. */
 export async function readErrorText(chunks: AsyncIterable<Buffer>): Promise<string> {
   const parts: Buffer[] = [];
   let bytes = 0;

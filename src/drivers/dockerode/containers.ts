@@ -21,9 +21,9 @@ import type { Engine } from "./engine.js";
 import { ReadScheduler } from "./log-reader/pacing.js";
 import { readLog } from "./log-reader/read-log.js";
 
-/** What stop may take beyond the grace period. */
+/** How long a stop may take after the grace period. */
 const stopMarginMs = 30_000;
-/** Docker counts a grace period in nanoseconds of 63 bits. */
+/** Docker stores a grace period in 63 bits of nanoseconds. */
 const longestGraceSeconds = 2 ** 31 - 1;
 
 /** Containers, over Docker's API. */
@@ -90,7 +90,7 @@ export class DockerodeContainers implements DockerContainers {
 
   async update(id: string, resources: DockerResources, options?: CallOptions): Promise<void> {
     const operation = "containers.update";
-    // Docker takes it without a word and leaves it as it is.
+    // Docker accepts the field and does not apply it.
     if (resources.oomScoreAdj !== undefined)
       throw new ShimError("unsupported", `${operation}: Docker cannot change a container's oom_score_adj`, {
         operation,

@@ -1,7 +1,13 @@
 import type { IncomingMessage } from "node:http";
 import { stringify } from "node:querystring";
 import { parseEndpoint, ShimError, type CallOptions, type Endpoint, type Logger } from "../../base/index.js";
-import { agree, formatApiVersion, parseApiVersion, type ApiVersion } from "./api-version.js";
+import {
+  agree,
+  formatApiVersion,
+  parseApiVersion,
+  VersionNegotiator,
+  type ApiVersion,
+} from "./api-version.js";
 import { chunksOf, parseJson, readAll, readErrorText } from "./body.js";
 import { Calls, type Call } from "./call.js";
 import { decodeVersion } from "./decode/system.js";
@@ -10,34 +16,33 @@ import { Malformed } from "./failures.js";
 import { Hijacker, type Hijacked } from "./hijack.js";
 import { PulledAnswer } from "./log-reader/pulled-answer.js";
 import { EngineAgent, openModem, type Dial } from "./modem.js";
-import { Negotiator } from "./negotiator.js";
 
-/** A dockerd that lives answers a ping at once. */
+/** A running dockerd answers a ping at once. */
 const pingMs = 10_000;
 
 /** One request to the engine. */
 export interface EngineRequest {
   readonly method: "GET" | "POST" | "DELETE";
-  /** Without the version; made by `pathOf` or `imagePath`. */
+  /** Without the API version; from `pathOf` or `imagePath`. */
   readonly path: string;
-  /** Undefined values are left out. */
+  /** Undefined values are omitted. */
   readonly query?: Readonly<Record<string, string | undefined>>;
   readonly body?: object;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Statuses beside 2xx that are a success. */
+  /** Statuses besides 2xx that are a success. */
   readonly accept?: readonly number[];
 }
 
 type Named = Pick<EngineRequest, "method" | "path">;
 
-/** What all calls to an engine have in common: connections, version, deadlines, errors, and an end. */
+/** What all calls to an engine share: connections, API version, deadlines, errors and closing. */
 export class Engine {
   readonly #where: Endpoint;
   readonly #agent: EngineAgent;
   readonly #dial: Dial;
   readonly #hijacker: Hijacker;
   readonly #calls = new Calls();
-  readonly #negotiator = new Negotiator(() => this.#negotiate());
+  readonly #negotiator = new VersionNegotiator(() => this.#negotiate());
 
   constructor(
     private readonly endpoint: string,
@@ -52,12 +57,12 @@ export class Engine {
     this.#hijacker = new Hijacker(where);
   }
 
-  /** Begins a call that its owner ends. @param defaultMs Its limit when the caller names none. */
+  /** Opens a call, which the caller must end. @param defaultMs Its deadline when the options have none. */
   open(operation: string, options?: CallOptions, defaultMs: number = this.requestTimeoutMs): Call {
     return this.#calls.open(operation, options, defaultMs);
   }
 
-  /** Runs `work` as one call. All that it awaits must end soon after the call's signal. */
+  /** Runs `work` as one call. Everything it awaits must settle soon after the call's signal aborts. */
   async call<T>(
     operation: string,
     options: CallOptions | undefined,
@@ -73,7 +78,7 @@ export class Engine {
     }
   }
 
-  /** Asks, and decodes the JSON of the answer. @throws ShimError "internal" when it makes no sense. */
+  /** Sends a request and decodes the JSON of the answer. @throws ShimError "internal" for an invalid answer. */
   async json<T>(call: Call, request: EngineRequest, decode: (json: unknown) => T): Promise<T> {
     return await this.#attempt(call, request, async () => {
       const answer = await readAll(call, await this.#send(call, request));
@@ -81,14 +86,14 @@ export class Engine {
     });
   }
 
-  /** Asks, and throws the answer's body away. */
+  /** Sends a request and discards the answer's body. */
   async done(call: Call, request: EngineRequest): Promise<void> {
     await this.#attempt(call, request, async () => {
       await readAll(call, await this.#send(call, request));
     });
   }
 
-  /** Asks, and resolves with the head of the answer; the call's default deadline ends with it. */
+  /** Sends a request and resolves with the head of the answer. The call's default deadline ends there. */
   async head(call: Call, request: EngineRequest): Promise<IncomingMessage> {
     return await this.#attempt(call, request, async () => {
       call.asked();
@@ -120,8 +125,7 @@ export class Engine {
   }
 
   /**
-   * Asks, and gives what `parse` makes of the answer as it comes. Leaving the loop closes the
-   * connection.
+   * Sends a request and yields the results of `parse` as the answer arrives. Leaving the loop closes the connection.
    * @param idleMs As for `chunksOf`.
    */
   async *stream<T>(
@@ -138,7 +142,7 @@ export class Engine {
     }
   }
 
-  /** Takes a connection over after an upgrade request. The call ends the wait, not the connection. */
+  /** Sends an upgrade request and takes the connection over. The call limits the wait, not the connection. */
   async hijack(
     call: Call,
     request: Named & { readonly query?: Readonly<Record<string, string>>; readonly body?: object },
@@ -149,7 +153,7 @@ export class Engine {
     });
   }
 
-  /** Resolves with the version that the engine names when it answers at all. */
+  /** Pings the engine. @returns The newest API version that it supports. */
   async ping(call: Call): Promise<ApiVersion> {
     const request = { method: "GET", path: "/_ping" } as const;
     return await this.#attempt(call, request, async () => {
@@ -162,20 +166,20 @@ export class Engine {
     });
   }
 
-  /** The API version in use, agreed on when the connection is new. */
+  /** The API version in use, negotiated with each new connection. */
   async version(call: Call): Promise<ApiVersion> {
     try {
       return await call.guard(this.#negotiator.version());
     } catch (error) {
       if (call.signal.aborted || !(error instanceof ShimError)) throw error;
-      // The ping's own deadline is not the caller's: to them, Docker is not there now.
+      // The deadline of the ping is not the caller's: for the caller, Docker is unavailable.
       const kind = error.kind === "deadline-exceeded" ? "unavailable" : error.kind;
       const { operation } = call;
       throw new ShimError(kind, `${operation}: ${error.message}`, { operation, cause: error });
     }
   }
 
-  /** Gives whatever was thrown on the way its place among the errors. */
+  /** Converts an error of a call to a ShimError. */
   failure(call: Call, request: Named, thrown: unknown): ShimError {
     if (call.signal.aborted) return call.reason;
     const error = fromThrown(this.#asked(call, request), thrown);
@@ -190,8 +194,8 @@ export class Engine {
   }
 
   /**
-   * Asks in the agreed version. A connection that was kept from an earlier call may be dead by now, as after
-   * a restart of Docker: what only reads is then asked once more.
+   * Sends a request with the negotiated version. A kept connection may be dead, as after a restart of Docker: a GET is
+   * then sent once more.
    */
   async #send(call: Call, request: EngineRequest): Promise<IncomingMessage> {
     const kept = this.#agent.keepsConnections;
@@ -209,7 +213,7 @@ export class Engine {
     return await this.#exchange(call, { ...request, path });
   }
 
-  /** Resolves with the head of an answer that is a success. */
+  /** Resolves with the head of a successful answer. */
   async #exchange(call: Call, request: EngineRequest): Promise<IncomingMessage> {
     const { method, path, body, headers = {}, accept = [] } = request;
     const query = Object.fromEntries(

@@ -3,24 +3,24 @@ import { NameConflict, RegistryUnavailable } from "../../docker/index.js";
 import { NoCommonVersion } from "./api-version.js";
 import { DaemonError, Malformed, Truncated } from "./failures.js";
 
-/** What was asked of the engine, for the error that says how it went. */
+/** The request, for error texts. */
 export interface Asked {
   /** The port's method. */
   readonly operation: string;
   /** Method and path, without query. */
   readonly request: string;
-  /** As the operator wrote it. */
+  /** As configured. */
   readonly endpoint: string;
 }
 
-/** One thing that Docker says, what it means, and what can be done about it. */
+/** One text of Docker's, its meaning, and what the operator can do. */
 interface Rule {
   readonly operation?: string;
   readonly status?: number;
   readonly text?: RegExp;
   readonly kind: ErrorKind;
   readonly advice?: string;
-  /** It is the registry that says so, or does not answer. */
+  /** True: it is about the registry, not about Docker. */
   readonly ofRegistry?: true;
 }
 
@@ -29,7 +29,7 @@ const commandCannotRun =
 
 const clientVersionRefused = /client version \S+ is too (?:new|old)/i;
 
-/** Texts that mean the same whatever the call and the status, most telling first. */
+/** Texts with one meaning for every call and status, most specific first. */
 const anywhere: readonly Rule[] = [
   { text: /^(?:.*: )?invalid (?:reference|tag) format/i, kind: "invalid-argument" },
   {
@@ -79,7 +79,7 @@ const byCall: readonly Rule[] = [
     text: /should be smaller than already set|invalid argument|numerical result out of range/i,
     kind: "invalid-argument",
   },
-  // What Docker 20.10 answers to one of two removals of an image at the same time.
+  // The answer of Docker 20.10 to one of two concurrent removals of an image.
   { operation: "images.remove", text: /unrecognized image ID/i, kind: "not-found" },
   {
     operation: "containers.checkpoint",
@@ -125,7 +125,7 @@ const byStatus: readonly Rule[] = [
   },
 ];
 
-/** What a registry says, passed on by Docker. Names and addresses are taken out of the text before. */
+/** Texts of registries that Docker passes on. Names and addresses are removed from a text first. */
 const ofPulls: readonly Rule[] = [
   {
     text: /toomanyrequests|too many requests|rate limit|status:? 429/i,
@@ -164,14 +164,14 @@ const ofPulls: readonly Rule[] = [
   },
 ];
 
-/** The error that an HTTP status and Docker's text stand for. */
+/** The error for an HTTP status and Docker's text. */
 export function fromStatus(asked: Asked, status: number, whole: string): ShimError {
   const text = excerpt(whole);
   const rule = find(asked, status, text);
   const operation = asked.operation;
-  const said = `Docker answered ${status} to ${asked.request}${text === "" ? "" : `: ${text}`}`;
+  const answer = `Docker answered ${status} to ${asked.request}${text === "" ? "" : `: ${text}`}`;
   const plain = rule?.kind === "invalid-argument" ? commandTrouble(text) : undefined;
-  const message = [plain, said, rule?.advice].filter((part) => part !== undefined).join("; ");
+  const message = [plain, answer, rule?.advice].filter((part) => part !== undefined).join("; ");
   const cause = rule && causeOf(rule, text);
   return new ShimError(rule?.kind ?? "internal", `${operation}: ${message}`, { operation, cause });
 }
@@ -207,7 +207,7 @@ export function fromThrown(asked: Asked, thrown: unknown): ShimError {
   return new ShimError(kind, `${operation}: ${text} (asked: ${asked.request})`, { operation, cause: thrown });
 }
 
-/** True when whoever answers next may be another engine, with another version of the API. */
+/** True when the next answer may come from another engine, with another API version. */
 export function isChangeOfEngine(error: ShimError): boolean {
   return clientVersionRefused.test(error.message) || codeOf(error.cause) !== undefined;
 }
@@ -227,7 +227,7 @@ function find(asked: Asked, status: number, text: string): Rule | undefined {
   return anywhere.find(matches(text)) ?? pulled ?? byCall.find(matches(text)) ?? byStatus.find(matches(text));
 }
 
-/** An image may be called "timeout" or "unauthorized": such words must not decide. */
+/** An image may be called "timeout" or "unauthorized": names must not decide about the kind. */
 function withoutNames(text: string): string {
   return text
     .replaceAll(/"[^"]*"/g, '""')
@@ -266,27 +266,27 @@ function connectionTrouble(endpoint: string, thrown: unknown): { kind: ErrorKind
   if (thrown instanceof Truncated)
     return { kind: "unavailable", text: `Docker at ${endpoint} broke off its answer: ${thrown.message}` };
   const code = codeOf(thrown) ?? "";
-  const said = `(${code === "" ? excerpt(messageOf(thrown)) : code})`;
+  const reason = `(${code === "" ? excerpt(messageOf(thrown)) : code})`;
   if (code === "ENOENT" || code === "ECONNREFUSED")
     return {
       kind: "unavailable",
-      text: `nothing answers at Docker's endpoint ${endpoint} ${said}; start Docker, or set the endpoint where it listens`,
+      text: `nothing answers at Docker's endpoint ${endpoint} ${reason}; start Docker, or set the endpoint where it listens`,
     };
   if (code === "EACCES" || code === "EPERM")
     return {
       kind: "permission-denied",
-      text: `this user may not open Docker's endpoint ${endpoint} ${said}; run as root or as a member of the socket's group`,
+      text: `this user may not open Docker's endpoint ${endpoint} ${reason}; run as root or as a member of the socket's group`,
     };
   if (code.startsWith("HPE_"))
     return {
       kind: "internal",
-      text: `what answers at ${endpoint} does not speak HTTP as Docker does ${said}`,
+      text: `the program that answers at ${endpoint} does not speak HTTP as Docker does ${reason}`,
     };
   if (passing.has(code))
-    return { kind: "unavailable", text: `the connection to Docker at ${endpoint} was lost ${said}` };
+    return { kind: "unavailable", text: `the connection to Docker at ${endpoint} was lost ${reason}` };
   if (unreachable.has(code))
-    return { kind: "unavailable", text: `Docker's endpoint ${endpoint} cannot be reached ${said}` };
-  return { kind: "internal", text: `the call to Docker at ${endpoint} failed ${said}` };
+    return { kind: "unavailable", text: `Docker's endpoint ${endpoint} cannot be reached ${reason}` };
+  return { kind: "internal", text: `the call to Docker at ${endpoint} failed ${reason}` };
 }
 
 const passing = new Set([

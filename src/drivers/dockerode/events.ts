@@ -20,7 +20,7 @@ export class DockerodeEvents implements DockerEvents {
   }
 }
 
-/** One subscription. It begins at once, read or not, and is read once. */
+/** One subscription. It begins at once, before it is read, and can be read once. */
 class Subscription implements EventSubscription {
   readonly ready: Promise<void>;
   readonly #call: Call;
@@ -31,7 +31,7 @@ class Subscription implements EventSubscription {
     private readonly engine: Engine,
     private readonly options: SubscribeOptions,
   ) {
-    // Docker answers a moment before it listens. From now on, its memory of past events fills that gap.
+    // Docker answers a moment before it subscribes; with `since` it replays the events in between.
     const since = encodeTime(options.sinceNanos ?? nowNanos());
     const { actions } = options;
     const filters = encodeFilters({

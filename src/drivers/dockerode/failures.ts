@@ -1,14 +1,14 @@
-/** An answer that is not what Docker's API promises. */
+/** An answer that does not conform to Docker's API. */
 export class Malformed extends Error {
   override readonly name = "Malformed";
 }
 
-/** An answer that stopped in the middle. */
+/** An answer that ended too early. */
 export class Truncated extends Error {
   override readonly name = "Truncated";
 }
 
-/** An error that dockerd wrote into a stream which had begun well. */
+/** An error that dockerd wrote into a running stream. */
 export class DaemonError extends Error {
   override readonly name = "DaemonError";
 }

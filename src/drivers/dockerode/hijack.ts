@@ -7,11 +7,11 @@ import { chunksOf, readErrorText } from "./body.js";
 import { closedError, type Call } from "./call.js";
 import { fromStatus, type Asked } from "./errors.js";
 
-/** A connection that Docker has handed over: it carries a process's input and output. */
+/** A connection that Docker has switched to the input and output of a process. */
 export interface Hijacked {
-  /** Where the input goes. */
+  /** For the input. */
   readonly socket: Socket;
-  /** Where the output comes from: the socket, or the body of an answer that was no upgrade. */
+  /** For the output: the socket, or the body of an answer without an upgrade. */
   readonly readable: Readable;
 }
 
@@ -23,8 +23,8 @@ interface UpgradeRequest {
 }
 
 /**
- * Makes upgrade requests, each on a socket of its own: docker-modem's sockets close whole as soon as one
- * side has ended, and a process must be able to answer after its stdin was closed.
+ * Makes upgrade requests, each on its own socket. docker-modem's sockets close in both directions when one side ends, but a
+ * process must be able to write output after its stdin was closed.
  */
 export class Hijacker {
   readonly #open = new Set<Socket>();
@@ -32,14 +32,14 @@ export class Hijacker {
   constructor(private readonly endpoint: Endpoint) {}
 
   /**
-   * Resolves once Docker has handed the connection over. The call ends the wait, not the connection.
+   * Resolves once the connection is switched. The call limits the wait, not the connection.
    * @throws ShimError for an error answer; the socket's own error when the connection fails.
    */
   async open(call: Call, asked: Asked, upgrade: UpgradeRequest): Promise<Hijacked> {
     const socket = connect({ ...target(this.endpoint), allowHalfOpen: true });
     this.#open.add(socket);
     socket.once("close", () => this.#open.delete(socket));
-    // Errors reach whoever reads or writes; a socket that nobody uses just now must not end the process.
+    // Errors reach the reader and the writer; an idle socket must not end the process.
     socket.on("error", () => undefined);
     const abandon = () => {
       socket.destroy();
@@ -50,7 +50,7 @@ export class Hijacker {
       if (answer.upgraded) return { socket, readable: socket };
       const { response } = answer;
       const status = response.statusCode ?? 0;
-      // Proxies drop the Upgrade header, and then Docker answers with a body that never ends by itself.
+      // Proxies drop the Upgrade header; Docker then answers with a body that has no end.
       if (status === 200) return { socket, readable: response };
       throw fromStatus(asked, status, await readErrorText(chunksOf(call, response)));
     } catch (error) {
@@ -61,13 +61,13 @@ export class Hijacker {
     }
   }
 
-  /** Breaks every connection that was handed over. */
+  /** Closes every hijacked connection. */
   close(): void {
     for (const socket of this.#open) socket.destroy(closedError("streams"));
   }
 }
 
-/** Where to connect to. */
+/** The options of `connect` for an endpoint. */
 export function target(endpoint: Endpoint): { path: string } | { host: string; port: number } {
   if (endpoint.kind === "unix") return { path: endpoint.path };
   return { host: endpoint.host, port: endpoint.port };

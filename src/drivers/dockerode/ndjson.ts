@@ -1,13 +1,12 @@
 import { Malformed } from "./failures.js";
 
-/** Longer lines are not Docker's. */
+/** The limit of a line; Docker's are far shorter. */
 export const maxLineBytes = 16 * 1024 * 1024;
 
 const newline = 0x0a;
 
 /**
- * Splits a stream into lines of text, wherever the chunks were cut. Empty lines are left out; a last line
- * without a newline counts.
+ * Splits a stream into lines of text. Empty lines are skipped; a last line without a newline counts.
  * @throws Malformed for a line of more than `maxBytes`.
  */
 export async function* lines(chunks: AsyncIterable<Buffer>, maxBytes = maxLineBytes): AsyncGenerator<string> {

@@ -68,7 +68,7 @@ export class LogWriter {
     });
   }
 
-  /** Goes on in the file that the path names now, making it when it is missing. */
+  /** Continues in the file that the path names now, and makes it when it is missing. */
   reopen(): Promise<void> {
     return this.exclusive(async () => {
       const before = this.file;

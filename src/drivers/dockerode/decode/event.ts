@@ -21,8 +21,8 @@ export function decodeEvent(line: string): DockerEvent {
 }
 
 /**
- * JSON.parse would round the nanoseconds to a multiple of 256. Inside a JSON text the quotes are escaped, so
- * that only a key can match, and attributes have no numbers.
+ * JSON.parse would round the nanoseconds to a multiple of 256. Quotes inside a JSON string are escaped, so only a key can
+ * match; attributes have no numbers.
  */
 function exactTime(line: string): bigint | undefined {
   const digits = /"timeNano"\s*:\s*(\d{1,19})\s*[,}]/.exec(line.slice(line.lastIndexOf('"timeNano"')))?.[1];

@@ -80,7 +80,7 @@ function decodeResources(host: Json): DockerResources {
   });
 }
 
-/** -1 means unlimited swap, and 0 that nothing was said. */
+/** -1 means unlimited swap, and 0 that it was not set. */
 function notZero(value: unknown): number | undefined {
   const known = number(value);
   return known === 0 ? undefined : known;

@@ -65,8 +65,8 @@ export function decodeHistory(json: unknown): DockerImageHistory[] {
 }
 
 /**
- * One message of a pull; undefined for those that say nothing of its progress.
- * @throws DaemonError for the message that ends a pull which failed.
+ * One message of a pull; undefined for messages without progress.
+ * @throws DaemonError for the message of a failed pull.
  * @see Docker API POST /images/create
  */
 export function decodeProgress(json: unknown): PullProgress | undefined {
@@ -115,12 +115,12 @@ function namesOf(image: Json): { repoTags: string[]; repoDigests: string[] } {
   return { repoTags: tags.filter((name) => !isDigest(name)), repoDigests: [...new Set(digests)] };
 }
 
-/** `<none>` is how Docker writes that there is no name. */
+/** Docker writes `<none>` for no name. */
 function named(value: unknown): string[] {
   return (texts(value) ?? []).filter((name) => name !== "" && !name.includes("<none>"));
 }
 
-/** -1 is how Docker writes that it did not count. */
+/** Docker writes -1 for a number that it did not count. */
 function counted(value: unknown): number | undefined {
   const known = number(value);
   return known !== undefined && known >= 0 ? known : undefined;

@@ -1,6 +1,6 @@
 import { Malformed } from "../failures.js";
 
-/** A JSON object of which nothing is known yet. */
+/** A JSON object that is not validated. */
 export type Json = Readonly<Record<string, unknown>>;
 
 /** The object, or undefined for anything else. */
@@ -22,7 +22,7 @@ export function number(value: unknown): number | undefined {
   return typeof value === "number" && Number.isFinite(value) ? value : undefined;
 }
 
-/** A whole number above 0: what Docker writes as 0 is not set. */
+/** A whole number above 0: Docker writes 0 for a field that is not set. */
 export function positive(value: unknown): number | undefined {
   const known = number(value);
   return known !== undefined && known > 0 ? known : undefined;
@@ -64,7 +64,7 @@ export function mustBeObject(value: unknown, what: string): Json {
   return known;
 }
 
-/** @throws Malformed when it is neither an array nor null, which is how Docker writes an empty one. */
+/** Docker writes null for an empty array. @throws Malformed for anything else. */
 export function mustBeList(value: unknown, what: string): readonly unknown[] {
   if (value === null) return [];
   if (!Array.isArray(value)) throw new Malformed(`${what} is not a list`);

@@ -44,7 +44,7 @@ export function decodeInfo(json: unknown): DockerInfo {
   });
 }
 
-/** Docker says so in a table that is meant to be read by people, and nowhere else. */
+/** Only in a table for human readers. */
 function usesContainerdStore(driverStatus: unknown): boolean {
   return list(driverStatus).some((row) => {
     const [key, value] = texts(row) ?? [];
@@ -56,7 +56,7 @@ function decodeRuntime([name, json]: [string, unknown]): DockerRuntime {
   return present({ name, mountOptions: mountOptions(text(fields(fields(json)["status"])[featuresKey])) });
 }
 
-/** The runtime's features come as JSON inside a text; one that cannot be read says nothing. */
+/** The runtime's features are JSON inside a string; an invalid one is ignored. */
 function mountOptions(features: string | undefined): string[] | undefined {
   if (features === undefined) return undefined;
   try {

@@ -92,7 +92,7 @@ function encodeMount(mount: DockerMount, version: ApiVersion): object {
   if (mount.createMountpoint === true) mustHave(version, [1, 42], "making the source of a bind mount");
   const bind = present({
     Propagation: mount.propagation,
-    // Before API 1.44 no read-only mount was recursive, so that leaving it out says the same.
+    // Before API 1.44 no read-only mount was recursive: omitting the field means the same.
     ReadOnlyNonRecursive: isOlder(version, [1, 44]) ? undefined : mount.readonlyNonRecursive,
     ReadOnlyForceRecursive: mount.readonlyForceRecursive,
     CreateMountpoint: mount.createMountpoint,

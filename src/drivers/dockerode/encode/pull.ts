@@ -4,7 +4,7 @@ import {} from "../decode/json.js";
 
 /**
  * The parameters of a pull. A name without a tag gets `latest`: Docker would pull every tag there is.
- * @throws ShimError "invalid-argument" for what is no name.
+ * @throws ShimError "invalid-argument" for an invalid name.
  * @see Docker API POST /images/create
  */
 export function encodePull(reference: string): { fromImage: string; tag: string } {
@@ -24,8 +24,7 @@ export function encodePull(reference: string): { fromImage: string; tag: string 
 }
 
 /**
- * The X-Registry-Auth header: JSON in base64url. Docker wants the padding, and wants the header itself even
- * when there is nothing to say.
+ * The X-Registry-Auth header: JSON in base64url, with padding. Docker requires the header also without a login.
  */
 export function encodeAuth(auth: RegistryAuth | undefined): string {
   const json = JSON.stringify(

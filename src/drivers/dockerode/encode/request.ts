@@ -1,7 +1,7 @@
 import { ShimError } from "../../../base/index.js";
 
 /**
- * A path out of parts that may hold anything.
+ * A path of parts with any content.
  * @throws ShimError "invalid-argument" for a part that Docker would not find again in the path.
  */
 export function pathOf(operation: string, ...parts: readonly string[]): string {
@@ -31,7 +31,7 @@ function segment(operation: string, part: string): string {
       operation,
     });
   try {
-    // A colon is at home in a path, and errors are easier to read with it.
+    // A colon is allowed in a path, and makes errors easier to read.
     return encodeURIComponent(part).replaceAll("%3A", ":");
   } catch (error) {
     throw new ShimError("invalid-argument", `${operation}: a name is not well-formed Unicode`, {

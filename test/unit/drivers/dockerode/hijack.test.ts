@@ -51,7 +51,7 @@ describe("a hijacked connection", () => {
     stream.endInput();
     stream.endInput();
     assert.deepEqual(await read(stream), { stdout: "1000000 bytes", stderr: "" });
-    await assert.rejects(stream.write(Buffer.from("late")), failsWith("unavailable", "has gone"));
+    await assert.rejects(stream.write(Buffer.from("late")), failsWith("unavailable", "is closed"));
     await eventually(() => engine.openConnections() <= 1, "the connection is closed");
   });
 
@@ -184,7 +184,7 @@ describe("a hijacked connection", () => {
     await new Promise((resolve) => setTimeout(resolve, 100));
     assert.ok(accepted < 64, `${accepted} chunks were accepted`);
     stream.destroy();
-    await assert.rejects(writing, failsWith("unavailable", "has gone"));
+    await assert.rejects(writing, failsWith("unavailable", "is closed"));
   });
 });
 
@@ -281,7 +281,7 @@ describe("the end of a hijacked connection", () => {
     const { start } = await execOn(t, (_request, socket) => socket.end(upgraded));
     const stream = await start();
     await read(stream);
-    await assert.rejects(read(stream), failsWith("internal", "read already"));
+    await assert.rejects(read(stream), failsWith("internal", "read only once"));
   });
 });
 
