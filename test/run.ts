@@ -5,7 +5,10 @@ import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { inspect } from "node:util";
 
-/** Runs the project's suites: `npm test` the ones that need nothing but Node, `npm run test:docker` the rest. */
+/**
+ * Runs the project's suites: `npm test` the ones that need nothing but Node, `npm run test:docker` those with a dockerd,
+ * `npm run test:node` the one with a whole machine.
+ */
 
 interface Counts {
   passed: number;
@@ -121,13 +124,17 @@ function dockerSuites(): Suite[] {
   return ["docker", "conformance"].map((name) => tests(name, slow));
 }
 
+function nodeSuites(): Suite[] {
+  return [tests("node", { concurrency: 1, timeoutMs: 3_600_000 })];
+}
+
 function say(counts: Counts): string {
   return `${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`;
 }
 
 async function main(): Promise<void> {
   const [which = "fast", ...only] = process.argv.slice(2);
-  const all = which === "docker" ? dockerSuites() : fastSuites();
+  const all = which === "docker" ? dockerSuites() : which === "node" ? nodeSuites() : fastSuites();
   const suites = only.length === 0 ? all : all.filter((suite) => only.includes(suite.name));
   const total: Counts = { passed: 0, failed: 0, skipped: 0 };
   const lines: string[] = [];
