@@ -14,7 +14,7 @@ export {
 } from "./image-reference.js";
 export { KeyedLock } from "./keyed-lock.js";
 export { Logger } from "./logger.js";
-export { OnceBegun } from "./once-begun.js";
+export { settleAll } from "./settle-all.js";
 export { onAbort } from "./on-abort.js";
 export { readFileDefaults, readRegularFile, type ReadFileOptions } from "./read-file.js";
 export { present } from "./present.js";

@@ -18,6 +18,10 @@ export class BridgeNetwork implements Network {
 
   async detach(): Promise<void> {}
 
+  holdNamespace(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
   async check(): Promise<void> {}
 
   async gc(): Promise<void> {}

@@ -2,20 +2,17 @@ import { KeyedLock, messageOf, ShimError, abortError, type Logger } from "../bas
 import type { ShimConfig } from "../config/index.js";
 import type { Host } from "../host/index.js";
 import { checkContainerId, podArgs, podInterface } from "./cni/attachment.js";
+import { AttachmentStore, isLoopback } from "./cni/attachment-store.js";
 import { capabilityArgs, undeclared } from "./cni/capabilities.js";
 import type { JsonObject } from "./cni/json.js";
-import { Connections, type PodNetworks } from "./cni/connections.js";
-import { KeptNamespaces } from "./cni/kept-namespaces.js";
 import { ListRunner } from "./cni/list-runner.js";
+import { NamespaceMounts } from "./cni/namespace-mounts.js";
 import { NetworkSource } from "./cni/network-source.js";
 import { PluginRunner } from "./cni/plugin-runner.js";
+import { PodAttacher, type PodNetworks } from "./cni/pod-attacher.js";
 import { PodCidrs } from "./cni/pod-cidrs.js";
-import { PodLedger } from "./cni/pod-ledger.js";
-import { PodRecords } from "./cni/pod-records.js";
-import { ResultCache } from "./cni/result-cache.js";
-import { UseOrClean } from "./cni/use-or-clean.js";
+import { SharedLock } from "./cni/shared-lock.js";
 import type {
-  DetachOptions,
   Network,
   NetworkAttachment,
   NetworkCallOptions,
@@ -26,16 +23,15 @@ import type {
   PodToDetach,
 } from "./network.js";
 
-/** What {@link CniNetwork} is made with. */
 export interface CniNetworkOptions {
   readonly host: Host;
   readonly config: ShimConfig["network"];
   readonly log: Logger;
-  /** How often to look at the configuration, and ask the plugins, in milliseconds; 5 s by default. */
+  /** How often the configuration is read and the plugins are asked for their status, in milliseconds; 5 s by default. */
   readonly intervalMs?: number;
 }
 
-/** How long a clean-up waits for a moment without attach and detach calls. */
+/** How long GC waits for a moment without attach and detach calls. */
 const gcPatienceMs = 60_000;
 
 /**
@@ -45,42 +41,34 @@ const gcPatienceMs = 60_000;
 export class CniNetwork implements Network {
   readonly sandboxNetworkMode = "none";
   private readonly source: NetworkSource;
-  private readonly connections: Connections;
-  private readonly cache: ResultCache;
-  private readonly records: PodRecords;
+  private readonly store: AttachmentStore;
+  private readonly attacher: PodAttacher;
   private readonly plugins: PluginRunner;
   private readonly lists: ListRunner;
   private readonly cidrs: PodCidrs;
-  private readonly ledger: PodLedger;
-  private readonly kept: KeptNamespaces;
-  private readonly locks = new KeyedLock();
-  private readonly gate = new UseOrClean();
+  private readonly namespaces: NamespaceMounts;
+  private readonly podLocks = new KeyedLock();
+  /** Shared by attach and detach; GC must not run beside them. @see CNI SPEC, "Lifecycle & Ordering" */
+  private readonly lock = new SharedLock();
   private readonly log: Logger;
   private started: Promise<void> | undefined;
 
-  /** @throws ShimError "invalid-argument" when the configured pod CIDR makes no sense. */
+  /** @throws ShimError "invalid-argument" when the configured pod CIDR is not one. */
   constructor({ host, config, log, intervalMs = 5_000 }: CniNetworkOptions) {
     const { files } = host;
-    this.log = log;
-    const { cniBinDirs: binDirs, cniTimeoutMs: timeoutMs } = config;
+    const { cniBinDirs: binDirs, cniTimeoutMs: timeoutMs, cniCacheDir, cniConfDir: directory } = config;
     const plugins = new PluginRunner({ host, binDirs, timeoutMs });
+    const lists = new ListRunner(plugins);
+    const store = new AttachmentStore(files, cniCacheDir, log);
+    const namespaces = new NamespaceMounts(host, cniCacheDir, log);
+    this.log = log;
     this.plugins = plugins;
-    this.lists = new ListRunner(plugins);
-    this.cidrs = new PodCidrs(files, config.cniCacheDir, config.podCidr, log);
-    this.cache = new ResultCache(files, config.cniCacheDir, log);
-    this.source = new NetworkSource({
-      files,
-      directory: config.cniConfDir,
-      plugins,
-      lists: this.lists,
-      intervalMs,
-      log,
-    });
-    this.records = new PodRecords(this.cache);
-    this.ledger = new PodLedger(files, this.records);
-    this.kept = new KeptNamespaces(host, config.cniCacheDir, log);
-    const { lists, cache, records, kept } = this;
-    this.connections = new Connections({ lists, cache, records, kept, files, log });
+    this.lists = lists;
+    this.store = store;
+    this.namespaces = namespaces;
+    this.cidrs = new PodCidrs(files, cniCacheDir, config.podCidr, log);
+    this.source = new NetworkSource({ files, directory, plugins, lists, intervalMs, log });
+    this.attacher = new PodAttacher({ lists, store, namespaces, files, log });
   }
 
   start(): Promise<void> {
@@ -102,64 +90,59 @@ export class CniNetwork implements Network {
   }
 
   attach(pod: PodToAttach, options: NetworkCallOptions): Promise<NetworkAttachment> {
-    return this.alone(pod, "set up", options, async () => {
+    return this.forPod(pod, "set up", options, async () => {
       const { id, netnsPath, annotations, portMappings, dns } = pod;
       const args = podArgs(pod);
       const networks = await this.networks();
       const podCidrs = this.cidrs.current;
       const capabilities = capabilityArgs({ portMappings, annotations, dns, podCidrs });
       const attachment = { containerId: id, netns: netnsPath, args, capabilityArgs: capabilities };
-      await this.ledger.connecting(attachment);
-      this.tellUndeclared(pod, networks, capabilities);
-      const made = await this.connections.connect(networks, attachment, {
-        signal: options.signal,
-        onUndone: () => {
-          this.ledger.disconnected(id);
-        },
-      });
-      this.ledger.connected(id, made.ips);
-      return made;
+      await this.store.reserve(attachment);
+      this.logUndeclared(pod, networks, capabilities);
+      const attached = await this.attacher.attach(networks, attachment, options);
+      this.store.attached(id, attached.ips);
+      return attached;
     });
   }
 
-  detach(pod: PodToDetach, { onNamespaceKept, ...options }: DetachOptions): Promise<void> {
-    return this.alone(pod, "teardown", options, async () => {
-      const { id, netnsPath } = pod;
-      if (!this.ledger.isDisconnected(id)) {
+  detach(pod: PodToDetach, options: NetworkCallOptions): Promise<void> {
+    return this.forPod(pod, "teardown", options, async () => {
+      if (!this.store.isDetached(pod.id)) {
         if (!this.source.network) await this.source.look();
-        // It is kept already, unless the pod was connected by cri-dockerd or an earlier version.
-        if (onNamespaceKept) await this.kept.keep(id, netnsPath);
-        if ((await this.kept.find(id)) !== undefined) onNamespaceKept?.();
-        await this.connections.disconnect(pod, this.source.network, this.cidrs.current, options);
-        this.ledger.disconnected(id);
+        await this.attacher.detach(pod, this.source.network, this.cidrs.current, options);
+        this.store.forget(pod.id);
       }
-      await this.kept.release(id);
+      await this.namespaces.unmount(pod.id);
+    });
+  }
+
+  holdNamespace(podId: string, netnsPath: string): Promise<boolean> {
+    return this.podLocks.run(podId, async () => {
+      if (this.store.isDetached(podId)) return false;
+      await this.namespaces.mount(podId, netnsPath);
+      return (await this.namespaces.find(podId)) !== undefined;
     });
   }
 
   check(pod: PodToCheck, options: NetworkCallOptions): Promise<void> {
-    return this.alone(pod, "check", options, async () => {
-      const { mains } = await this.records.ofPod(pod);
-      const made = mains.find(({ result }) => result !== undefined);
-      if (!made?.result) {
-        throw new ShimError(
-          "failed-precondition",
-          "it was not connected by this runtime: no result is cached",
-        );
+    return this.forPod(pod, "check", options, async () => {
+      const { attachments } = await this.store.ofPod(pod);
+      const main = attachments.find((each) => !isLoopback(each) && each.result !== undefined);
+      if (!main?.result) {
+        const message = "it was not connected by this runtime: no result is cached";
+        throw new ShimError("failed-precondition", message);
       }
-      const { list, entry, result } = made;
-      await this.kept.keep(pod.id, pod.netnsPath);
-      await this.lists.check(list, { ...entry, netns: pod.netnsPath }, result, options);
+      await this.lists.check(main.network, { ...main, netns: pod.netnsPath }, main.result, options);
     });
   }
 
   async gc(validPodIds: Iterable<string>, options: NetworkCallOptions): Promise<void> {
     const given = [...validPodIds];
-    const failures = await this.gate.clean("network.gc", gcPatienceMs, async () => {
-      const valid = new Set([...given, ...this.ledger.connectedHere]);
-      const failed = await this.connections.endStale(valid, options);
-      await this.letGo();
-      await this.ledger.restore();
+    const failures = await this.lock.hold("network.gc", gcPatienceMs, async () => {
+      const valid = new Set([...given, ...this.store.attachedHere]);
+      const failed = await this.attacher.detachStale(valid, options);
+      await this.removeUnusedMounts();
+      await this.store.load();
       const { network } = this.source;
       if (!network || network.disableGc) return failed;
       const attachments = [...valid].map((containerID) => ({ containerID, ifname: podInterface }));
@@ -177,38 +160,32 @@ export class CniNetwork implements Network {
   }
 
   cachedIps(podId: string): readonly string[] | undefined {
-    return this.ledger.ips(podId);
+    return this.store.ipsOf(podId);
   }
 
   private async begin(): Promise<void> {
-    await this.cache.start();
+    await this.store.start();
     await this.cidrs.start();
-    await this.endLeftRunning();
-    await this.letGo();
-    await this.ledger.restore();
+    const killed = await this.plugins.killLeftRunning(await this.storedIds());
+    if (killed > 0) this.log.warn({ killed }, "killed CNI plugins that an earlier process had left running");
+    await this.removeUnusedMounts();
     await this.source.start();
   }
 
-  /** Lets the namespaces go of pods that a killed process had disconnected. */
-  private async letGo(): Promise<void> {
-    await this.kept.sweep(await this.idsOnRecord());
+  /** Removes mounts that a killed process has left behind. */
+  private async removeUnusedMounts(): Promise<void> {
+    await this.namespaces.sweep(await this.storedIds());
   }
 
-  private async idsOnRecord(): Promise<Set<string>> {
-    return new Set((await this.records.connected()).map(({ entry }) => entry.containerId));
+  private async storedIds(): Promise<Set<string>> {
+    return new Set((await this.store.mains()).map(({ containerId }) => containerId));
   }
 
-  /** A process that was killed in the middle of a plugin's run leaves the plugin running. */
-  private async endLeftRunning(): Promise<void> {
-    const killed = await this.plugins.killLeftRunning(await this.idsOnRecord());
-    if (killed > 0) this.log.warn({ killed }, "killed CNI plugins that an earlier process had left running");
-  }
-
-  /** Some networks map ports and shape traffic without being told through CNI, so this is no error. */
-  private tellUndeclared(pod: PodIdentity, { main }: PodNetworks, args: JsonObject): void {
-    const missing = undeclared(main.plugins, args);
-    if (missing.length === 0) return;
-    const what = { pod: `${pod.name}_${pod.namespace}`, network: main.name, capabilities: missing };
+  /** Some networks map ports and shape traffic without CNI's capabilities, so this is no error. */
+  private logUndeclared(pod: PodIdentity, { main }: PodNetworks, args: JsonObject): void {
+    const capabilities = undeclared(main.plugins, args);
+    if (capabilities.length === 0) return;
+    const what = { pod: `${pod.name}_${pod.namespace}`, network: main.name, capabilities };
     this.log.info(what, "the pod asks for what no CNI plugin of its network declares");
   }
 
@@ -234,7 +211,7 @@ export class CniNetwork implements Network {
   }
 
   /** Runs `work` while nothing else is done to the pod. @throws ShimError that names the pod. */
-  private async alone<T>(
+  private async forPod<T>(
     pod: PodIdentity,
     what: "set up" | "teardown" | "check",
     { signal }: NetworkCallOptions,
@@ -242,8 +219,8 @@ export class CniNetwork implements Network {
   ): Promise<T> {
     try {
       checkContainerId(pod.id);
-      return await this.locks.run(pod.id, () =>
-        this.gate.use(() => {
+      return await this.podLocks.run(pod.id, () =>
+        this.lock.share(() => {
           if (signal?.aborted) throw abortError(`network ${what}`, signal.reason);
           return work();
         }),

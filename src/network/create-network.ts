@@ -11,7 +11,7 @@ export interface NetworkOptions {
   readonly log: Logger;
 }
 
-/** The network room that the configuration names. @throws ShimError "invalid-argument". */
+/** The network that the configuration names. @throws ShimError "invalid-argument". */
 export function createNetwork({ config, host, log }: NetworkOptions): Network {
   switch (config.network.plugin) {
     case "cni":

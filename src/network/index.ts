@@ -5,7 +5,6 @@ export { createNetwork, type NetworkOptions } from "./create-network.js";
 export {
   Network,
   type NetworkAttachment,
-  type DetachOptions,
   type NetworkCallOptions,
   type NetworkStatus,
   type PodDns,

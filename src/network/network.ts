@@ -1,59 +1,64 @@
 /**
- * The room that gives pods their network. One implementation runs CNI plugins, the other leaves pods on
- * Docker's default bridge. Operations on one pod run one after the other; pods never wait for each other.
+ * The network of pods. One implementation runs CNI plugins, the other leaves pods on Docker's default bridge.
+ * Operations on one pod are serialised; pods never wait for each other.
  */
 export interface Network {
   /**
-   * Docker's network mode for a sandbox: `none` where this room makes the pod's network, `default` where Docker
-   * does.
+   * Docker's network mode for a sandbox: `none` when plugins make the pod's network, `default` when Docker does.
    */
   readonly sandboxNetworkMode: "none" | "default";
 
-  /** Looks at the node for the first time and goes on looking. Idempotent. */
+  /** Loads what is stored, finds the network, and starts to watch its configuration. Idempotent. */
   start(): Promise<void>;
 
-  /** Stops looking. Attach and detach calls under way run to their end. Idempotent. */
+  /** Stops watching. Attach and detach calls in progress run to their end. Idempotent. */
   close(): Promise<void>;
 
-  /** What the last look at the node found. It never waits. */
+  /** The state as it was last found. It never waits. */
   status(): NetworkStatus;
 
   /**
-   * Connects a pod. When it fails, or is aborted, everything it did is undone before it rejects.
-   * @throws ShimError "unavailable" while the network is not ready; "invalid-argument" for a pod that the
-   *   network's protocol cannot express; else what the plugin's failure amounts to. Never "not-found".
+   * Attaches a pod. When it fails, or is aborted, everything is undone before it rejects.
+   * @throws ShimError "unavailable" while the network is not ready; "invalid-argument" for a pod that CNI cannot
+   *   express; "conflict" for a host port in use; otherwise the plugin's failure. Never "not-found".
    */
   attach(pod: PodToAttach, options: NetworkCallOptions): Promise<NetworkAttachment>;
 
   /**
-   * Disconnects a pod and gives its addresses back, with the configuration that connected it, be that still
-   * in place or not. A pod that is not connected is a success.
-   * @throws ShimError as {@link Network.attach}; a retry goes on where it stopped.
+   * Detaches a pod and releases its addresses, with the configuration that attached it, even if that is gone. A pod
+   * that is not attached is a success.
+   * @throws ShimError as {@link Network.attach}; a retry continues where it stopped.
    */
-  detach(pod: PodToDetach, options: DetachOptions): Promise<void>;
+  detach(pod: PodToDetach, options: NetworkCallOptions): Promise<void>;
 
   /**
-   * Takes over a pod that was connected before this process, and asks whether its connection is still as it was made.
-   * @throws ShimError "failed-precondition" when it is not, or was never made here; "unsupported" when the
-   *   network's configuration is too old to be asked.
+   * Keeps the namespace of an attached pod until it is detached, as attach does by itself.
+   * @returns True when the pod's processes may end before it is detached. Otherwise they must live until then.
+   */
+  holdNamespace(podId: string, netnsPath: string): Promise<boolean>;
+
+  /**
+   * Checks that a pod is still attached as it was.
+   * @throws ShimError "failed-precondition" when it is not, or was never attached here; "unsupported" when the
+   *   network's CNI version is too old for CHECK.
    */
   check(pod: PodToCheck, options: NetworkCallOptions): Promise<void>;
 
   /**
-   * Gives back what pods hold that are neither in `validPodIds` nor being attached by this process.
-   * @throws ShimError with every failure in its text, once all was tried.
+   * Releases what pods hold that are neither in `validPodIds` nor attached by this process.
+   * @throws ShimError with every failure in its text, after everything was tried.
    */
   gc(validPodIds: Iterable<string>, options: NetworkCallOptions): Promise<void>;
 
   /**
-   * Sets the subnets of this node's pods for plugins that ask for them, and keeps them over a restart, for
-   * kubelet tells them once; the empty text changes nothing.
+   * Sets the subnets of this node's pods for plugins that ask for them, and stores them: kubelet sends them once, also
+   * across restarts of the runtime. The empty text changes nothing.
    * @param cidr One or more subnets, separated by commas.
    * @throws ShimError "invalid-argument".
    */
   setPodCidr(cidr: string): Promise<void>;
 
-  /** The addresses that a pod was given, also before a restart; undefined when this room gave it none. */
+  /** The addresses that a pod got, also before a restart; undefined when it got none from here. */
   cachedIps(podId: string): readonly string[] | undefined;
 }
 
@@ -64,14 +69,6 @@ export interface NetworkCallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface DetachOptions extends NetworkCallOptions {
-  /**
-   * Called when the pod's processes may end already, because this room keeps the namespace until it is done. Where it
-   * cannot, this is not called, and they must live until then.
-   */
-  readonly onNamespaceKept?: () => void;
-}
-
 /** CRI's NetworkReady condition. */
 export interface NetworkStatus {
   readonly ready: boolean;
@@ -79,11 +76,10 @@ export interface NetworkStatus {
   readonly reason?: string;
   /** For people, when not ready. */
   readonly message?: string;
-  /** Of the network that pods join now. */
+  /** The network that pods join now. */
   readonly networkName?: string;
 }
 
-/** Who a pod is. */
 export interface PodIdentity {
   /** The sandbox container's full id. */
   readonly id: string;
@@ -101,9 +97,9 @@ export interface PodToAttach extends PodIdentity {
 }
 
 export interface PodToDetach extends PodIdentity {
-  /** Left out, or leading nowhere, when the namespace is gone already. */
+  /** Undefined, or a path that does not exist, when the namespace is gone. */
   readonly netnsPath?: string | undefined;
-  /** Used where nothing is known of how the pod was attached. */
+  /** Used when no attachment of the pod is stored. */
   readonly portMappings?: readonly PodPortMapping[] | undefined;
 }
 
@@ -126,10 +122,9 @@ export interface PodDns {
   readonly options: readonly string[];
 }
 
-/** What a pod was given. */
 export interface NetworkAttachment {
-  /** Without prefix length, IPv4 first; undefined where Docker gives the addresses. */
+  /** Without prefix length, IPv4 first; undefined when Docker assigns the addresses. */
   readonly ips: readonly string[] | undefined;
-  /** The plugins' result, as CNI defines it; undefined where there are no plugins. */
+  /** The plugins' result, as CNI defines it; undefined without plugins. */
   readonly result: Readonly<Record<string, unknown>> | undefined;
 }

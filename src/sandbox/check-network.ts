@@ -1,7 +1,6 @@
 import { isKind, messageOf, type Logger } from "../base/index.js";
 import type { Inventory } from "../inventory/index.js";
 import type { Network } from "../network/index.js";
-import { isReady } from "../translate/index.js";
 import { podToDetach } from "./network-pod.js";
 
 export interface CheckNetworkOptions {
@@ -24,9 +23,10 @@ export async function checkNetwork(
   const isConnected = (id: string) => network.cachedIps(id) !== undefined;
   for (const id of podIds.filter(isConnected)) {
     const record = inventory.record(id);
-    if (record?.kind !== "sandbox" || !isReady(record.docker)) continue;
+    if (record?.kind !== "sandbox") continue;
     const { netnsPath, ...pod } = podToDetach(id, record, undefined);
     if (netnsPath === undefined) continue;
+    await network.holdNamespace(id, netnsPath);
     try {
       await network.check({ ...pod, netnsPath }, { signal });
     } catch (error) {

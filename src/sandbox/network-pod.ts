@@ -2,10 +2,11 @@ import type { SandboxCheckpoint } from "../checkpoint/index.js";
 import { Protocol, type PodSandboxConfig } from "../gen/runtime/v1/api_pb.js";
 import type { SandboxRecord } from "../inventory/index.js";
 import type { PodToAttach, PodToDetach } from "../network/index.js";
+import { isReady } from "../translate/index.js";
 
 const protocols = { [Protocol.TCP]: "tcp", [Protocol.UDP]: "udp", [Protocol.SCTP]: "sctp" } as const;
 
-/** What must be known of a pod once its container is gone. */
+/** What is needed of a pod once its container is gone. */
 export function checkpointOf(config: PodSandboxConfig, hostNetwork: boolean): SandboxCheckpoint {
   return {
     name: config.metadata?.name ?? "",
@@ -22,30 +23,37 @@ export function checkpointOf(config: PodSandboxConfig, hostNetwork: boolean): Sa
   };
 }
 
-/** A running pod as the network room wants it. */
+/** The network namespace of a pod; undefined when it has ended, or is the node's. */
+export function netnsPathOf({ docker }: SandboxRecord): string | undefined {
+  const { pid } = docker.state;
+  return pid === undefined || !isReady(docker) || docker.host.networkMode === "host"
+    ? undefined
+    : `/proc/${pid}/ns/net`;
+}
+
+/** What the network needs to attach a running pod. */
 export function podToAttach(
-  { id, docker, annotations }: SandboxRecord,
+  record: SandboxRecord,
   { name, namespace, uid, portMappings }: SandboxCheckpoint,
   config: PodSandboxConfig,
 ): PodToAttach {
-  const netnsPath = docker.state.pid === undefined ? "" : `/proc/${docker.state.pid}/ns/net`;
+  const { id, annotations } = record;
+  const netnsPath = netnsPathOf(record) ?? "";
   return { id, name, namespace, uid, netnsPath, annotations, portMappings, dns: config.dnsConfig };
 }
 
-/** A pod whose addresses are to be given back, from what is still known of it. */
+/** What the network needs to detach a pod, as far as it is known. */
 export function podToDetach(
   id: string,
   record: SandboxRecord | undefined,
   checkpoint: SandboxCheckpoint | undefined,
 ): PodToDetach {
-  const pid = record?.docker.state.pid;
   return {
     id,
     name: record?.pod.name ?? checkpoint?.name ?? "",
     namespace: record?.pod.namespace ?? checkpoint?.namespace ?? "",
     uid: record?.pod.uid ?? checkpoint?.uid ?? "",
-    // A pod that does not run has no namespace to enter; plugins are then told of none.
-    netnsPath: pid === undefined ? undefined : `/proc/${pid}/ns/net`,
+    netnsPath: record && netnsPathOf(record),
     portMappings: checkpoint?.portMappings,
   };
 }

@@ -7,8 +7,8 @@ import {
   KeyedLock,
   Logger,
   messageOf,
-  OnceBegun,
   rememberEncoding,
+  settleAll,
   ShimError,
   sleep,
   withDeadline,
@@ -47,7 +47,7 @@ import {
 } from "../translate/index.js";
 import { withinPatience, type Caller } from "./caller.js";
 import { checkNetwork } from "./check-network.js";
-import { checkpointOf, podToAttach } from "./network-pod.js";
+import { checkpointOf, netnsPathOf, podToAttach } from "./network-pod.js";
 import { graceSeconds, ignoringGone, Teardown } from "./teardown.js";
 
 const sweepEveryMs = 60_000;
@@ -150,27 +150,26 @@ export class Sandboxes {
           .workloadsOf(full)
           .map((container) => this.containers.stop(container.id, { graceSeconds, signal })),
       );
-      let record = this.inventory.record(full);
-      const ending = new OnceBegun(async () => {
-        if (!record?.docker.state.running) return;
-        await ignoringGone(
-          this.inventory.change(full, "exited", () =>
-            this.docker.containers.stop(full, { graceSeconds, signal }),
-          ),
-        );
-        record = this.inventory.record(full);
-      });
-      try {
-        await this.teardown.detach(full, { signal, onNamespaceKept: ending.begin });
-      } catch (error) {
-        await ending.settled();
-        throw error;
-      }
-      ending.begin();
-      await ending.ended();
+      // With its namespace held, the sandbox may end while the plugins still work in it.
+      const held = await this.holdNamespace(full);
+      const detaching = this.teardown.detach(full, { signal });
+      if (!held) await detaching;
+      await settleAll([detaching, this.stopSandbox(full, signal)]);
       // Without a container there is nothing left that a later call could end.
-      if (!record) await this.checkpoints.remove(full);
+      if (!this.inventory.record(full)) await this.checkpoints.remove(full);
     });
+  }
+
+  private async holdNamespace(id: string): Promise<boolean> {
+    const record = this.inventory.record(id);
+    const netnsPath = record?.kind === "sandbox" ? netnsPathOf(record) : undefined;
+    return netnsPath !== undefined && (await this.network.holdNamespace(id, netnsPath));
+  }
+
+  private async stopSandbox(id: string, signal: AbortSignal): Promise<void> {
+    if (!this.inventory.record(id)?.docker.state.running) return;
+    const stop = () => this.docker.containers.stop(id, { graceSeconds, signal });
+    await ignoringGone(this.inventory.change(id, "exited", stop));
   }
 
   /** Removes a pod and all in it, running or not; one that is gone is a success. */

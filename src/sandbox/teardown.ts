@@ -4,7 +4,7 @@ import { ShimConfig } from "../config/index.js";
 import { Containers, removeContainer } from "../containers/index.js";
 import { DockerService } from "../docker/index.js";
 import { Inventory, stageOf, type SandboxRecord } from "../inventory/index.js";
-import { Network, type DetachOptions } from "../network/index.js";
+import { Network, type NetworkCallOptions } from "../network/index.js";
 import { podToDetach } from "./network-pod.js";
 
 /** What the containers of a pod get to end by themselves. */
@@ -24,7 +24,7 @@ export class Teardown {
   ) {}
 
   /** Gives a pod's addresses back; one that has none is a success. */
-  async detach(id: string, options: DetachOptions = {}): Promise<void> {
+  async detach(id: string, options: NetworkCallOptions = {}): Promise<void> {
     const record = this.record(id);
     if (this.network.sandboxNetworkMode !== "none" || record?.docker.host.networkMode === "host") return;
     const checkpoint = await this.checkpoints.read(id);

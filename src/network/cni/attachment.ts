@@ -15,6 +15,9 @@ export interface Attachment {
   readonly capabilityArgs: JsonObject;
 }
 
+/** What all attachments of a pod have in common. */
+export type PodAttachment = Omit<Attachment, "ifName">;
+
 export type CniArg = readonly [key: string, value: string];
 
 /** The pod's interface in its main network. */

@@ -27,7 +27,7 @@ export interface FolderLook {
   readonly problems: readonly string[];
 }
 
-/** The folder of network configurations, and what the plugins named in it said of themselves. */
+/** The folder of network configurations, and the versions that the plugins named in it support. */
 export class ConfigFolder {
   /** By file: the text that the answers belong to, and the answers. Plugins are asked again when the text changes. */
   private readonly answers = new Map<string, { readonly text: string; readonly plugins: PluginVersions[] }>();
@@ -41,7 +41,7 @@ export class ConfigFolder {
   /**
    * Finds the first file, by name, that holds a valid configuration whose plugins all exist and speak one of
    * its versions.
-   * @throws an error that passes, such as too many open files: it says nothing about the configurations.
+   * @throws an error that passes, such as too many open files, which is not the configurations' fault.
    */
   async look(signal: AbortSignal): Promise<FolderLook> {
     const problems: string[] = [];

@@ -17,23 +17,23 @@ interface Port {
 }
 
 /**
- * Which pod holds which port of the node. Plugins write rules and do not look for earlier ones: the later of two
- * pods would get its port and never a packet.
+ * The host ports of pods. Plugins write rules without looking for earlier ones: of two pods with the same port, the
+ * later would never get a packet.
  */
 export class HostPorts {
   private readonly claims = new Map<string, Claim>();
 
   constructor(private readonly files: HostFiles) {}
 
-  /** Notes what a pod holds already. */
+  /** Adds the ports of a pod that is attached already. */
   restore(podId: string, netns: string, capabilityArgs: JsonObject): void {
     const ports = portsOf(capabilityArgs);
     if (ports.length > 0) this.claims.set(podId, { netns, ports });
   }
 
   /**
-   * Gives a pod its ports, until {@link HostPorts.release}. A pod whose namespace is gone holds none any more.
-   * @throws ShimError "conflict" that names the port and who holds it.
+   * Reserves a pod's ports until {@link HostPorts.release}. A pod whose namespace is gone holds none.
+   * @throws ShimError "conflict" that names the port and its holder.
    */
   async claim(podId: string, netns: string, capabilityArgs: JsonObject): Promise<void> {
     const ports = portsOf(capabilityArgs);

@@ -1,4 +1,4 @@
-/** A JSON object whose values nobody has checked yet. */
+/** A JSON object with unchecked values. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 export function isObject(value: unknown): value is JsonObject {
@@ -19,7 +19,7 @@ export function isStringArray(value: unknown): value is string[] {
   return Array.isArray(value) && value.every((item) => typeof item === "string");
 }
 
-/** A piece of somebody's output for an error text: one line, printable, bounded. */
+/** A part of foreign text for an error message: one line, printable, bounded. */
 export function excerpt(text: string, maxLength = 400): string {
   const line = text
     .slice(0, maxLength * 2)

@@ -11,11 +11,6 @@ export interface ListCallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface AttachOptions extends ListCallOptions {
-  /** Called once the first plugin runs, which makes the interface and ends it: it works the longest by far. */
-  readonly beside?: () => void;
-}
-
 /**
  * Runs the plugins of a network in their order.
  * @see CNI SPEC, section 3
@@ -23,18 +18,12 @@ export interface AttachOptions extends ListCallOptions {
 export class ListRunner {
   constructor(private readonly plugins: PluginRunner) {}
 
-  /** Connects: each plugin gets the result of the one before. @returns The last one's. @throws ShimError. */
-  async add(
-    list: NetworkList,
-    attachment: Attachment,
-    { signal, beside }: AttachOptions = {},
-  ): Promise<CniResult> {
+  /** Runs ADD of every plugin with the result of the one before. @returns The last result. @throws ShimError. */
+  async add(list: NetworkList, attachment: Attachment, { signal }: ListCallOptions = {}): Promise<CniResult> {
     let result: CniResult | undefined;
     for (const plugin of list.plugins) {
       const request = attachmentRequest(list, plugin, attachment, result);
-      const adding = this.plugins.add(runOf(list, plugin, "ADD"), { request, attachment, signal });
-      if (plugin === list.plugins[0]) beside?.();
-      const raw = await adding;
+      const raw = await this.plugins.add(runOf(list, plugin, "ADD"), { request, attachment, signal });
       try {
         result = readResult(raw, list.version);
       } catch (error) {
@@ -51,26 +40,22 @@ export class ListRunner {
   }
 
   /**
-   * Disconnects, from the last plugin to the first, and stops at the first failure.
-   * @param result What ADD answered, where it is known. Plugins before 0.4.0 do not expect it.
+   * Runs DEL from the last plugin to the first, and stops at the first failure.
+   * @param result Of ADD, when it is known. Plugins before 0.4.0 do not expect it.
    * @throws ShimError.
    */
   async delete(
     list: NetworkList,
     attachment: Attachment,
     result: JsonObject | undefined,
-    { beside, ...options }: AttachOptions = {},
+    options: ListCallOptions = {},
   ): Promise<void> {
-    for (const plugin of list.plugins.toReversed()) {
-      const deleting = this.deleteOne(list, plugin, attachment, result, options);
-      if (plugin === list.plugins[0]) beside?.();
-      await deleting;
-    }
+    for (const plugin of list.plugins.toReversed())
+      await this.deleteOne(list, plugin, attachment, result, options);
   }
 
   /**
-   * Disconnects as {@link ListRunner.delete} does, but past every failure: for an ADD that failed, after which
-   * nobody may come to try again.
+   * Runs DEL as {@link ListRunner.delete} does, but past every failure: after a failed ADD there may be no retry.
    * @returns The failures.
    */
   async undo(list: NetworkList, attachment: Attachment): Promise<unknown[]> {
@@ -83,7 +68,7 @@ export class ListRunner {
     return failures;
   }
 
-  /** Asks every plugin whether the connection is as `result` says. @throws ShimError. */
+  /** Runs CHECK of every plugin. @throws ShimError. */
   async check(
     list: NetworkList,
     attachment: Attachment,
@@ -101,22 +86,22 @@ export class ListRunner {
     const expected = withoutHostAddresses(result);
     for (const plugin of list.plugins) {
       const request = attachmentRequest(list, plugin, attachment, expected);
-      await this.plugins.tell(runOf(list, plugin, "CHECK"), { request, attachment, signal: options.signal });
+      await this.plugins.run(runOf(list, plugin, "CHECK"), { request, attachment, signal: options.signal });
     }
   }
 
-  /** Asks every plugin whether it could take an ADD now; plugins before 1.1.0 cannot be asked. @throws ShimError. */
+  /** Runs STATUS of every plugin; nothing before CNI 1.1.0. @throws ShimError. */
   async status(list: NetworkList, options: ListCallOptions): Promise<void> {
     if (!atLeast(list.version, "1.1.0")) return;
     for (const plugin of list.plugins) {
       const request = statusRequest(list, plugin);
-      await this.plugins.tell(runOf(list, plugin, "STATUS"), { request, signal: options.signal });
+      await this.plugins.run(runOf(list, plugin, "STATUS"), { request, signal: options.signal });
     }
   }
 
   /**
-   * Has every plugin give back what is not in `valid`; plugins before 1.1.0 cannot be asked.
-   * @returns The failures; one does not keep the others from their work.
+   * Runs GC of every plugin, past every failure; nothing before CNI 1.1.0.
+   * @returns The failures.
    */
   async gc(
     list: NetworkList,
@@ -128,7 +113,7 @@ export class ListRunner {
     for (const plugin of list.plugins) {
       const request = gcRequest(list, plugin, valid);
       await this.plugins
-        .tell(runOf(list, plugin, "GC"), { request, signal: options.signal })
+        .run(runOf(list, plugin, "GC"), { request, signal: options.signal })
         .catch((error: unknown) => {
           failures.push(error);
         });
@@ -145,7 +130,7 @@ export class ListRunner {
   ): Promise<void> {
     const known = atLeast(list.version, "0.4.0") ? result : undefined;
     const request = attachmentRequest(list, plugin, attachment, known);
-    await this.plugins.tell(runOf(list, plugin, "DEL"), { request, attachment, signal: options.signal });
+    await this.plugins.run(runOf(list, plugin, "DEL"), { request, attachment, signal: options.signal });
   }
 }
 

@@ -25,7 +25,7 @@ export interface NetworkList {
 /** The name of the network that brings up `lo`, the same as cri-dockerd's. */
 export const loopbackNetwork = "cni-loopback";
 
-/** What one plugin of a network is told. */
+/** The configuration of one plugin. */
 export interface PluginConfig {
   readonly type: string;
   /** The capabilities that it declares. */
@@ -36,7 +36,7 @@ export interface PluginConfig {
 
 /**
  * Reads a configuration list (`.conflist`).
- * @throws ShimError "failed-precondition" that says what is wrong with it.
+ * @throws ShimError "failed-precondition" when it is not valid.
  * @see CNI SPEC, section 1
  */
 export function parseConfigList(text: string): NetworkConfig {
@@ -61,7 +61,7 @@ export function parseConfigList(text: string): NetworkConfig {
 
 /**
  * Reads a configuration of a single plugin (`.conf`, `.json`), the form before version 1.0.0.
- * @throws ShimError "failed-precondition" that says what is wrong with it.
+ * @throws ShimError "failed-precondition" when it is not valid.
  */
 export function parseSingleConfig(text: string): NetworkConfig {
   const raw = parse(text);
@@ -83,7 +83,7 @@ export function parsePluginConfig(text: string): PluginConfig {
   return readPlugin(parse(text));
 }
 
-/** The text of a list that says everything itself, for the result cache. */
+/** The text of a list with all of its plugins, for the result cache. */
 export function formatList(list: NetworkList): string {
   return JSON.stringify({
     cniVersion: list.version,

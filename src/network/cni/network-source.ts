@@ -1,7 +1,6 @@
 import { messageOf, type Logger } from "../../base/index.js";
-import type { HostFiles } from "../../host/index.js";
+import type { HostFiles, HostWatch } from "../../host/index.js";
 import { ConfigFolder, type FolderLook } from "./config-folder.js";
-import { FolderWatch } from "./folder-watch.js";
 import type { ListRunner } from "./list-runner.js";
 import type { NetworkList } from "./network-config.js";
 import type { PluginRunner } from "./plugin-runner.js";
@@ -11,47 +10,56 @@ export interface NetworkSourceOptions {
   readonly directory: string;
   readonly plugins: PluginRunner;
   readonly lists: ListRunner;
+  /** How often the folder is read whether or not it changed, in milliseconds. */
   readonly intervalMs: number;
   readonly log: Logger;
 }
 
-const notLookedAt: FolderLook = {
+/** Writing one file causes several events. */
+const settleMs = 100;
+
+const notReadYet: FolderLook = {
   network: undefined,
   loopback: undefined,
   file: undefined,
-  problems: ["it was not looked at yet"],
+  problems: ["it has not been read yet"],
 };
 
-/** Knows the network that pods join now, and whether its plugins say that they can take them. */
+/** Finds the network that pods join now, and asks its plugins for their status. */
 export class NetworkSource {
   private readonly folder: ConfigFolder;
-  private readonly watch: FolderWatch;
-  private found: FolderLook = notLookedAt;
   private readonly closing = new AbortController();
+  private found: FolderLook = notReadYet;
+  /** What the plugins answered to STATUS, and for which configuration. */
+  private pluginStatus: { readonly network: string; readonly problem: string | undefined } | undefined;
   private looking: Promise<void> | undefined;
   private lookAgain = false;
-  /** What a plugin answered to STATUS, and for which configuration. */
-  private refusal: { readonly network: string; readonly message: string | undefined } | undefined;
+  private watch: HostWatch | undefined;
+  private watching: Promise<void> = Promise.resolve();
+  private interval: NodeJS.Timeout | undefined;
+  private settling: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: NetworkSourceOptions) {
     this.folder = new ConfigFolder(options.files, options.directory, options.plugins);
-    this.watch = new FolderWatch({
-      files: options.files,
-      directory: options.directory,
-      intervalMs: options.intervalMs,
-      log: options.log,
-      look: () => void this.look(),
-    });
   }
 
   async start(): Promise<void> {
-    await this.watch.start();
+    this.interval = setInterval(() => {
+      if (!this.watch) this.renewWatch();
+      void this.look();
+    }, this.options.intervalMs);
+    this.interval.unref();
+    this.renewWatch();
+    await this.watching;
     await this.look();
   }
 
   async close(): Promise<void> {
     this.closing.abort();
-    await this.watch.close();
+    clearInterval(this.interval);
+    clearTimeout(this.settling);
+    await this.watching;
+    this.watch?.close();
     await this.looking;
   }
 
@@ -60,7 +68,7 @@ export class NetworkSource {
     return this.found.network;
   }
 
-  /** The network that brings up `lo`; it is there whenever {@link NetworkSource.network} is. */
+  /** The network that brings up `lo`; it exists whenever {@link NetworkSource.network} does. */
   get loopback(): NetworkList | undefined {
     return this.found.loopback;
   }
@@ -71,16 +79,16 @@ export class NetworkSource {
     return `cni config uninitialized: ${this.options.directory}: ${this.found.problems.join("; ")}`;
   }
 
-  /** Why the network's plugins cannot take pods; undefined when they said that they can, or cannot be asked. */
+  /** Why the network's plugins cannot take pods; undefined when they can, or are too old for STATUS. */
   get pluginProblem(): string | undefined {
     const { network } = this.found;
     if (!network) return undefined;
-    return this.refusal?.network === fingerprint(network)
-      ? this.refusal.message
+    return this.pluginStatus?.network === fingerprint(network)
+      ? this.pluginStatus.problem
       : "its plugins were not asked yet";
   }
 
-  /** Reads the folder and asks the plugins, again if a look is under way that may have missed something. */
+  /** Reads the folder and asks the plugins; once more when this is under way already and may miss a change. */
   look(): Promise<void> {
     this.lookAgain = true;
     this.looking ??= this.lookUntilCurrent().finally(() => {
@@ -94,44 +102,70 @@ export class NetworkSource {
     while (this.lookAgain && !this.isClosed()) {
       this.lookAgain = false;
       const before = this.found;
-      const now = await this.folder.look(signal).catch((error: unknown) => this.withoutLook(error));
+      const now = await this.folder.look(signal).catch((error: unknown) => this.readFailed(error));
       if (this.isClosed()) return;
       this.found = now;
-      if (describe(before) !== describe(now)) this.tell(now);
-      if (now.network) await this.askPlugins(now.network);
+      if (describe(before) !== describe(now)) this.logFound(now);
+      if (now.network) await this.askStatus(now.network);
     }
   }
 
   /** The network stays what it was: the next look, a few seconds later, finds what has changed. */
-  private withoutLook(error: unknown): FolderLook {
+  private readFailed(error: unknown): FolderLook {
     const { log, directory } = this.options;
     log.warn({ directory, err: messageOf(error) }, "could not read the CNI configurations; trying again");
-    return this.found === notLookedAt ? { ...notLookedAt, problems: [messageOf(error)] } : this.found;
+    return this.found === notReadYet ? { ...notReadYet, problems: [messageOf(error)] } : this.found;
   }
 
   private isClosed(): boolean {
     return this.closing.signal.aborted;
   }
 
-  private async askPlugins(network: NetworkList): Promise<void> {
+  private async askStatus(network: NetworkList): Promise<void> {
     const { signal } = this.closing;
-    const message = await this.options.lists.status(network, { signal }).then(() => undefined, messageOf);
+    const problem = await this.options.lists.status(network, { signal }).then(() => undefined, messageOf);
     if (this.isClosed()) return;
-    const before = this.refusal?.message;
-    this.refusal = { network: fingerprint(network), message };
-    if (message !== undefined && message !== before) {
-      this.options.log.warn({ network: network.name, err: message }, "the CNI network is not ready");
+    const before = this.pluginStatus?.problem;
+    this.pluginStatus = { network: fingerprint(network), problem };
+    if (problem !== undefined && problem !== before)
+      this.options.log.warn({ network: network.name, err: problem }, "the CNI network is not ready");
+  }
+
+  private logFound({ network, file, problems }: FolderLook): void {
+    const { log, directory } = this.options;
+    if (!network) log.warn({ directory, problems }, "no CNI network can be used");
+    else {
+      const what = { network: network.name, file, version: network.version, skipped: problems };
+      log.info(what, "CNI network found");
     }
   }
 
-  private tell({ network, file, problems }: FolderLook): void {
-    const { log, directory } = this.options;
-    if (network) {
-      log.info(
-        { network: network.name, file, version: network.version, skipped: problems },
-        "CNI network found",
-      );
-    } else log.warn({ directory, problems }, "no CNI network can be used");
+  /** Watches the folder anew: it may be missing, or may have been replaced since. */
+  private renewWatch(): void {
+    this.watching = this.watching.then(async () => {
+      this.watch?.close();
+      this.watch = undefined;
+      if (this.isClosed()) return;
+      const { files, directory, log } = this.options;
+      try {
+        this.watch = await files.watch(directory, () => {
+          this.folderChanged();
+        });
+      } catch (error) {
+        // The folder is missing, or the node has too many watches: the interval finds changes.
+        log.debug({ directory, err: messageOf(error) }, "this folder cannot be watched now");
+      }
+    });
+  }
+
+  private folderChanged(): void {
+    if (this.isClosed()) return;
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => {
+      this.renewWatch();
+      void this.look();
+    }, settleMs);
+    this.settling.unref();
   }
 }
 

@@ -11,7 +11,7 @@ export interface PluginRun {
 }
 
 /**
- * A plugin that ran, and said or showed that it failed.
+ * The failure of a plugin that ran.
  * @see CNI SPEC, section 5, "Error"
  */
 export class PluginFailure extends ShimError {
@@ -28,16 +28,16 @@ export class PluginFailure extends ShimError {
 /** "Container unknown or does not exist": nothing is left to clean up. */
 export const unknownContainer = 3;
 
-/** The failure that a plugin's exit code or output stands for; undefined when it succeeded. */
+/** The failure that a plugin's exit code or output means; undefined when it succeeded. */
 export function failureOf(run: PluginRun, result: HostCommandResult): PluginFailure | undefined {
   const stdout = result.stdout.toString();
   const body = parseObject(stdout);
-  const told = body && isErrorBody(body) ? body : undefined;
-  if (result.exitCode === 0 && !told) return undefined;
+  const cniError = body && isErrorBody(body) ? body : undefined;
+  if (result.exitCode === 0 && !cniError) return undefined;
   const stderr = excerpt(result.stderr.toString());
-  if (told) {
-    const code = typeof told["code"] === "number" ? told["code"] : undefined;
-    return new PluginFailure(kindOf(code), describe(run, told, code, stderr), code);
+  if (cniError) {
+    const code = typeof cniError["code"] === "number" ? cniError["code"] : undefined;
+    return new PluginFailure(kindOf(code), describe(run, cniError, code, stderr), code);
   }
   const output = [
     excerpt(stdout) && `it printed ${excerpt(stdout)}`,
@@ -51,7 +51,7 @@ export function failureOf(run: PluginRun, result: HostCommandResult): PluginFail
   );
 }
 
-/** What a run comes to that did not get as far as an exit code: not started, killed, too much output. */
+/** The error of a run without an exit code: not started, killed, too much output. */
 export function notRun(run: PluginRun, error: unknown): ShimError {
   const kinds = ["deadline-exceeded", "cancelled", "resource-exhausted"] as const;
   const kind = error instanceof ShimError ? kinds.find((each) => each === error.kind) : undefined;
@@ -75,9 +75,9 @@ function isErrorBody({ code, msg }: JsonObject): boolean {
   return (typeof code === "number" && code !== 0) || (typeof msg === "string" && msg !== "");
 }
 
-function describe(run: PluginRun, told: JsonObject, code: number | undefined, stderr: string): string {
-  const details = typeof told["details"] === "string" ? excerpt(told["details"]) : "";
-  const message = typeof told["msg"] === "string" ? excerpt(told["msg"]) : "";
+function describe(run: PluginRun, cniError: JsonObject, code: number | undefined, stderr: string): string {
+  const details = typeof cniError["details"] === "string" ? excerpt(cniError["details"]) : "";
+  const message = typeof cniError["msg"] === "string" ? excerpt(cniError["msg"]) : "";
   const parts = [
     `${name(run)} failed${code === undefined ? "" : ` with code ${code}`}: ${message || "it gave no message"}`,
     details && `details: ${details}`,
@@ -90,7 +90,7 @@ function kindOf(code: number | undefined): ErrorKind {
   return code === 11 || code === 50 || code === 51 ? "unavailable" : "failed-precondition";
 }
 
-/** What the operator can do about a failure with a code of the specification's. */
+/** Advice for the operator, by the specification's error codes. */
 function advice(code: number | undefined): string {
   switch (code) {
     case 1:

@@ -17,7 +17,7 @@ import { newestVersion } from "./versions.js";
 /** Results are a few kilobytes. */
 const maxOutputBytes = 4 * 1024 * 1024;
 
-/** What a verb may take at most, in milliseconds, where it must not hold up other work for as long as an ADD may. */
+/** Shorter deadlines, in milliseconds, of verbs that other work waits for. */
 const verbLimitsMs: Partial<Record<Verb, number>> = {
   VERSION: 10_000,
   STATUS: 10_000,
@@ -42,7 +42,7 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Finds plugins and runs them, one at a time, as the specification's execution protocol says. */
+/** Finds plugins and runs them. @see CNI SPEC, section 2, "Execution protocol" */
 export class PluginRunner {
   constructor(private readonly options: PluginRunnerOptions) {}
 
@@ -65,7 +65,7 @@ export class PluginRunner {
 
   /**
    * Asks a plugin what versions it speaks.
-   * @throws ShimError when there is no such plugin, or it gives no sensible answer.
+   * @throws ShimError when there is no such plugin, or its answer is not valid.
    */
   async versions(type: string, signal?: AbortSignal): Promise<readonly string[]> {
     const path = await this.find(type);
@@ -80,7 +80,7 @@ export class PluginRunner {
     return versions;
   }
 
-  /** Runs ADD. @returns What the plugin printed, an object that nobody has checked. @throws ShimError. */
+  /** Runs ADD. @returns The plugin's output, an unchecked object. @throws ShimError. */
   async add(run: PluginRun, options: RunOptions): Promise<JsonObject> {
     const result = await this.succeed(run, options);
     const body = parseObject(result.stdout.toString());
@@ -88,8 +88,8 @@ export class PluginRunner {
     return body;
   }
 
-  /** Runs a verb that has no result. What the plugin prints is ignored unless it is an error. @throws ShimError. */
-  async tell(run: PluginRun, options: RunOptions): Promise<void> {
+  /** Runs a verb without a result. Output other than an error is ignored. @throws ShimError. */
+  async run(run: PluginRun, options: RunOptions): Promise<void> {
     try {
       await this.succeed(run, options);
     } catch (error) {
@@ -99,8 +99,7 @@ export class PluginRunner {
   }
 
   /**
-   * Kills what an earlier process left running of these pods' plugins: it would go on making what a later DEL
-   * has undone by then.
+   * Kills the plugins of these pods that an earlier process left running: they would go on after a later DEL.
    * @returns How many processes were killed.
    */
   async killLeftRunning(podIds: ReadonlySet<string>): Promise<number> {
@@ -148,7 +147,7 @@ function senseless(run: PluginRun, result: HostCommandResult): ShimError {
   );
 }
 
-/** Node's code for a program that somebody is writing. */
+/** `ETXTBSY`: the program is being written. */
 function isBusy(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ETXTBSY";
 }

@@ -5,7 +5,7 @@ import { parsePodCidrs } from "./capabilities.js";
 const fileName = "docker-cri-pod-cidr";
 
 /**
- * The subnets of this node's pods. Kubelet tells them when they change and not when the shim restarts, so they
+ * The subnets of this node's pods. Kubelet sends them when they change and not when the shim restarts, so they
  * are kept on disk.
  */
 export class PodCidrs {
@@ -27,7 +27,7 @@ export class PodCidrs {
     return this.cidrs;
   }
 
-  /** What was told last before a restart holds again, unless the configuration says something else. */
+  /** Loads the subnets that were set last, unless they are configured. */
   async start(): Promise<void> {
     await removeTemporaries(this.files, this.cacheDir, (name) => name === fileName);
     if (this.cidrs.length > 0 || (await this.files.kindOf(this.path)) !== "file") return;

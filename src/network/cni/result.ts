@@ -8,7 +8,7 @@ export type CniResult = JsonObject & { readonly cniVersion: CniVersion };
 
 /**
  * Checks a result and converts it to `version`. Fields that this runner does not know stay as they are.
- * @throws ShimError "internal" that says what is wrong with it.
+ * @throws ShimError "internal" when it is not valid.
  * @see CNI SPEC, section 5, "ADD Success", in each of its versions
  */
 export function readResult(raw: JsonObject, version: CniVersion): CniResult {

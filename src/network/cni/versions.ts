@@ -29,7 +29,7 @@ export interface PluginVersions {
 
 /**
  * The newest version that the configuration declares, this runner speaks and every plugin supports.
- * @throws ShimError "failed-precondition" that says who stands in the way.
+ * @throws ShimError "failed-precondition" that names the plugins in the way.
  * @see CNI SPEC, "Version considerations"
  */
 export function chooseVersion(declared: readonly string[], plugins: readonly PluginVersions[]): CniVersion {

@@ -133,17 +133,20 @@ describe("detaching a pod", () => {
     const network = await lab.network();
     await network.attach(pod(), {});
     await lab.calls();
-    const seen: string[][] = [];
-    const onNamespaceKept = () =>
-      void lab.allCalls().then((calls) => seen.push(calls.map(({ type }) => type)));
+    assert.equal(await network.holdNamespace(podId, "/proc/self/ns/net"), true);
     await lab.does("portmap", "DEL", "sleep 0.2");
-    await network.detach(pod(), { onNamespaceKept });
-    assert.deepEqual(seen, [[]], "it is said before the first plugin is done");
+    await network.detach(pod(), {});
     const calls = await lab.calls();
     const kept = join(lab.folder, "cache", "docker-cri-netns", podId);
     assert.deepEqual(new Set(calls.map(({ env }) => env["CNI_NETNS"])), new Set([kept]));
     assert.deepEqual(await lab.kept(), []);
-    await network.detach(pod(), { onNamespaceKept: () => assert.fail("there is nothing to keep it for") });
+    assert.equal(
+      await network.holdNamespace(podId, "/proc/self/ns/net"),
+      false,
+      "there is nothing to keep it for",
+    );
+    assert.deepEqual(await lab.kept(), []);
+    await network.detach(pod(), {});
   });
 
   it("keeps the namespace from attach on, so that plugins find it when the pod's processes have ended", async () => {
@@ -174,13 +177,13 @@ describe("detaching a pod", () => {
     assert.deepEqual(await lab.cached(), []);
   });
 
-  it("keeps the namespace of a pod that another connected, once it is checked", async () => {
+  it("keeps the namespace of a pod that another connected, once it is asked to", async () => {
     await using lab = await chained();
     lab.namespaces.failure = new Error("an earlier version kept none");
     await (await lab.network()).attach(pod(), {});
     assert.deepEqual(await lab.kept(), []);
     lab.namespaces.failure = undefined;
-    await (await lab.network()).check(pod(), {});
+    assert.equal(await (await lab.network()).holdNamespace(podId, "/proc/self/ns/net"), true);
     assert.deepEqual(await lab.kept(), [podId]);
   });
 
@@ -201,7 +204,8 @@ describe("detaching a pod", () => {
     const network = await lab.network();
     await network.attach(pod(), {});
     await lab.calls();
-    await network.detach(pod(), { onNamespaceKept: () => assert.fail("it is not kept") });
+    assert.equal(await network.holdNamespace(podId, "/proc/self/ns/net"), false);
+    await network.detach(pod(), {});
     const calls = await lab.calls();
     assert.deepEqual(new Set(calls.map(({ env }) => env["CNI_NETNS"])), new Set(["/proc/self/ns/net"]));
   });
@@ -211,7 +215,7 @@ describe("detaching a pod", () => {
     const network = await lab.network();
     await network.attach(pod(), {});
     await lab.fails("bridge", "DEL", { code: 100, msg: "not now" });
-    await assert.rejects(network.detach(pod(), { onNamespaceKept: () => undefined }), /not now/);
+    await assert.rejects(network.detach(pod(), {}), /not now/);
     assert.deepEqual(await lab.kept(), [podId]);
     const other = "f".repeat(64);
     await lab.namespaces.keep("/proc/self/ns/net", join(lab.folder, "cache", "docker-cri-netns", other));
@@ -219,9 +223,8 @@ describe("detaching a pod", () => {
     await lab.calls();
     const again = await lab.network();
     assert.deepEqual(await lab.kept(), [podId]);
-    let told = 0;
-    await again.detach({ ...pod(), netnsPath: undefined }, { onNamespaceKept: () => told++ });
-    assert.equal(told, 1);
+    assert.equal(await again.holdNamespace(podId, "/none"), true);
+    await again.detach({ ...pod(), netnsPath: undefined }, {});
     const [call] = await lab.calls();
     assert.equal(call?.env["CNI_NETNS"], join(lab.folder, "cache", "docker-cri-netns", podId));
     assert.deepEqual(await lab.kept(), []);

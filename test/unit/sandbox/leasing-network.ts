@@ -48,6 +48,10 @@ export class LeasingNetwork implements Network {
     return Promise.resolve();
   }
 
+  holdNamespace(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
   check(pod: PodToCheck): Promise<void> {
     this.checked.push(pod.id);
     const failure = this.failures.check?.get(pod.id);

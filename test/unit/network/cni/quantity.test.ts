@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { parseQuantity } from "../../../../src/network/cni/quantity.js";
+import { parseQuantity } from "../../../../src/network/cni/capabilities.js";
 
 describe("a quantity", () => {
   for (const [text, value] of [
