@@ -13,7 +13,7 @@ import { Inventory } from "../inventory/index.js";
 import { ContainerLogs } from "../logs/index.js";
 import { Network } from "../network/index.js";
 import { handlerTable, mountHandlers, type RpcOptions } from "../rpc/index.js";
-import { Sandboxes } from "../sandbox/index.js";
+import { SandboxRecovery } from "../sandbox/index.js";
 import { Stats } from "../stats/index.js";
 import type { Shim } from "./shim.js";
 
@@ -47,7 +47,7 @@ export class ContainerShim implements Shim {
     this.besides(containers.keepLogs(), "the logs of the containers that were there");
     this.besides(containers.keepImageVolumes(), "the images that containers see as volumes");
     this.besides(containers.keepCgroupLimits(), "limits in the containers' cgroups");
-    this.besides(this.container.resolve(Sandboxes).keepTidy(), "what a crash has left behind");
+    this.besides(this.container.resolve(SandboxRecovery).run(), "what a crash has left behind");
     this.besides(this.container.resolve(Images).keepSandboxImage(), "the sandbox image");
   }
 
@@ -102,7 +102,7 @@ export class ContainerShim implements Shim {
 
   private async end(): Promise<void> {
     this.container.resolve(Stats).close();
-    this.container.resolve(Sandboxes).close();
+    this.container.resolve(SandboxRecovery).close();
     this.container.resolve(Containers).close();
     this.container.resolve(Images).close();
     await this.logs.close();

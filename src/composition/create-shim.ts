@@ -15,7 +15,7 @@ import { ContainerLogs } from "../logs/index.js";
 import { createNetwork, Network } from "../network/index.js";
 import { handlerTable } from "../rpc/index.js";
 import { Runtime } from "../runtime/index.js";
-import { Sandboxes, Teardown } from "../sandbox/index.js";
+import { SandboxCreator, SandboxRecovery, Sandboxes, Teardown } from "../sandbox/index.js";
 import { Stats } from "../stats/index.js";
 import { ContainerShim } from "./container-shim.js";
 import { makeDrivers } from "./drivers.js";
@@ -27,6 +27,8 @@ const rooms = [
   Runtime,
   Checkpoints,
   Teardown,
+  SandboxCreator,
+  SandboxRecovery,
   Sandboxes,
   Containers,
   Images,

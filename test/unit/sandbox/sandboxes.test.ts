@@ -344,7 +344,7 @@ describe("a shim that takes over", () => {
     await eventually("they are gone", async () => (await engine.containers.list()).length === 2);
     const left = (await engine.containers.list()).map(({ id }) => id);
     assert.deepEqual(left.sort(), [podSandboxId, running].sort());
-    const why = "it was created long ago, never started, and nobody claims it";
+    const why = "it was created long ago, never started, and no call claims it";
     assert.ok(rig.logged.some((line) => line["sandbox"] === lost.id && line["why"] === why));
     assert.ok(rig.logged.some((line) => line["container"] === idle.containerId && line["why"] === why));
     const { status } = await rig.runtime.containerStatus({ containerId: running });
