@@ -1,3 +1,5 @@
+import { withoutCredentials } from "./redact.js";
+
 /**
  * The kinds of failure. `rpc/` maps each to one gRPC code; nothing else looks at
  * a status code or matches an error text.
@@ -43,7 +45,7 @@ export class ShimError extends Error {
     message: string,
     options: { operation?: string; cause?: unknown } = {},
   ) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(withoutCredentials(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.operation = options.operation;
   }
 

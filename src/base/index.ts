@@ -18,6 +18,7 @@ export { settleAll } from "./settle-all.js";
 export { onAbort } from "./on-abort.js";
 export { readFileDefaults, readRegularFile, type ReadFileOptions } from "./read-file.js";
 export { present } from "./present.js";
+export { withoutCredentials } from "./redact.js";
 export { SingleFlight } from "./single-flight.js";
 export { excerpt, trimTrailing } from "./text.js";
 export { formatRfc3339Nanos, nowNanos, parseRfc3339Nanos } from "./units.js";

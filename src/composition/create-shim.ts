@@ -1,5 +1,4 @@
 import "reflect-metadata";
-import { pino } from "pino";
 import { container as rootContainer, Lifecycle, type DependencyContainer } from "tsyringe";
 import { Logger } from "../base/index.js";
 import { Checkpoints } from "../checkpoint/index.js";
@@ -19,6 +18,7 @@ import { SandboxCreator, SandboxRecovery, Sandboxes, Teardown } from "../sandbox
 import { Stats } from "../stats/index.js";
 import { ContainerShim } from "./container-shim.js";
 import { makeDrivers } from "./drivers.js";
+import { stderrLog } from "./stderr-log.js";
 import type { Shim, ShimOptions } from "./shim.js";
 
 /** The classes that are made once a shim, on first use, each its own token. */
@@ -48,7 +48,7 @@ export async function createShim(options: ShimOptions = {}): Promise<Shim> {
     { ...rest, engine: custom ? { kind: "custom" } : (engine as never) },
     "createShim",
   );
-  const log = givenLog ?? pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: false }));
+  const log = givenLog ?? stderrLog(config.logLevel);
   const driver = custom ? { docker: custom, host: new NodeHost() } : await makeDrivers(config, log);
   const container = rootContainer.createChildContainer();
   container.register(ShimConfig, { useValue: config });

@@ -11,6 +11,8 @@ export interface Environment {
   /** The process that systemd has made sockets for, and how many. */
   readonly LISTEN_PID?: string | undefined;
   readonly LISTEN_FDS?: string | undefined;
+  /** The device and inode of the journal's socket, where systemd has made it the output. */
+  readonly JOURNAL_STREAM?: string | undefined;
   readonly PATH?: string | undefined;
   /** The folder of Docker's client configuration, in place of `.docker` in the home folder. */
   readonly DOCKER_CONFIG?: string | undefined;

@@ -1,6 +1,6 @@
 import type { Message } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
-import type { Logger } from "../base/index.js";
+import { withoutCredentials, type Logger } from "../base/index.js";
 import type { Endpoint } from "./endpoint.js";
 import type { Failure } from "./errors.js";
 
@@ -19,7 +19,11 @@ export interface LoggedCall {
  * changed something and for a caller that went away, warn for a failure, error for one that only the log explains.
  */
 export function logCall(call: LoggedCall, failure: Failure | undefined): void {
-  const level = levelOf(call.endpoint, failure);
+  const subject = subjectOf(call.request);
+  const wanted = levelOf(call.endpoint, failure);
+  const times = countRepeated(call.endpoint, subject, wanted === "warn" ? failure : undefined);
+  // What fails again in the same way has had its line.
+  const level = times === undefined ? "debug" : wanted;
   if (!call.parentLog.isLevelEnabled(level)) return;
   const { rpc } = call.endpoint;
   const code = failure ? Code[failure.error.code] : "OK";
@@ -28,12 +32,26 @@ export function logCall(call: LoggedCall, failure: Failure | undefined): void {
     code,
     ms: Math.round((performance.now() - call.startedAtMs) * 10) / 10,
     callId: call.id,
-    ...subjectOf(call.request),
+    ...subject,
     ...(call.endpoint.streams ? { sent: call.sent } : undefined),
     ...(failure ? { error: failure.error.rawMessage } : undefined),
+    ...(times !== undefined && times > 1 ? { times } : undefined),
     ...(level === "error" ? { errorId: failure?.errorId, err: failure?.cause } : undefined),
   };
   call.parentLog[level](line, `${rpc} ${code}`);
+}
+
+/** How often a call that changes nothing has failed in the same way since its last line; 1 for all others. */
+function countRepeated(
+  { writes, failures }: Endpoint,
+  subject: Record<string, string>,
+  failure: Failure | undefined,
+): number | undefined {
+  if (writes) return 1;
+  const key = JSON.stringify(subject);
+  if (failure) return failures.count(key, `${failure.error.code} ${failure.error.rawMessage}`);
+  failures.forget(key);
+  return 1;
 }
 
 function levelOf(endpoint: Endpoint, failure: Failure | undefined): "debug" | "info" | "warn" | "error" {
@@ -51,7 +69,8 @@ const maxIdLength = 256;
 function subjectOf(request: Message | undefined): Record<string, string> {
   const subject: Record<string, string> = {};
   const note = (key: string, value: unknown) => {
-    if (typeof value === "string" && value !== "") subject[key] = value.slice(0, maxIdLength);
+    if (typeof value === "string" && value !== "")
+      subject[key] = withoutCredentials(value.slice(0, maxIdLength));
   };
   if (!request) return subject;
   const { podSandboxId, containerId, image, config } = request as Message & Record<string, unknown>;

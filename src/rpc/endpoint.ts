@@ -1,5 +1,6 @@
 import type { DescMethodServerStreaming, DescMethodUnary } from "@bufbuild/protobuf";
 import type { StreamHandler, UnaryHandler } from "../handlers/index.js";
+import { RepeatedFailures } from "./repeated-failures.js";
 import { isWrite, pathOf } from "./services.js";
 import type { RpcTarget } from "./target.js";
 
@@ -10,6 +11,7 @@ export class Endpoint {
   readonly rpc: string;
   /** Whether a success is worth a line at level info. */
   readonly writes: boolean;
+  readonly failures = new RepeatedFailures();
   private made: ReturnType<RpcTarget["handlerFor"]> | undefined;
 
   constructor(

@@ -112,6 +112,26 @@ for (const adapter of adapters) {
       assert.equal(target.calls("GetContainerEvents").length, Object.keys(codeOfKind).length);
     });
 
+    it("logs a failure that a polling caller gets again and again once, until it has succeeded", async () => {
+      let fails = true;
+      const { target, served } = withHandlers({
+        ContainerStatus: () => {
+          if (fails) throw new ShimError("not-found", "no container c1");
+          return {};
+        },
+      });
+      await using server = await served;
+      const ask = () => server.clients.runtime.containerStatus({ containerId: "c1" });
+      const levels = () => target.calls("ContainerStatus").map(({ level }) => level);
+      for (let times = 0; times < 4; times++) await failure(ask());
+      assert.deepEqual(levels(), [40, 20, 20, 20]);
+      fails = false;
+      await ask();
+      fails = true;
+      await failure(ask());
+      assert.deepEqual(levels().slice(4), [20, 40]);
+    });
+
     it("hides what an unknown error says, and gives an id to find it in the log by", async () => {
       const { target, served } = withHandlers({
         StartContainer: () => {
