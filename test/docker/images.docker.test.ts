@@ -73,7 +73,13 @@ for (const { name, options } of engines) {
       };
       assert.deepEqual((imageSpec.config as { Cmd: unknown }).Cmd, ["/content-plain"]);
       assert.equal(imageSpec.history.length, 1);
-      await node.remove(id);
+      await node.remove(byDigest);
+      assert.equal(await node.status(at("plain")), undefined);
+      const again = await node.pull(byDigest);
+      const untagged = await node.status(again);
+      assert.deepEqual([untagged?.repoTags, untagged?.repoDigests.includes(byDigest)], [[], true]);
+      await node.remove(byDigest);
+      assert.equal(await node.status(again), undefined);
       await node.remove(id);
       assert.equal(await node.status(byDigest), undefined);
     });
