@@ -17,7 +17,7 @@ const rooms = [
 
 const toTranslate = [...lowest, ...ports];
 const toInventory = [...toTranslate, "translate", "checkpoint"];
-const toRooms = [...toInventory, "inventory"];
+const toRooms = [...toInventory, "inventory", "carriers"];
 const toHandlers = [...toRooms, ...rooms];
 const toRpc = [...toHandlers, "handlers"];
 const toAdapters = [...toRpc, "rpc"];
@@ -28,6 +28,7 @@ const everything = [...toComposition, "composition", "client"];
 const table = {
   gen: [],
   base: ["gen"],
+  carriers: ["base"],
   config: lowest,
   docker: lowest,
   host: lowest,
@@ -38,7 +39,7 @@ const table = {
   handlers: toHandlers,
   rpc: toRpc,
   adapters: toAdapters,
-  client: lowest,
+  client: [...lowest, "carriers"],
   drivers: ["base", ...ports],
   composition: toComposition,
   cli: [...everything, "testing"],

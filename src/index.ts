@@ -1,5 +1,5 @@
 export { ShimError, type ErrorKind } from "./base/index.js";
-export { createShim, type Shim, type ShimOptions } from "./composition/index.js";
+export { createShim, type Shim, type ShimOptions, type ShimStreaming } from "./composition/index.js";
 export { parseConfig, ShimConfig, ShimConfigSchema, type ShimConfigInput } from "./config/index.js";
 export { Containers } from "./containers/index.js";
 export { DockerService } from "./docker/index.js";
@@ -14,3 +14,10 @@ export { readContainerLog, type ContainerLogLine, type ReadContainerLogOptions }
 export { Network } from "./network/index.js";
 export { Runtime } from "./runtime/index.js";
 export { Sandboxes } from "./sandbox/index.js";
+export {
+  Streaming,
+  type ProcessOptions,
+  type RemoteProcess,
+  type StreamingHandler,
+  type StreamingHandlerOptions,
+} from "./streaming/index.js";

@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream";
 import type { DescMethodServerStreaming, DescMethodUnary } from "@bufbuild/protobuf";
 import type { ConnectRouter, Transport } from "@connectrpc/connect";
 import { type DependencyContainer, type InjectionToken } from "tsyringe";
@@ -15,6 +16,7 @@ import { Network } from "../network/index.js";
 import { handlerTable, mountHandlers, type RpcOptions } from "../rpc/index.js";
 import { SandboxRecovery } from "../sandbox/index.js";
 import { Stats } from "../stats/index.js";
+import { Streaming, type ProcessOptions, type RemoteProcess } from "../streaming/index.js";
 import type { Shim } from "./shim.js";
 
 type AnyHandler = UnaryHandler<DescMethodUnary> | StreamHandler<DescMethodServerStreaming>;
@@ -25,6 +27,7 @@ const defaultStartMs = 30_000;
 export class ContainerShim implements Shim {
   readonly config: ShimConfig;
   readonly log: Logger;
+  readonly streaming: Streaming;
   private readonly inventory: Inventory;
   private readonly network: Network;
   private readonly logs: ContainerLogs;
@@ -33,6 +36,7 @@ export class ContainerShim implements Shim {
   constructor(private readonly container: DependencyContainer) {
     this.config = container.resolve<ShimConfig>(ShimConfig);
     this.log = container.resolve<Logger>(Logger);
+    this.streaming = container.resolve(Streaming);
     this.inventory = container.resolve(Inventory);
     this.network = container.resolve<Network>(Network);
     this.logs = container.resolve(ContainerLogs);
@@ -48,6 +52,7 @@ export class ContainerShim implements Shim {
     this.besides(containers.keepImageVolumes(), "the images that containers see as volumes");
     this.besides(containers.keepCgroupLimits(), "limits in the containers' cgroups");
     this.besides(this.container.resolve(SandboxRecovery).run(), "what a crash has left behind");
+    this.besides(this.streaming.endLeftovers(), "the execs of an earlier process");
     this.besides(this.container.resolve(Images).keepSandboxImage(), "the sandbox image");
   }
 
@@ -80,6 +85,18 @@ export class ContainerShim implements Shim {
     return inProcessTransport(this);
   }
 
+  exec(containerId: string, command: readonly string[], options?: ProcessOptions): Promise<RemoteProcess> {
+    return this.streaming.exec(containerId, command, options);
+  }
+
+  attach(containerId: string, options?: Omit<ProcessOptions, "tty">): Promise<RemoteProcess> {
+    return this.streaming.attach(containerId, options);
+  }
+
+  portForward(podId: string, port: number, options?: { readonly signal?: AbortSignal }): Promise<Duplex> {
+    return this.streaming.portForward(podId, port, options);
+  }
+
   resolve<T>(token: InjectionToken<T>): T {
     return this.container.resolve(token);
   }
@@ -102,6 +119,7 @@ export class ContainerShim implements Shim {
 
   private async end(): Promise<void> {
     this.container.resolve(Stats).close();
+    await this.streaming.close();
     this.container.resolve(SandboxRecovery).close();
     this.container.resolve(Containers).close();
     this.container.resolve(Images).close();

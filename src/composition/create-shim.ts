@@ -17,6 +17,7 @@ import { Runtime } from "../runtime/index.js";
 import { SandboxCreator, SandboxRecovery, Sandboxes, Teardown } from "../sandbox/index.js";
 import { Stats } from "../stats/index.js";
 import { ContainerShim } from "./container-shim.js";
+import { Streaming } from "../streaming/index.js";
 import { makeDrivers } from "./drivers.js";
 import { stderrLog } from "./stderr-log.js";
 import type { Shim, ShimOptions } from "./shim.js";
@@ -35,6 +36,7 @@ const rooms = [
   ContainerLogs,
   ContainerEvents,
   Stats,
+  Streaming,
 ] as const;
 
 /**

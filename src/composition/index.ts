@@ -1,2 +1,2 @@
 export { createShim } from "./create-shim.js";
-export type { Shim, ShimOptions } from "./shim.js";
+export type { Shim, ShimOptions, ShimStreaming } from "./shim.js";

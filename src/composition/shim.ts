@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream";
 import type { ConnectRouter, Transport } from "@connectrpc/connect";
 import type { DependencyContainer, InjectionToken } from "tsyringe";
 import type { Logger } from "../base/index.js";
@@ -5,6 +6,12 @@ import type { ShimConfig, ShimConfigInput } from "../config/index.js";
 import type { DockerService } from "../docker/index.js";
 import type { Host } from "../host/index.js";
 import type { RpcOptions, RpcTarget } from "../rpc/index.js";
+import type {
+  ProcessOptions,
+  RemoteProcess,
+  StreamingHandler,
+  StreamingHandlerOptions,
+} from "../streaming/index.js";
 
 /** What a shim is made of; whatever is left out has its default. */
 export interface ShimOptions extends Omit<ShimConfigInput, "engine"> {
@@ -16,6 +23,22 @@ export interface ShimOptions extends Omit<ShimConfigInput, "engine"> {
   readonly log?: Logger;
   /** Registers other classes or values under the shim's tokens, before anything is made. */
   readonly override?: (container: DependencyContainer) => void;
+}
+
+/** Where clients of exec, attach and port-forward come in. */
+export interface ShimStreaming {
+  /**
+   * Serves the URLs on an HTTP server of the embedder's own; from now on those are the URLs that the kubelet gets.
+   * @throws ShimError "invalid-argument" for a base URL or prefix of another form.
+   */
+  handler(options: StreamingHandlerOptions): StreamingHandler;
+
+  /**
+   * Listens on the address in `config.streaming`. The RPCs do so by themselves when no handler is mounted.
+   * @returns Where: `http://127.0.0.1:43210`.
+   * @throws ShimError "already-exists" when the port is taken.
+   */
+  listen(): Promise<string>;
 }
 
 /**
@@ -38,6 +61,24 @@ export interface Shim extends RpcTarget, AsyncDisposable {
 
   /** A transport that calls the handlers in this process. */
   inProcessTransport(): Transport;
+
+  readonly streaming: ShimStreaming;
+
+  /**
+   * Runs a command in a container, without a socket.
+   * @throws ShimError "not-found"; "failed-precondition" when the container does not run.
+   */
+  exec(containerId: string, command: readonly string[], options?: ProcessOptions): Promise<RemoteProcess>;
+
+  /** Attaches to a container's first process: what it writes from now on, and its stdin. @throws As {@link exec}. */
+  attach(containerId: string, options?: Omit<ProcessOptions, "tty">): Promise<RemoteProcess>;
+
+  /**
+   * Connects to a port on a pod's own loopback, 127.0.0.1 or else ::1.
+   * @returns A stream of two halves, each of which ends by itself. Destroy it, or end it and read it to its end.
+   * @throws ShimError "failed-precondition" when the pod does not run; "unavailable" when nothing listens there.
+   */
+  portForward(podId: string, port: number, options?: { readonly signal?: AbortSignal }): Promise<Duplex>;
 
   /** Resolves a token, for embedders: `shim.resolve(Inventory)`. */
   resolve<T>(token: InjectionToken<T>): T;

@@ -1,7 +1,4 @@
-import { isIP } from "node:net";
-import { ShimError } from "../base/index.js";
-import { formatBindAddress, isWildcard, parseBindAddress, type BindAddress } from "./bind-address.js";
-import { oneOf, type FlagContext, type ServeFlag } from "./flag.js";
+import { oneOf, type ServeFlag } from "./flag.js";
 
 const group = "Sockets and logs:";
 
@@ -53,16 +50,6 @@ export const listenFlags: readonly ServeFlag[] = [
   },
   {
     group,
-    names: "--streaming-bind-addr",
-    value: "<address>",
-    default: "127.0.0.1:0",
-    description:
-      "where exec, attach and port-forward listen: an address, or address:port; port 0 takes a free one",
-    criDockerd: true,
-    apply: applyStreamingAddress,
-  },
-  {
-    group,
     names: "--log-mode",
     value: "<mode>",
     default: "cri",
@@ -85,34 +72,6 @@ export const listenFlags: readonly ServeFlag[] = [
     },
   },
 ];
-
-function applyStreamingAddress(value: string, { draft, note }: FlagContext): void {
-  // cri-dockerd takes an empty address for every interface; what it is for, the kubelet on this node, needs one.
-  if (value === "") return;
-  const address = streamingAddressOf(value);
-  if (address === undefined)
-    throw new ShimError(
-      "invalid-argument",
-      `"${value}" is not an address: write 127.0.0.1, 127.0.0.1:10350 or [::1]:0`,
-    );
-  if (isWildcard(address.host))
-    throw new ShimError(
-      "invalid-argument",
-      `"${value}" stands for every interface, and exec, attach and port-forward have no login of their own: ` +
-        "name one address; 127.0.0.1 is right for a kubelet on this node",
-    );
-  if (!/^(127\.|::1$|localhost$)/.test(address.host))
-    note(
-      `whoever reaches ${address.host} and holds a streaming URL gets into the container: 127.0.0.1 is safer`,
-    );
-  (draft.streaming ??= {}).address = formatBindAddress(address);
-}
-
-function streamingAddressOf(value: string): BindAddress | undefined {
-  if (isIP(value) !== 0) return { host: value, port: 0 };
-  if (value.startsWith(":")) return parseBindAddress(`0.0.0.0${value}`);
-  return parseBindAddress(value);
-}
 
 /** Logrus' names, as cri-dockerd takes them, and pino's. */
 function logLevelOf(value: string) {

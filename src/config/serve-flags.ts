@@ -5,10 +5,16 @@ import type { ServeFlag } from "./flag.js";
 import { listenFlags } from "./listen-flags.js";
 import { loadConfigFile } from "./load-file.js";
 import { networkFlags } from "./network-flags.js";
+import { streamingFlags } from "./streaming-flags.js";
 import { parseServeConfig, type ServeConfig, type ServeConfigInput } from "./serve-config.js";
 
 /** The flags of `docker-cri serve`, in the order in which they are laid over a file. */
-export const serveFlags: readonly ServeFlag[] = [...engineFlags, ...listenFlags, ...networkFlags];
+export const serveFlags: readonly ServeFlag[] = [
+  ...engineFlags,
+  ...listenFlags,
+  ...streamingFlags,
+  ...networkFlags,
+];
 
 /** The flags given on the command line. */
 export interface GivenFlags {

@@ -89,6 +89,14 @@ export const ShimConfigSchema = z.strictObject({
           "must be one address, not every interface: exec, attach and port-forward have no login of their own",
         )
         .default("127.0.0.1:0"),
+      /** Serves https; the files are read again when they change. Without `keyFile` the key is in `certFile` too. */
+      tls: z.strictObject({ certFile: absolutePath, keyFile: absolutePath.optional() }).optional(),
+      /** A client that has not opened its streams by then is given up. */
+      creationTimeoutMs: milliseconds.default(30_000),
+      /** A session in which nothing is sent for so long is ended. */
+      idleTimeoutMs: milliseconds.default(14_400_000),
+      /** An exec's process runs on when its client vanishes; otherwise it is killed with its children. */
+      keepAbandonedExecs: z.boolean().default(false),
     })
     .prefault({}),
   /** Raises a container's oom_score_adj to the shim's own where the shim may not go below it. */

@@ -1,13 +1,20 @@
 import { randomUUID } from "node:crypto";
-import { isKind, messageOf, sleep, type Logger } from "../base/index.js";
+import { isKind, messageOf, ShimError, sleep, type Logger } from "../base/index.js";
 import type { DockerExecState, DockerService } from "../docker/index.js";
 import type { Host } from "../host/index.js";
+import type { ExpectedEnd } from "../inventory/index.js";
 
 /** How long an exec that was asked to start may take to show its process. */
 const birthMs = 3_000;
 /** Docker notes an end a moment later. */
 const noteMs = 1_000;
 const lookDeadlineMs = 5_000;
+/** Docker notes the end of an exec a moment after its output has ended. */
+const exitCodeWaitMs = 5_000;
+/** How long its event may take before Docker is asked. */
+const eventWaitMs = 20;
+/** A shell's code for a command that is not there. */
+const notFoundCode = 127;
 const firstRetryMs = 500;
 const slowestRetryMs = 10_000;
 /** One that Docker has not started by then never starts. */
@@ -118,4 +125,43 @@ async function born(execId: string, docker: DockerService): Promise<DockerExecSt
     if (!unborn || performance.now() > until) return state;
     await sleep(waitMs);
   }
+}
+
+/**
+ * The exit code of an exec whose output has ended: from Docker's event, which saves a call; from Docker itself where
+ * none comes.
+ */
+export async function execExitCode(
+  docker: DockerService,
+  execId: string,
+  end: ExpectedEnd,
+  signal?: AbortSignal,
+): Promise<number> {
+  const until = Date.now() + exitCodeWaitMs;
+  for (let waitMs = eventWaitMs; ; waitMs = Math.min(waitMs * 2, 250)) {
+    const told = await Promise.race([end.exitCode, sleep(waitMs, signal)]);
+    if (told !== undefined) return told;
+    const state = await docker.execs.inspect(execId, { signal });
+    if (!state.running && state.exitCode !== undefined) return state.exitCode;
+    if (Date.now() > until) {
+      throw new ShimError("internal", `the command closed its output but Docker does not tell its exit code`);
+    }
+  }
+}
+
+/**
+ * What to answer for a command that cannot be run. Engines differ: one tells of it as output, another as an error of
+ * the start.
+ * @throws `error` itself, when it is another one.
+ */
+export async function cannotRun(
+  error: unknown,
+  execId: string,
+  docker: DockerService,
+  signal?: AbortSignal,
+): Promise<{ readonly stderr: Uint8Array; readonly exitCode: number }> {
+  if (!isKind(error, "invalid-argument")) throw error;
+  const state = await docker.execs.inspect(execId, { signal });
+  const code = state.exitCode === 126 || state.exitCode === 127 ? state.exitCode : notFoundCode;
+  return { stderr: Buffer.from(`${error.message}\n`), exitCode: code };
 }

@@ -1,18 +1,12 @@
-import { abortError, isKind, ShimError, sleep, withDeadline } from "../base/index.js";
-import type { AttachedStream, DockerService } from "../docker/index.js";
+import { abortError, isKind, ShimError, withDeadline } from "../base/index.js";
+import type { AttachedStream } from "../docker/index.js";
 import type { ExecEnds, ExpectedEnd } from "../inventory/index.js";
-import { killExec, newExecMark, type ExecContext } from "./exec-end.js";
+import { cannotRun, execExitCode, killExec, newExecMark, type ExecContext } from "./exec-end.js";
 
 const operation = "ExecSync";
 
 /** kubelet takes messages of 16 MiB; the rest of the answer needs a little of it. */
 const outputLimitBytes = 16 * 1024 * 1024 - 1024;
-/** Docker notes the end of an exec a moment after its output has ended. */
-const exitCodeWaitMs = 5_000;
-/** How long its event may take before Docker is asked. */
-const eventWaitMs = 20;
-/** A shell's code for a command that is not there. */
-const notFoundCode = 127;
 
 export interface ExecSyncRequest {
   readonly containerId: string;
@@ -89,26 +83,13 @@ async function runExec(
   try {
     stream = await exec.starting;
   } catch (error) {
-    return await cannotRun(error, id, docker, signal);
+    return { stdout: new Uint8Array(), ...(await cannotRun(error, id, docker, signal)) };
   }
   stream.endInput();
   const output = await collect(stream, () => {
     log.warn({ container: containerId, command: command[0] }, "ExecSync printed more than 16 MiB: cut");
   });
-  return { ...output, exitCode: await exitCode(docker, id, exec.end, signal) };
-}
-
-/** Engines differ: one tells of a command that is not there as output, another as an error of the start. */
-async function cannotRun(
-  error: unknown,
-  execId: string,
-  docker: DockerService,
-  signal: AbortSignal,
-): Promise<ExecSyncResult> {
-  if (!isKind(error, "invalid-argument")) throw error;
-  const state = await docker.execs.inspect(execId, { signal });
-  const code = state.exitCode === 126 || state.exitCode === 127 ? state.exitCode : notFoundCode;
-  return { stdout: new Uint8Array(), stderr: Buffer.from(`${error.message}\n`), exitCode: code };
+  return { ...output, exitCode: await execExitCode(docker, id, exec.end, signal) };
 }
 
 /** @param left Why the command could not be killed; undefined: it was. */
@@ -143,23 +124,4 @@ async function collect(stream: AttachedStream, onCut: () => void): Promise<Omit<
     if (left === 0) onCut();
   }
   return { stdout: Buffer.concat(chunks.stdout), stderr: Buffer.concat(chunks.stderr) };
-}
-
-/** From Docker's event, which saves a call; from Docker itself where none comes. */
-async function exitCode(
-  docker: DockerService,
-  execId: string,
-  end: ExpectedEnd,
-  signal: AbortSignal,
-): Promise<number> {
-  const until = Date.now() + exitCodeWaitMs;
-  for (let waitMs = eventWaitMs; ; waitMs = Math.min(waitMs * 2, 250)) {
-    const told = await Promise.race([end.exitCode, sleep(waitMs, signal)]);
-    if (told !== undefined) return told;
-    const state = await docker.execs.inspect(execId, { signal });
-    if (!state.running && state.exitCode !== undefined) return state.exitCode;
-    if (Date.now() > until) {
-      throw new ShimError("internal", `the command closed its output but Docker does not tell its exit code`);
-    }
-  }
 }

@@ -5,3 +5,11 @@ export { createNamed, type HolderJudgement } from "./create-named.js";
 export { removeContainer } from "./ending.js";
 export { hasLabels } from "./filters.js";
 export { untilAbandoned } from "./until-abandoned.js";
+export {
+  cannotRun,
+  execExitCode,
+  killExec,
+  newExecMark,
+  type EndingExec,
+  type ExecContext,
+} from "./exec-end.js";

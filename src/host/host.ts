@@ -1,5 +1,6 @@
 import type { ReadFileOptions } from "../base/index.js";
 import type { HostLogFiles } from "./log-files.js";
+import type { HostNetwork } from "./network.js";
 
 /**
  * The port to the node: its files, processes and kernel. Paths are absolute. Methods throw Node's own
@@ -12,6 +13,7 @@ export interface Host {
   readonly kernel: HostKernel;
   readonly namespaces: HostNamespaces;
   readonly logFiles: HostLogFiles;
+  readonly network: HostNetwork;
 }
 
 /** The token under which the shim's {@link Host} is registered. */

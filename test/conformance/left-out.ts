@@ -6,11 +6,6 @@ export interface LeftOut {
 }
 
 export const leftOut: readonly LeftOut[] = [
-  {
-    name: "runtime should support streaming interfaces",
-    why: "Exec, Attach and PortForward are not built yet",
-  },
-  { name: "runtime should support portforward in host network", why: "PortForward is not built yet" },
   { name: "runtime should support listing container stats", why: "ContainerStats is not built yet" },
   { name: "runtime should support listing stats", why: "ListContainerStats is not built yet" },
 ];

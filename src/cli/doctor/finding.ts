@@ -30,8 +30,6 @@ export interface NodeFacts {
   answers(path: string): Promise<boolean>;
   /** Whether this user may make a file at the path. */
   mayWrite(path: string): Promise<boolean>;
-  /** Whether a program is in PATH. */
-  finds(program: string): Promise<boolean>;
   /** @throws ShimError that says why nothing can be served on the endpoint. */
   checkListen(endpoint: string, listen: ServeConfig["listen"]): Promise<void>;
 }

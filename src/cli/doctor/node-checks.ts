@@ -78,16 +78,6 @@ export const nodeChecks: readonly Check[] = [
     },
   },
   {
-    about: "socat",
-    look: async ({ node }) =>
-      (await node.finds("socat"))
-        ? ok("in PATH")
-        : warn(
-            "not in PATH: kubectl port-forward is done with it, once docker-cri offers that",
-            "install the package socat",
-          ),
-  },
-  {
     about: "other shims",
     look: async ({ config: { listen }, node }) => {
       for (const path of rivals) {

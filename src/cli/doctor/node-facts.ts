@@ -1,7 +1,6 @@
 import { access, constants } from "node:fs/promises";
 import { connect } from "node:net";
-import { delimiter, dirname, join } from "node:path";
-import { processEnvironment } from "../../config/index.js";
+import { dirname } from "node:path";
 import { checkListen } from "../listen.js";
 import type { NodeFacts } from "./finding.js";
 
@@ -12,7 +11,6 @@ export const thisNode: NodeFacts = {
   uid: process.getuid?.() ?? 0,
   answers,
   mayWrite,
-  finds,
   checkListen,
 };
 
@@ -45,12 +43,4 @@ async function mayWrite(path: string): Promise<boolean> {
     const missing = (error as NodeJS.ErrnoException).code === "ENOENT" && folder !== path;
     return missing && mayWrite(folder);
   }
-}
-
-async function finds(program: string): Promise<boolean> {
-  const folders = (processEnvironment().PATH ?? "").split(delimiter).filter((folder) => folder !== "");
-  const found = await Promise.allSettled(
-    folders.map((folder) => access(join(folder, program), constants.X_OK)),
-  );
-  return found.some(({ status }) => status === "fulfilled");
 }

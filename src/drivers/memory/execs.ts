@@ -135,6 +135,7 @@ export class MemoryExecs implements DockerExecs {
         this.emit(exec, "exec_die", { exitCode: String(code) });
       });
       exec.process = process;
+      process.network = run.process.network;
       run.pids.set(pid, process);
       return launch(container, {
         process,

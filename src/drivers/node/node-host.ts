@@ -2,6 +2,7 @@ import type { Host } from "../../host/index.js";
 import { NodeFiles } from "./files.js";
 import { NodeKernel } from "./kernel.js";
 import { NodeLogFiles } from "./log-files.js";
+import { NodeNetwork } from "./network.js";
 import { NodeNamespaces } from "./namespaces.js";
 import { NodeProcesses } from "./processes.js";
 import { NodeTrees } from "./trees.js";
@@ -14,4 +15,5 @@ export class NodeHost implements Host {
   readonly kernel = new NodeKernel();
   readonly namespaces = new NodeNamespaces();
   readonly logFiles = new NodeLogFiles();
+  readonly network = new NodeNetwork();
 }

@@ -1,16 +1,18 @@
-import { injectable } from "../../base/injection.js";
-import { notBuilt } from "../not-built.js";
-import type { RuntimeService } from "../../gen/runtime/v1/api_pb.js";
+import { inject, injectable } from "../../base/injection.js";
+import type { AttachRequest, RuntimeService } from "../../gen/runtime/v1/api_pb.js";
+import { Streaming } from "../../streaming/index.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Prepares attaching to a container.
- * @throws ShimError "unsupported": not built yet.
+ * Prepares attaching to a container: answers the URL at which its client does so, once, within a minute.
+ * @throws ShimError "failed-precondition" when it does not run; "resource-exhausted" when too many URLs wait.
  * @see CRI v1 RuntimeService.Attach
  */
 @injectable()
 export class AttachHandler implements UnaryHandler<typeof RuntimeService.method.attach> {
-  handle(): Promise<never> {
-    throw notBuilt("Attach");
+  constructor(@inject(Streaming) private readonly streaming: Streaming) {}
+
+  async handle({ containerId, stdin, stdout, stderr, tty }: AttachRequest) {
+    return { url: await this.streaming.attachUrl(containerId, { stdin, stdout, stderr, tty }) };
   }
 }

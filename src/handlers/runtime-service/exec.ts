@@ -1,16 +1,18 @@
-import { injectable } from "../../base/injection.js";
-import { notBuilt } from "../not-built.js";
-import type { RuntimeService } from "../../gen/runtime/v1/api_pb.js";
+import { inject, injectable } from "../../base/injection.js";
+import type { ExecRequest, RuntimeService } from "../../gen/runtime/v1/api_pb.js";
+import { Streaming } from "../../streaming/index.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Prepares a streaming exec.
- * @throws ShimError "unsupported": not built yet.
+ * Prepares a streaming exec: answers the URL at which its client runs the command, once, within a minute.
+ * @throws ShimError "failed-precondition" when it does not run; "resource-exhausted" when too many URLs wait.
  * @see CRI v1 RuntimeService.Exec
  */
 @injectable()
 export class ExecHandler implements UnaryHandler<typeof RuntimeService.method.exec> {
-  handle(): Promise<never> {
-    throw notBuilt("Exec");
+  constructor(@inject(Streaming) private readonly streaming: Streaming) {}
+
+  async handle({ containerId, cmd, stdin, stdout, stderr, tty }: ExecRequest) {
+    return { url: await this.streaming.execUrl(containerId, cmd, { stdin, stdout, stderr, tty }) };
   }
 }

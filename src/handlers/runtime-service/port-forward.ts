@@ -1,16 +1,18 @@
-import { injectable } from "../../base/injection.js";
-import { notBuilt } from "../not-built.js";
-import type { RuntimeService } from "../../gen/runtime/v1/api_pb.js";
+import { inject, injectable } from "../../base/injection.js";
+import type { PortForwardRequest, RuntimeService } from "../../gen/runtime/v1/api_pb.js";
+import { Streaming } from "../../streaming/index.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Prepares forwarding of ports of a pod.
- * @throws ShimError "unsupported": not built yet.
+ * Prepares forwarding of a pod's ports: answers the URL at which its client does so, once, within a minute.
+ * @throws ShimError "failed-precondition" when it does not run; "resource-exhausted" when too many URLs wait.
  * @see CRI v1 RuntimeService.PortForward
  */
 @injectable()
 export class PortForwardHandler implements UnaryHandler<typeof RuntimeService.method.portForward> {
-  handle(): Promise<never> {
-    throw notBuilt("PortForward");
+  constructor(@inject(Streaming) private readonly streaming: Streaming) {}
+
+  async handle({ podSandboxId, port }: PortForwardRequest) {
+    return { url: await this.streaming.portForwardUrl(podSandboxId, port) };
   }
 }

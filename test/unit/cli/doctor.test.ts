@@ -18,7 +18,6 @@ const healthyNode: NodeFacts = {
   uid: 0,
   answers: () => Promise.resolve(false),
   mayWrite: () => Promise.resolve(true),
-  finds: () => Promise.resolve(true),
   checkListen: () => Promise.resolve(),
 };
 
@@ -80,7 +79,7 @@ describe("doctor", () => {
       all.filter(({ level }) => level !== "ok"),
       [],
     );
-    assert.equal(all.length, 15);
+    assert.equal(all.length, 14);
     assert.match(textReport(all), /This node is ready\.$/);
   });
 
@@ -159,7 +158,6 @@ describe("doctor", () => {
       /no such group/,
       undefined,
     ],
-    ["socat", "warn", { node: { finds: () => Promise.resolve(false) } }, /port-forward/, /install/],
     [
       "other shims",
       "warn",
@@ -271,11 +269,6 @@ describe("what doctor asks of the node itself", () => {
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
-  });
-
-  it("looks for programs in PATH", async () => {
-    assert.equal(await thisNode.finds("sh"), true);
-    assert.equal(await thisNode.finds("no-such-program"), false);
   });
 });
 

@@ -68,7 +68,7 @@ describe("createShim", () => {
       [...codes].filter(([, code]) => code === "Internal" || code === "Unknown"),
       [],
     );
-    await assert.rejects(clients.runtime.exec({}), /docker-cri does not implement Exec yet/);
+    await assert.rejects(clients.runtime.restorePod({}), /docker-cri does not implement RestorePod yet/);
   });
 
   it("makes shims that know nothing of each other", async () => {

@@ -114,7 +114,7 @@ describe("serve's flags", () => {
     [{ "--network-plugin-mtu": "1400" }, /^--network-plugin-mtu: has no effect: set "mtu"/],
     [{ "--hairpin-mode": "hairpin-veth" }, /^--hairpin-mode: has no effect: set "hairpinMode"/],
     [{ "--runtime-cgroups": "/docker" }, /^--runtime-cgroups: has no effect: .*Slice=/],
-    [{ "--streaming-bind-addr": "10.0.0.7" }, /^--streaming-bind-addr: whoever reaches 10\.0\.0\.7/],
+    [{ "--streaming-bind-addr": "10.0.0.7" }, /^--streaming-bind-addr: a program that reaches 10\.0\.0\.7/],
   ] as const) {
     it(`${JSON.stringify(flags)} is taken, and the operator told`, async () => {
       const { notes } = await load(flags);
@@ -123,9 +123,19 @@ describe("serve's flags", () => {
     });
   }
 
+  it("take a certificate for streaming, and its key from the same file or another", async () => {
+    const certFile = "/etc/tls/cert.pem";
+    const flags = { "--streaming-tls-cert-file": certFile };
+    assertConfig((await load(flags)).config, { streaming: { tls: { certFile } } });
+    const keyFile = "/etc/tls/key.pem";
+    const both = await load({ ...flags, "--streaming-tls-key-file": keyFile });
+    assertConfig(both.config, { streaming: { tls: { certFile, keyFile } } });
+    await assert.rejects(load({ "--streaming-tls-key-file": keyFile }), /needs --streaming-tls-cert-file/);
+  });
+
   it("have the defaults that their help tells", async () => {
     const told = serveFlags.filter(
-      (flag) => !["none", "the process's own", "the kubelet's"].includes(flag.default),
+      (flag) => !["none", "the process's own", "the kubelet's", "the certificate's"].includes(flag.default),
     );
     const values = new Map(told.map((flag) => [flag, flag.default] as const));
     const { config } = await loadServeConfig({ values }, {});

@@ -37,9 +37,9 @@ export class LogLab implements AsyncDisposable {
         if (isAlive()) this.lines.push(JSON.parse(line) as SaidLine);
       },
     };
-    const { files, trees, processes, kernel, namespaces } = this.host;
+    const { files, trees, processes, kernel, namespaces, network } = this.host;
     const logFiles = this.files.ofNewShim();
-    const host: Host = { files, trees, processes, kernel, namespaces, logFiles };
+    const host: Host = { files, trees, processes, kernel, namespaces, network, logFiles };
     const service = { containers: this.docker } as unknown as DockerService;
     const shim = new ContainerLogs(service, host, parseConfig({ logs }), pino({ level: "debug" }, stream));
     this.shims.push(shim);

@@ -126,7 +126,7 @@ export class PluginLab implements AsyncDisposable {
       },
     });
     const log = pino({ level: "silent" });
-    const { files, trees, processes, kernel, logFiles } = new NodeHost();
+    const { files, trees, processes, kernel, logFiles, network: sockets } = new NodeHost();
     const host: Host = {
       files: options.files ?? files,
       trees,
@@ -134,6 +134,7 @@ export class PluginLab implements AsyncDisposable {
       kernel,
       logFiles,
       namespaces: this.namespaces,
+      network: sockets,
     };
     const network = new CniNetwork({
       host,

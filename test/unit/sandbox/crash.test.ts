@@ -46,6 +46,7 @@ async function startShim(
       processes: engine.host.processes,
       kernel: engine.host.kernel,
       namespaces: crash.wrap(engine.host.namespaces),
+      network: engine.host.network,
     },
     log: pino({ level: "silent" }),
     orphanGraceMs,

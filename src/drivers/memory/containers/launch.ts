@@ -1,4 +1,5 @@
-import { messageOf, ShimError, sleep } from "../../../base/index.js";
+import type { Duplex } from "node:stream";
+import { messageOf, onAbort, ShimError, sleep } from "../../../base/index.js";
 import { bytePipe, type Pipe } from "../pipe.js";
 import type { Process } from "../processes/process.js";
 import { requireSignal } from "../processes/signals.js";
@@ -122,7 +123,24 @@ function containerProcess(
     exit: (code) => {
       process.finish(code & 255);
     },
+    listen: (port, onConnection) => listen(process, port, onConnection),
   };
+}
+
+function listen(process: Process, port: number, onConnection: (connection: Duplex) => void): () => void {
+  const { network } = process;
+  if (!network) throw new Error("the process has no network");
+  const connections = new Set<Duplex>();
+  const close = network.listen(port, (connection) => {
+    connections.add(connection);
+    connection.once("close", () => connections.delete(connection)).on("error", () => undefined);
+    onConnection(connection);
+  });
+  onAbort(process.signal, () => {
+    close();
+    for (const connection of connections) connection.destroy();
+  });
+  return close;
 }
 
 const longestTimerMs = 2 ** 31 - 1;

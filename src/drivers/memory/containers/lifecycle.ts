@@ -5,7 +5,7 @@ import { removeCgroup, showCgroup } from "./cgroup.js";
 import type { Container, ContainerRun } from "./container.js";
 import { writeLimits } from "./limits.js";
 import { environmentOf, launch, requireProgram, type Launched } from "./launch.js";
-import { afterEnd, beforeStart, joined } from "./surroundings.js";
+import { afterEnd, beforeStart, joined, networkOf } from "./surroundings.js";
 import { volumesFolder } from "./mounts.js";
 
 /** Starts a container: created or exited becomes running. */
@@ -54,6 +54,7 @@ async function start(engine: Engine, container: Container): Promise<void> {
         ended(engine, container, code);
       },
     );
+    process.network = networkOf(engine, container);
     launched = launch(container, {
       process,
       program,

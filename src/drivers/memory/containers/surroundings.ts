@@ -1,6 +1,7 @@
 import { ShimError } from "../../../base/index.js";
 import type { DockerHostConfig } from "../../../docker/index.js";
 import type { Engine } from "../engine.js";
+import { MemoryNamespaceNetwork } from "../host/network.js";
 import { randomId } from "../ids.js";
 import type { Container, ContainerRun } from "./container.js";
 
@@ -82,6 +83,13 @@ function makeNetwork(engine: Engine, host: DockerHostConfig): Surroundings {
   engine.host.tree.special(networkNamespacePath);
   const bridged = mode === "default" || mode === "bridge";
   return { address: bridged ? engine.addresses.take() : undefined, networkNamespacePath };
+}
+
+/** The ports of a container: its own, the node's, or those of the container that it joins. */
+export function networkOf(engine: Engine, { host }: Container): MemoryNamespaceNetwork {
+  if (host.networkMode === "host") return engine.host.network.own;
+  const owner = engine.peek(ownerOf(host, "networkMode") ?? "");
+  return owner?.run?.process.network ?? new MemoryNamespaceNetwork();
 }
 
 /** Gives back what {@link beforeStart} took. */

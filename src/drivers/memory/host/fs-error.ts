@@ -14,6 +14,8 @@ const texts: Readonly<Record<string, string>> = {
   EROFS: "read-only file system",
   EACCES: "permission denied",
   EIO: "input/output error",
+  EADDRINUSE: "address already in use",
+  ECONNREFUSED: "connection refused",
 };
 
 const numbers: Readonly<Record<string, number>> = constants.errno;

@@ -7,6 +7,7 @@ import { MemoryHostFiles } from "./host-files.js";
 import { MemoryLogFiles } from "./log-files.js";
 import { HostPrograms, MemoryHostProcesses } from "./host-processes.js";
 import { MemoryNamespaces } from "./namespaces.js";
+import { MemoryHostNetwork } from "./network.js";
 import { MemoryTrees } from "./trees.js";
 
 const folders = [
@@ -41,6 +42,7 @@ export class MemoryHost implements Host {
   readonly logFiles: MemoryLogFiles;
   readonly processes: MemoryHostProcesses;
   readonly namespaces: MemoryNamespaces;
+  readonly network: MemoryHostNetwork;
   readonly kernel: HostKernel;
   readonly cgroupVersion: 1 | 2;
   /** What the kernel's log tells; kills are added here. */
@@ -57,6 +59,10 @@ export class MemoryHost implements Host {
     this.logFiles = new MemoryLogFiles(this.tree, this.faults);
     this.processes = new MemoryHostProcesses(this.processTable, this.programs, this.faults);
     this.namespaces = new MemoryNamespaces(this.tree, this.faults);
+    this.network = new MemoryHostNetwork((path) => {
+      const [, pid] = /^\/proc\/(\d+)\/ns\/net$/.exec(path) ?? [];
+      return this.processTable.get(Number(pid))?.network;
+    }, this.faults);
     this.cgroupVersion = options.cgroupVersion ?? 2;
     // Of cgroup v1 nothing is shown.
     const mounts =

@@ -1,3 +1,4 @@
+import type { MemoryNamespaceNetwork } from "../host/network.js";
 import { harmlessSignals, SIGKILL } from "./signals.js";
 
 /** What a process is made with. */
@@ -25,6 +26,8 @@ export class Process {
   readonly ended: Promise<number>;
   /** True: neither signals nor the end of its namespace reach it, as with a process stuck in the kernel. */
   stuck = false;
+  /** Where its ports are. */
+  network: MemoryNamespaceNetwork | undefined;
 
   private readonly controller = new AbortController();
   private readonly handlers = new Map<number, () => void>();

@@ -1,3 +1,5 @@
+import type { Duplex } from "node:stream";
+
 /** Where a program writes. The data is copied at once; the promise resolves when the reader can take more. */
 export interface ProgramOutput {
   write(data: string | Uint8Array): Promise<void>;
@@ -45,6 +47,12 @@ export interface ContainerProcess {
   readonly exit: (code: number) => void;
   /** Aborts when the process has ended, by a signal or otherwise. */
   readonly signal: AbortSignal;
+  /**
+   * Listens on a TCP port of the pod, on every address, until the process ends.
+   * @returns Stops listening.
+   * @throws An error with the code `EADDRINUSE`.
+   */
+  readonly listen: (port: number, onConnection: (connection: Duplex) => void) => () => void;
 }
 
 /**

@@ -1,0 +1,269 @@
+import type { Duplex } from "node:stream";
+import {
+  dataHead,
+  goawayFrame,
+  maxDataBytes,
+  pingFrame,
+  readFrames,
+  resetFrame,
+  SpdyError,
+  synReplyFrame,
+  synStreamFrame,
+  type Frame,
+} from "./frames.js";
+import { HeaderDecoder, HeaderEncoder, type Headers } from "./headers.js";
+import { SpdyStream, type StreamLink } from "./stream.js";
+
+export interface SpdyOptions {
+  /** Streams that a server's client opens have odd numbers. */
+  readonly role: "server" | "client";
+  /** Takes a stream that the peer has opened: it accepts or resets it. Without this, every one is refused. */
+  readonly onStream?: (stream: SpdyStream) => void;
+  /** How many streams the peer may have open; 64 by default. */
+  readonly maxStreams?: number | undefined;
+  /** Called for each piece of data that comes or goes. */
+  readonly onActivity?: (() => void) | undefined;
+}
+
+/** Nothing more is read from the peer while so much waits to be taken: the dialect has no windows. */
+const maxQueuedBytes = 2 * 1024 * 1024;
+/** Answers to pings and refused streams are left out while so much waits to be sent. */
+const maxUnsentBytes = 4 * 1024 * 1024;
+/** How long the peer may take to close its side once all was sent. */
+const lingerMs = 60_000;
+/** Data up to this size is copied behind its head: one write costs less than two. */
+const joinBytes = 4_096;
+
+const refusedStream = 3;
+const cancelled = 5;
+
+/**
+ * A connection that speaks SPDY/3.1 as Kubernetes does: no windows, no settings, no pushes. It is over when the
+ * peer closes it, breaks the protocol, or {@link close} or {@link destroy} ends it.
+ */
+export class SpdyConnection {
+  private readonly decoder = new HeaderDecoder();
+  private readonly encoder = new HeaderEncoder();
+  private readonly streams = new Map<number, SpdyStream>();
+  private readonly over = new AbortController();
+  private lastPeerId = 0;
+  private nextId: number;
+  private nextPing: number;
+  private queuedBytes = 0;
+  private roomFor: (() => void) | undefined;
+  private draining: Promise<void> | undefined;
+  private closing = false;
+  private failure: Error | undefined;
+
+  /** @param transport It is taken over: read, written, and destroyed at the end. */
+  constructor(
+    private readonly transport: Duplex,
+    private readonly options: SpdyOptions,
+  ) {
+    this.nextId = options.role === "client" ? 1 : 2;
+    this.nextPing = options.role === "client" ? 1 : 2;
+    transport.on("error", (error) => (this.failure ??= error));
+    transport.once("close", () => {
+      this.finish(this.failure ?? new SpdyError("the connection was closed"));
+    });
+    void this.read();
+  }
+
+  /** Aborts when the connection is over; the reason is an Error. */
+  get gone(): AbortSignal {
+    return this.over.signal;
+  }
+
+  /** Opens a stream. @throws The error by which the connection has ended. */
+  open(headers: Headers): SpdyStream {
+    if (this.gone.aborted) throw this.gone.reason as Error;
+    const id = this.nextId;
+    this.nextId += 2;
+    const stream = new SpdyStream(id, headers, this.link);
+    this.streams.set(id, stream);
+    this.transport.write(synStreamFrame(id, this.encoder.encode(headers)));
+    return stream;
+  }
+
+  /** Asks the peer for a sign of life: a connection that was cut without a word shows itself. */
+  ping(): void {
+    if (this.gone.aborted || this.transport.writableEnded) return;
+    this.reply(pingFrame(this.nextPing));
+    this.nextPing += 2;
+  }
+
+  /** Sends what was written, says goodbye, and waits within bounds until the peer has closed its side. */
+  async close(): Promise<void> {
+    if (!this.closing) {
+      this.closing = true;
+      for (const stream of this.streams.values()) stream.discardInput();
+      this.transport.end(goawayFrame(this.lastPeerId), () => {
+        const timer = setTimeout(() => this.transport.destroy(), lingerMs);
+        this.transport.once("close", () => {
+          clearTimeout(timer);
+        });
+      });
+    }
+    if (this.gone.aborted) return;
+    await new Promise<void>((resolve) => {
+      this.gone.addEventListener("abort", () => {
+        resolve();
+      });
+    });
+  }
+
+  /** Ends the connection at once. */
+  destroy(error?: Error): void {
+    this.failure ??= error;
+    this.transport.destroy();
+  }
+
+  private readonly link: StreamLink = {
+    send: (id, data, fin) => this.send(id, data, fin),
+    reply: (id) => {
+      this.transport.write(synReplyFrame(id, this.encoder.encode(new Map())));
+    },
+    reset: (id) => {
+      if (!this.transport.writableEnded) this.transport.write(resetFrame(id, cancelled));
+    },
+    taken: (bytes) => {
+      this.queuedBytes -= bytes;
+      if (this.queuedBytes > maxQueuedBytes) return;
+      this.roomFor?.();
+      this.roomFor = undefined;
+    },
+    closed: (id) => this.streams.delete(id),
+  };
+
+  private async send(id: number, data: Uint8Array, fin: boolean): Promise<void> {
+    const { transport } = this;
+    for (let offset = 0; ; offset += maxDataBytes) {
+      if (this.gone.aborted) throw this.gone.reason as Error;
+      if (transport.writableEnded) return;
+      const part = data.subarray(offset, offset + maxDataBytes);
+      const last = offset + maxDataBytes >= data.length;
+      this.writeData(dataHead(id, part.length, fin && last), part);
+      this.options.onActivity?.();
+      if (transport.writableNeedDrain) await this.drained();
+      if (last) return;
+    }
+  }
+
+  private writeData(head: Buffer, data: Uint8Array): void {
+    const { transport } = this;
+    if (data.length <= joinBytes) {
+      transport.write(data.length === 0 ? head : Buffer.concat([head, data]));
+      return;
+    }
+    transport.cork();
+    transport.write(head);
+    transport.write(data);
+    transport.uncork();
+  }
+
+  private drained(): Promise<void> {
+    this.draining ??= new Promise<void>((resolve, reject) => {
+      const { transport } = this;
+      const drained = () => {
+        this.gone.removeEventListener("abort", gone);
+        this.draining = undefined;
+        resolve();
+      };
+      const gone = () => {
+        transport.off("drain", drained);
+        reject(this.gone.reason as Error);
+      };
+      transport.once("drain", drained);
+      this.gone.addEventListener("abort", gone, { once: true });
+    });
+    return this.draining;
+  }
+
+  private async read(): Promise<void> {
+    try {
+      for await (const frame of readFrames(this.transport as AsyncIterable<Buffer>)) {
+        await this.onFrame(frame);
+        if (this.queuedBytes > maxQueuedBytes) await this.room();
+      }
+      this.finish(new SpdyError("the peer has closed the connection"));
+    } catch (error) {
+      this.finish(this.failure ?? (error instanceof Error ? error : new SpdyError(String(error))));
+    }
+    this.transport.destroy();
+  }
+
+  private async room(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.roomFor = resolve;
+      if (this.gone.aborted) resolve();
+    });
+  }
+
+  private async onFrame(frame: Frame): Promise<void> {
+    switch (frame.type) {
+      case "data":
+        this.onData(frame.id, frame.data, frame.fin);
+        break;
+      case "syn-stream":
+        this.onOpened(frame.id, frame.fin, await this.decoder.decode(frame.block));
+        break;
+      case "syn-reply":
+      case "headers":
+        // Kubernetes has nothing in them; the compression context needs them all the same.
+        await this.decoder.decode(frame.block);
+        if (frame.fin) this.streams.get(frame.id)?.onEnd();
+        break;
+      case "reset":
+        this.streams.get(frame.id)?.onReset();
+        break;
+      case "ping":
+        // The number's last bit says whose ping it is.
+        if (frame.id % 2 !== this.nextPing % 2) this.reply(pingFrame(frame.id));
+        break;
+      case "goaway":
+        break;
+      default:
+    }
+  }
+
+  private onData(id: number, data: Buffer, fin: boolean): void {
+    const stream = this.streams.get(id);
+    if (!stream) return;
+    this.options.onActivity?.();
+    if (data.length > 0) {
+      this.queuedBytes += data.length;
+      if (!stream.onData(data)) this.queuedBytes -= data.length;
+    }
+    if (fin) stream.onEnd();
+  }
+
+  private onOpened(id: number, fin: boolean, headers: Headers): void {
+    if (id % 2 === this.nextId % 2 || id <= this.lastPeerId)
+      throw new SpdyError(`stream ${id} cannot be opened`);
+    this.lastPeerId = id;
+    const { onStream, maxStreams = 64 } = this.options;
+    if (!onStream || this.closing || this.streams.size >= maxStreams) {
+      this.reply(resetFrame(id, refusedStream));
+      return;
+    }
+    const stream = new SpdyStream(id, headers, this.link);
+    this.streams.set(id, stream);
+    onStream(stream);
+    if (fin) stream.onEnd();
+  }
+
+  /** A peer that asks and asks, and does not read the answers, gets none any more. */
+  private reply(frame: Buffer): void {
+    if (!this.transport.writableEnded && this.transport.writableLength < maxUnsentBytes)
+      this.transport.write(frame);
+  }
+
+  private finish(error: Error): void {
+    if (this.gone.aborted) return;
+    this.over.abort(error);
+    for (const stream of this.streams.values()) stream.onGone(error);
+    this.streams.clear();
+    this.decoder.close();
+    this.roomFor?.();
+  }
+}

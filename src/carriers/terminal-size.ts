@@ -1,0 +1,45 @@
+/** In characters. */
+export interface TerminalSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+const longestMessage = 4_096;
+const largest = 65_535;
+
+/**
+ * The sizes in a resize stream: JSON objects one after another, with or without line ends between them. What is no
+ * size, or has a zero in it, is passed over.
+ */
+export async function* terminalSizes(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<TerminalSize> {
+  let text = "";
+  for await (const chunk of chunks) {
+    text += Buffer.from(chunk).toString("latin1");
+    for (let end = text.indexOf("}"); end >= 0; end = text.indexOf("}")) {
+      const size = parseSize(text.slice(0, end + 1));
+      text = text.slice(end + 1);
+      if (size) yield size;
+    }
+    if (text.length > longestMessage) text = "";
+  }
+}
+
+/** As it is sent: with a line end, which Go's decoders do without. */
+export function encodeSize({ width, height }: TerminalSize): string {
+  return `${JSON.stringify({ Width: width, Height: height })}\n`;
+}
+
+function parseSize(text: string): TerminalSize | undefined {
+  try {
+    const value = JSON.parse(text) as { Width?: unknown; Height?: unknown };
+    return isSide(value.Width) && isSide(value.Height)
+      ? { width: value.Width, height: value.Height }
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isSide(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) > 0 && (value as number) <= largest;
+}

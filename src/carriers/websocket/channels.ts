@@ -1,0 +1,165 @@
+import type { WebSocket } from "ws";
+import { ByteQueue } from "../byte-queue.js";
+import { closeSignal } from "../protocols.js";
+
+export interface ChannelOptions {
+  /** Messages are text: the channel's number as a digit, and the data in base64. */
+  readonly base64: boolean;
+  /** A message can close one channel, as from v5 on. */
+  readonly halfClose: boolean;
+  /** The channels that the peer may write to; what comes for another one is dropped. */
+  readonly inputs: readonly number[];
+  /** Called for each piece of data that comes or goes. */
+  readonly onActivity?: (() => void) | undefined;
+}
+
+/** Nothing more is read from the peer while so much waits to be taken. */
+const maxQueuedBytes = 1024 * 1024;
+/** How much may wait to be sent before a writer is held back. */
+const maxUnsentBytes = 256 * 1024;
+
+const normalClosure = 1000;
+
+/** The channels of a WebSocket of Kubernetes, for either side. */
+export class WebSocketChannels {
+  private readonly queues = new Map<number, ByteQueue>();
+  private readonly over = new AbortController();
+  private queuedBytes = 0;
+  private failure: Error | undefined;
+
+  constructor(
+    private readonly socket: WebSocket,
+    private readonly options: ChannelOptions,
+  ) {
+    for (const channel of options.inputs) {
+      this.queues.set(
+        channel,
+        new ByteQueue((bytes) => {
+          this.taken(bytes);
+        }),
+      );
+    }
+    socket.on("message", (data: Buffer) => {
+      this.onMessage(data);
+    });
+    socket.on("error", (error) => (this.failure ??= error));
+    socket.once("close", (code) => {
+      this.finish(code);
+    });
+  }
+
+  /** Aborts when the connection is over; the reason is an Error. */
+  get gone(): AbortSignal {
+    return this.over.signal;
+  }
+
+  /** What the peer sends on a channel; of a channel that is no input, nothing. */
+  input(channel: number): AsyncIterable<Buffer> {
+    return this.queues.get(channel) ?? emptyQueue();
+  }
+
+  /** Drops what the peer sends on a channel from now on. */
+  discard(channel: number): void {
+    this.queues.get(channel)?.discard();
+  }
+
+  /** Sends data; resolves when more may be sent. @throws When the connection has gone. */
+  async write(channel: number, data: Uint8Array): Promise<void> {
+    const message = this.options.base64
+      ? `${channel}${Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64")}`
+      : Buffer.concat([Buffer.of(channel), data]);
+    this.options.onActivity?.();
+    await this.send(message);
+  }
+
+  /** Ends one channel and leaves the others open, where the protocol has a way to say so. */
+  endChannel(channel: number): void {
+    if (this.options.halfClose) this.send(Buffer.of(closeSignal, channel)).catch(() => undefined);
+  }
+
+  /** Sends what was written, says goodbye, and waits within bounds until the peer has closed its side. */
+  async close(): Promise<void> {
+    for (const queue of this.queues.values()) queue.discard();
+    if (this.gone.aborted) return;
+    const closed = new Promise<void>((resolve) => {
+      this.gone.addEventListener("abort", () => {
+        resolve();
+      });
+    });
+    // The wait for the peer's goodbye is bounded, and is to begin when ours has left.
+    if (this.socket.bufferedAmount > 0) await Promise.race([this.flushed(), closed]);
+    this.socket.close(normalClosure);
+    await closed;
+  }
+
+  /** Ends the connection at once. */
+  destroy(): void {
+    this.socket.terminate();
+  }
+
+  /** Resolves when all that was sent before has left. */
+  private async flushed(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.socket.ping(undefined, undefined, () => {
+        resolve();
+      });
+    });
+  }
+
+  private send(message: string | Buffer): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.gone.aborted || this.socket.readyState !== this.socket.OPEN) {
+        reject(this.failure ?? new Error("the WebSocket is closed"));
+        return;
+      }
+      let waiting = true;
+      this.socket.send(message, { binary: typeof message !== "string" }, (error) => {
+        if (!waiting) return;
+        if (error) reject(error);
+        else resolve();
+      });
+      if (this.socket.bufferedAmount > maxUnsentBytes) return;
+      waiting = false;
+      resolve();
+    });
+  }
+
+  private onMessage(message: Buffer): void {
+    if (message.length === 0) return;
+    const { channel, data } = this.parse(message);
+    if (this.options.halfClose && channel === closeSignal) {
+      const [closed = -1] = data;
+      this.queues.get(closed)?.end();
+      return;
+    }
+    const queue = this.queues.get(channel);
+    if (!queue || data.length === 0) return;
+    this.options.onActivity?.();
+    this.queuedBytes += data.length;
+    if (!queue.push(data)) this.queuedBytes -= data.length;
+    if (this.queuedBytes > maxQueuedBytes) this.socket.pause();
+  }
+
+  private parse(message: Buffer): { channel: number; data: Buffer } {
+    const first = message.readUInt8(0);
+    if (!this.options.base64) return { channel: first, data: message.subarray(1) };
+    return { channel: first - 0x30, data: Buffer.from(message.toString("latin1", 1), "base64") };
+  }
+
+  private taken(bytes: number): void {
+    this.queuedBytes -= bytes;
+    if (this.queuedBytes <= maxQueuedBytes && this.socket.isPaused) this.socket.resume();
+  }
+
+  private finish(code: number): void {
+    const error = this.failure ?? new Error(`the WebSocket was closed with code ${code}`);
+    this.over.abort(error);
+    for (const queue of this.queues.values()) queue.end(code === normalClosure ? undefined : error);
+  }
+}
+
+function emptyQueue(): ByteQueue {
+  const queue = new ByteQueue();
+  queue.end();
+  return queue;
+}

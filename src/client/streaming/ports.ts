@@ -1,0 +1,115 @@
+import { Duplex } from "node:stream";
+import { finished } from "node:stream/promises";
+import { messageOf, ShimError } from "../../base/index.js";
+import {
+  portForwardProtocol,
+  SpdyConnection,
+  streamHeaders,
+  tunnelProtocol,
+  type SpdyStream,
+} from "../../carriers/index.js";
+import { dialSpdy, dialWebSocket, tunnelOf, type StreamingClientOptions } from "./dial.js";
+
+/** Connections to the ports of a pod, all of which one session carries. */
+export interface PortForward extends Disposable {
+  /**
+   * Connects to a port on the pod's loopback. A port that refuses shows as an error of the stream.
+   * @returns A stream of two halves, each of which ends by itself.
+   */
+  connect(port: number): Duplex;
+  /** Resolves when the session has ended, by whatever. */
+  readonly closed: Promise<void>;
+  /** Ends the session and its connections. Idempotent. */
+  close(): void;
+}
+
+/**
+ * Connects to the URL that PortForward has answered, of docker-cri or another runtime.
+ * @throws ShimError "not-found" for a URL that was used or is too old; "unavailable" and others when there is no
+ *   connection.
+ * @see CRI v1 PortForwardResponse.url
+ */
+export async function connectPortForward(
+  url: string,
+  options: StreamingClientOptions = {},
+): Promise<PortForward> {
+  const transport =
+    options.transport === "websocket"
+      ? tunnelOf((await dialWebSocket(url, [tunnelProtocol], options)).socket)
+      : (await dialSpdy(url, [portForwardProtocol], options)).socket;
+  const connection = new SpdyConnection(transport, { role: "client" });
+  let requests = 0;
+  const close = () => {
+    connection.destroy();
+  };
+  return {
+    connect: (port) => openPort(connection, port, String(requests++)),
+    closed: new Promise((resolve) => {
+      connection.gone.addEventListener("abort", () => {
+        resolve();
+      });
+    }),
+    close,
+    [Symbol.dispose]: close,
+  };
+}
+
+function openPort(connection: SpdyConnection, port: number, requestId: string): Duplex {
+  const open = (type: string) =>
+    connection.open(
+      new Map([
+        [streamHeaders.type, type],
+        [streamHeaders.port, String(port)],
+        [streamHeaders.requestId, requestId],
+      ]),
+    );
+  const error = open("error");
+  error.end();
+  const data = open("data");
+  const duplex = portStream(data);
+  void failOn(error, duplex, port);
+  return duplex;
+}
+
+function portStream(stream: SpdyStream): Duplex {
+  const chunks = stream.input[Symbol.asyncIterator]();
+  const duplex: Duplex = new Duplex({
+    allowHalfOpen: true,
+    read: () => {
+      chunks.next().then(
+        ({ done, value }) => duplex.push(done === true ? null : value),
+        (cause: unknown) => duplex.destroy(cause as Error),
+      );
+    },
+    write: (data: Buffer, _encoding, done) => {
+      stream.write(data).then(() => {
+        done();
+      }, done);
+    },
+    final: (done) => {
+      stream.end();
+      done();
+    },
+    destroy: (cause, done) => {
+      stream.reset();
+      done(cause);
+    },
+  });
+  finished(duplex).catch(() => undefined);
+  stream.abandoned.addEventListener("abort", () => {
+    // What has come is still there to be read; nothing more goes.
+    duplex.end();
+  });
+  return duplex;
+}
+
+async function failOn(error: SpdyStream, duplex: Duplex, port: number): Promise<void> {
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of error.input) chunks.push(chunk);
+  } catch (cause) {
+    chunks.push(Buffer.from(messageOf(cause)));
+  }
+  const text = Buffer.concat(chunks).toString("utf8");
+  if (text !== "") duplex.destroy(new ShimError("unavailable", `port ${port}: ${text}`));
+}

@@ -1,0 +1,70 @@
+import { closeSync } from "node:fs";
+import { isIPv6, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { codeOf, onAbort, ShimError, withDeadline, type CallOptions } from "../../base/index.js";
+import type { HostNetwork } from "../../host/index.js";
+
+const operation = "network.connect";
+
+/** Connections from inside other network namespaces, without a process in there. */
+export class NodeNetwork implements HostNetwork {
+  async connect(
+    target: { readonly namespacePath: string; readonly address: string; readonly port: number },
+    options: CallOptions = {},
+  ): Promise<Duplex> {
+    const { namespacePath, address, port } = target;
+    // Loaded on first use: most of a shim's life goes by without it.
+    const { socketInNamespace } = await import("./system-calls.js");
+    return await withDeadline(operation, options, async (signal) => {
+      const socket = socketOf(entered(() => socketInNamespace(namespacePath, isIPv6(address) ? 6 : 4)));
+      return await connected(socket, { host: address, port }, signal);
+    });
+  }
+}
+
+function entered(make: () => number): number {
+  try {
+    return make();
+  } catch (cause) {
+    if (codeOf(cause) !== "EPERM" && codeOf(cause) !== "EACCES") throw cause;
+    throw new ShimError(
+      "failed-precondition",
+      `${operation}: this process may not enter a pod's network namespace: it needs root, or CAP_SYS_ADMIN`,
+      { operation, cause },
+    );
+  }
+}
+
+function socketOf(fd: number): Socket {
+  try {
+    return new Socket({ fd, allowHalfOpen: true });
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+async function connected(
+  socket: Socket,
+  to: { readonly host: string; readonly port: number },
+  signal: AbortSignal,
+): Promise<Socket> {
+  const unlisten = onAbort(signal, () => socket.destroy());
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.once("error", reject).once("close", () => {
+        reject(new Error("the connection was given up"));
+      });
+      socket.connect(to, () => {
+        socket.off("error", reject);
+        resolve();
+      });
+    });
+    return socket.setNoDelay(true);
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  } finally {
+    unlisten();
+  }
+}

@@ -1,0 +1,82 @@
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Server as TlsServer } from "node:https";
+import type { Duplex } from "node:stream";
+import { isAllowedOrigin } from "./origin.js";
+import { refuse, upgradeOf } from "./upgrade.js";
+import type { Sessions } from "./sessions.js";
+import type { Target, Tokens } from "../tokens.js";
+
+export interface StreamingHandlerOptions {
+  /** The path above `/exec/TOKEN`, such as `/cri`; that by default. */
+  readonly prefix?: string | undefined;
+  /** Where the kubelet reaches this server: `http://127.0.0.1:10350`, scheme and all, without the prefix. */
+  readonly baseUrl: string;
+  /** Web pages that may open WebSockets, such as `https://console.example.com`, beside those of the server itself. */
+  readonly allowedOrigins?: readonly string[] | undefined;
+}
+
+/** Serves the URLs of exec, attach and port-forward on somebody's HTTP server. */
+export interface StreamingHandler {
+  /** Answers requests that are no upgrades, for `http.createServer(handler)` or a framework's route. */
+  (request: IncomingMessage, response: ServerResponse): void;
+  /**
+   * Takes an upgrade, for the server's event of that name.
+   * @returns False, and does nothing, when the path is not below the prefix.
+   */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean;
+  /** Takes the upgrades below the prefix of a server. */
+  attach(server: Server | TlsServer): void;
+}
+
+type Found =
+  | { readonly state: "elsewhere" }
+  | { readonly state: "unknown" }
+  | { readonly state: "waiting"; readonly token: string; readonly target: Target };
+
+/** @param prefix Begins with a slash and does not end with one; may be empty. */
+export function createHandler(
+  tokens: Tokens,
+  sessions: Sessions,
+  {
+    prefix,
+    allowedOrigins = [],
+  }: { readonly prefix: string; readonly allowedOrigins?: readonly string[] | undefined },
+): StreamingHandler {
+  const find = (request: IncomingMessage): Found => {
+    const [path = ""] = (request.url ?? "").split("?", 1);
+    if (!path.startsWith(`${prefix}/`)) return { state: "elsewhere" };
+    const [, kind = "", token = ""] = /^\/([a-z]+)\/([\w-]{1,64})$/.exec(path.slice(prefix.length)) ?? [];
+    const target = tokens.find(kind, token);
+    return target ? { state: "waiting", token, target } : { state: "unknown" };
+  };
+  const handler = (request: IncomingMessage, response: ServerResponse) => {
+    const waiting = find(request).state === "waiting";
+    response.writeHead(waiting ? 400 : 404, { "Content-Type": "text/plain; charset=utf-8" });
+    response.end(waiting ? "this URL wants an upgrade to SPDY/3.1 or WebSocket\n" : "not found\n");
+  };
+  const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const found = find(request);
+    if (found.state === "elsewhere") return false;
+    socket.on("error", () => undefined);
+    const kind = upgradeOf(request);
+    if (found.state === "unknown") refuse(socket, 404, "not found\n");
+    else if (!kind || !["GET", "POST"].includes(request.method ?? ""))
+      refuse(socket, 400, "this URL wants an upgrade to SPDY/3.1 or WebSocket\n");
+    else if (kind === "websocket" && !isAllowedOrigin(request, allowedOrigins))
+      refuse(socket, 403, `the origin ${request.headers.origin ?? ""} is not allowed\n`);
+    else {
+      sessions.open({ request, socket, head, upgrade: kind, target: found.target }, () => {
+        tokens.use(found.token);
+      });
+    }
+    return true;
+  };
+  const attach = (server: Server | TlsServer) => {
+    server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      if (upgrade(request, socket, head) || server.listenerCount("upgrade") > 1) return;
+      socket.on("error", () => undefined);
+      refuse(socket, 404, "not found\n");
+    });
+  };
+  return Object.assign(handler, { upgrade, attach });
+}

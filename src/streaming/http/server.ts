@@ -1,0 +1,138 @@
+import { createServer, type Server } from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { createSecureContext } from "node:tls";
+import { messageOf, ShimError, type Logger } from "../../base/index.js";
+import { formatBindAddress, parseBindAddress } from "../../config/index.js";
+import type { Host } from "../../host/index.js";
+import type { StreamingHandler } from "./handler.js";
+
+interface TlsFiles {
+  readonly certFile: string;
+  /** The certificate's file, when absent. */
+  readonly keyFile?: string | undefined;
+}
+
+export interface StreamingServerOptions {
+  /** `host:port`; port 0 takes a free one. */
+  readonly address: string;
+  readonly tls?: TlsFiles | undefined;
+  readonly host: Host;
+  readonly log: Logger;
+}
+
+/** A server that listens for the clients of exec, attach and port-forward. */
+export interface StreamingServer {
+  /** `http://127.0.0.1:43210`. */
+  readonly baseUrl: string;
+  /** Takes no more clients. Sessions that were upgraded are not its own any more. */
+  close(): void;
+}
+
+const headersTimeoutMs = 10_000;
+const requestTimeoutMs = 30_000;
+const handshakeTimeoutMs = 10_000;
+const maxHeaderBytes = 16 * 1024;
+/** Connections that have not been upgraded; a kubelet has a handful. */
+const maxConnections = 2_000;
+/** How often the certificate's files are looked at. */
+const reloadMs = 10_000;
+
+/** @throws ShimError "already-exists" when the port is taken; "invalid-argument" for a certificate that cannot be used. */
+export async function startServer(
+  options: StreamingServerOptions,
+  handler: StreamingHandler,
+): Promise<StreamingServer> {
+  const { address, tls, host, log } = options;
+  const limits = {
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    maxHeaderSize: maxHeaderBytes,
+    connectionsCheckingInterval: 1_000,
+  };
+  const pem = tls && (await readPem(host, tls));
+  const server = pem
+    ? createTlsServer(
+        { ...limits, ...pem, minVersion: "TLSv1.2", handshakeTimeout: handshakeTimeoutMs },
+        handler,
+      )
+    : createServer(limits, handler);
+  server.maxConnections = maxConnections;
+  handler.attach(server);
+  server.on("clientError", (_error, socket) => socket.destroy());
+  const bound = await listen(server, address);
+  server.on("error", (error) => {
+    log.error({ err: error }, "a streaming client could not be accepted");
+  });
+  const stopReload =
+    tls && pem ? keepCertificate(server as TlsServer, tls, pem, { host, log }) : () => undefined;
+  return {
+    baseUrl: `${tls ? "https" : "http"}://${formatBindAddress({ host: bound.address, port: bound.port })}`,
+    close: () => {
+      stopReload();
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+async function listen(server: Server | TlsServer, address: string): Promise<AddressInfo> {
+  const where = parseBindAddress(address);
+  if (!where) throw new ShimError("invalid-argument", `streaming: "${address}" is not host:port`);
+  return await new Promise((resolve, reject) => {
+    server.once("error", (cause: NodeJS.ErrnoException) => {
+      const kind = cause.code === "EADDRINUSE" ? "already-exists" : "failed-precondition";
+      reject(new ShimError(kind, `streaming: cannot listen on ${address}: ${messageOf(cause)}`, { cause }));
+    });
+    server.listen(where, () => {
+      server.removeAllListeners("error");
+      resolve(server.address() as AddressInfo);
+    });
+  });
+}
+
+interface Pem {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+async function readPem(host: Host, { certFile, keyFile = certFile }: TlsFiles): Promise<Pem> {
+  try {
+    const pem: Pem = { cert: await host.files.read(certFile), key: await host.files.read(keyFile) };
+    createSecureContext(pem);
+    return pem;
+  } catch (cause) {
+    const text = `streaming: the certificate ${certFile} with the key ${keyFile} cannot be used: ${messageOf(cause)}`;
+    throw new ShimError("invalid-argument", text, { cause });
+  }
+}
+
+/** Uses a new certificate soon after it was written; one that cannot be used leaves the old one. @returns Stops it. */
+function keepCertificate(
+  server: TlsServer,
+  tls: TlsFiles,
+  first: Pem,
+  { host, log }: Pick<StreamingServerOptions, "host" | "log">,
+): () => void {
+  let current = first;
+  let complaint = "";
+  const look = async () => {
+    try {
+      const pem = await readPem(host, tls);
+      complaint = "";
+      if (pem.cert.equals(current.cert) && pem.key.equals(current.key)) return;
+      server.setSecureContext({ ...pem, minVersion: "TLSv1.2" });
+      current = pem;
+      log.info({ certFile: tls.certFile }, "the streaming server has a new certificate");
+    } catch (error) {
+      if (messageOf(error) !== complaint)
+        log.warn({ err: messageOf(error) }, "the old certificate stays in use");
+      complaint = messageOf(error);
+    }
+  };
+  const timer = setInterval(() => void look(), reloadMs);
+  timer.unref();
+  return () => {
+    clearInterval(timer);
+  };
+}

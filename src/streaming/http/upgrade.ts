@@ -1,0 +1,90 @@
+import type { IncomingMessage } from "node:http";
+import { STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
+import { WebSocketServer, type WebSocket } from "ws";
+import { acceptedProtocolsHeader, headerValues, protocolHeader, spdyUpgrade } from "../../carriers/index.js";
+
+/** What a request asks to become. */
+export type Upgrade = "spdy" | "websocket";
+
+/** Undefined for what neither is. */
+export function upgradeOf({ headers }: IncomingMessage): Upgrade | undefined {
+  if (!headerValues(headers.connection).some((value) => value.toLowerCase() === "upgrade")) return undefined;
+  const wanted = headerValues(headers.upgrade).map((value) => value.toLowerCase());
+  if (wanted.includes("websocket")) return "websocket";
+  return wanted.includes(spdyUpgrade.toLowerCase()) ? "spdy" : undefined;
+}
+
+/** The subprotocols that a client offers, its favourite first. */
+export function offeredProtocols({ headers }: IncomingMessage, upgrade: Upgrade): string[] {
+  return headerValues(headers[upgrade === "spdy" ? protocolHeader : "sec-websocket-protocol"]);
+}
+
+/** Answers an upgrade with an error, and closes. */
+export function refuse(
+  socket: Duplex,
+  status: number,
+  text: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const lines = Object.entries({
+    "Content-Type": "text/plain; charset=utf-8",
+    "Content-Length": String(Buffer.byteLength(text)),
+    Connection: "close",
+    ...headers,
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines.join("")}\r\n${text}`, () =>
+    socket.destroy(),
+  );
+}
+
+/** Refuses a client that offers no subprotocol that is known here. */
+export function refuseProtocols(socket: Duplex, offered: readonly string[], known: readonly string[]): void {
+  const text = `unable to upgrade: the client offers [${offered.join(", ")}], this server knows [${known.join(", ")}]`;
+  refuse(socket, 403, text, { [acceptedProtocolsHeader]: known.join(", ") });
+}
+
+/** Takes the connection over for SPDY. */
+export function upgradeToSpdy(socket: Duplex, head: Buffer, protocol: string): Duplex {
+  socket.write(
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n" +
+      `Upgrade: ${spdyUpgrade}\r\nX-Stream-Protocol-Version: ${protocol}\r\n\r\n`,
+  );
+  if (head.length > 0) socket.unshift(head);
+  return socket;
+}
+
+/** A client may send a whole file's content in one message; more than this it may not. */
+const maxMessageBytes = 32 * 1024 * 1024;
+/** Of the peer's goodbye. */
+const closeTimeoutMs = 60_000;
+
+const chosen = new WeakMap<IncomingMessage, string>();
+const server = new WebSocketServer({
+  noServer: true,
+  clientTracking: false,
+  perMessageDeflate: false,
+  maxPayload: maxMessageBytes,
+  ...{ closeTimeout: closeTimeoutMs },
+});
+server.on("headers", (lines, request) => {
+  const protocol = chosen.get(request);
+  if (protocol !== undefined && protocol !== "") lines.push(`Sec-WebSocket-Protocol: ${protocol}`);
+});
+
+/**
+ * Takes the connection over for a WebSocket; a malformed handshake is answered with an error. `ws` refuses
+ * subprotocols with a slash, which Kubernetes has: so it does not see them.
+ * @param protocol The one that was agreed on; empty for none.
+ */
+export function upgradeToWebSocket(
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  protocol: string,
+  opened: (webSocket: WebSocket) => void,
+): void {
+  chosen.set(request, protocol);
+  delete request.headers["sec-websocket-protocol"];
+  server.handleUpgrade(request, socket, head, opened);
+}

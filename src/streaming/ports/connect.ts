@@ -1,0 +1,29 @@
+import type { Duplex } from "node:stream";
+import { isKind, ShimError } from "../../base/index.js";
+import type { HostNetwork } from "../../host/index.js";
+
+const deadlineMs = 30_000;
+
+/**
+ * Connects to a port on the loopback of a process's network: 127.0.0.1, or ::1 where nothing listens on that.
+ * @throws What the first of them answered.
+ */
+export async function connectToPod(
+  network: HostNetwork,
+  pid: number | undefined,
+  port: number,
+  signal: AbortSignal | undefined,
+): Promise<Duplex> {
+  if (pid === undefined)
+    throw new ShimError("failed-precondition", "the pod has no process, and so no network");
+  const target = { namespacePath: `/proc/${pid}/ns/net`, port };
+  const options = { deadlineMs, signal };
+  try {
+    return await network.connect({ ...target, address: "127.0.0.1" }, options);
+  } catch (error) {
+    if (isKind(error, "cancelled", "deadline-exceeded", "failed-precondition")) throw error;
+    return await network.connect({ ...target, address: "::1" }, options).catch(() => {
+      throw error;
+    });
+  }
+}

@@ -1,0 +1,61 @@
+import { messageOf } from "../../base/index.js";
+import { killExec, type EndingExec, type ExecContext } from "../../containers/index.js";
+
+const execId = /^[0-9a-f]{64}$/;
+
+/**
+ * Notes on disk which execs have a client of this process, so that the next process can end those that a crash has
+ * left without one. A note is a file named after the exec.
+ */
+export class ExecRecords {
+  private readonly directory: string;
+
+  constructor(
+    private readonly context: ExecContext,
+    rootDirectory: string,
+  ) {
+    this.directory = `${rootDirectory}/streaming/execs`;
+  }
+
+  /** Notes an exec that is about to start. A disk that is full keeps nobody from working. */
+  async add({ id, containerId, mark }: EndingExec): Promise<void> {
+    const { host, log } = this.context;
+    try {
+      const content = JSON.stringify({ containerId, mark });
+      await host.files.writeAtomic(`${this.directory}/${id}`, content, { sync: false });
+    } catch (error) {
+      log.warn({ exec: id, err: messageOf(error) }, "an exec could not be noted for the next start");
+    }
+  }
+
+  /** Its process has ended. */
+  async remove(id: string): Promise<void> {
+    const { host, log } = this.context;
+    try {
+      await host.files.remove(`${this.directory}/${id}`);
+    } catch (error) {
+      log.warn({ exec: id, err: messageOf(error) }, "the note of an exec could not be removed");
+    }
+  }
+
+  /** Ends the execs whose clients went with an earlier process. */
+  async endLeftovers(): Promise<void> {
+    const names = await this.context.host.files.list(this.directory);
+    for (const name of names) {
+      const exec = execId.test(name) ? await this.read(name) : undefined;
+      if (exec) await killExec(exec, this.context);
+      await this.remove(name);
+    }
+  }
+
+  private async read(id: string): Promise<EndingExec | undefined> {
+    try {
+      const content = await this.context.host.files.read(`${this.directory}/${id}`);
+      const { containerId, mark } = JSON.parse(content.toString("utf8")) as Partial<EndingExec>;
+      if (typeof containerId === "string" && typeof mark === "string") return { id, containerId, mark };
+    } catch (error) {
+      this.context.log.warn({ exec: id, err: messageOf(error) }, "the note of an exec cannot be read");
+    }
+    return undefined;
+  }
+}

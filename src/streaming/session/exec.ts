@@ -1,0 +1,138 @@
+import { isKind, ShimError } from "../../base/index.js";
+import type { ProcessIo, ProcessOutput, ProcessResult, TerminalSize } from "../../carriers/index.js";
+import {
+  cannotRun,
+  execExitCode,
+  killExec,
+  newExecMark,
+  type EndingExec,
+  type ExecContext,
+} from "../../containers/index.js";
+import type { AttachedStream } from "../../docker/index.js";
+import type { ExecEnds, ExpectedEnd } from "../../inventory/index.js";
+import type { WantedStreams } from "../tokens.js";
+import type { ExecRecords } from "./exec-records.js";
+import { Resizer } from "./resizer.js";
+
+export interface ExecSessionContext extends ExecContext {
+  readonly execEnds: ExecEnds;
+  readonly records: ExecRecords;
+  /** The process runs on when its client goes. */
+  readonly keepAbandoned: boolean;
+}
+
+export interface ExecOptions {
+  readonly containerId: string;
+  readonly command: readonly string[];
+  readonly streams: WantedStreams;
+}
+
+/**
+ * Starts a command in a container. What was created is started in any case, for Docker forgets an exec only when it
+ * has ended: a client that has gone meanwhile abandons the session that it gets.
+ * @throws ShimError "failed-precondition" when the container does not run.
+ */
+export async function openExec(options: ExecOptions, context: ExecSessionContext): Promise<ProcessIo> {
+  const { containerId, command, streams } = options;
+  const { docker, execEnds, records } = context;
+  const { tty } = streams;
+  const mark = newExecMark();
+  const spec = { command, env: [mark], ...streams, stderr: streams.stderr && !tty };
+  let id: string;
+  try {
+    id = await docker.execs.create(containerId, spec);
+  } catch (error) {
+    if (!isKind(error, "conflict")) throw error;
+    throw new ShimError("failed-precondition", error.message, { cause: error });
+  }
+  const exec = { id, containerId, mark };
+  const end = execEnds.expect(id);
+  await records.add(exec);
+  try {
+    const stream = await docker.execs.start(id, { tty });
+    return new ExecSession(exec, stream, end, streams, context);
+  } catch (error) {
+    end.forget();
+    if (!isKind(error, "invalid-argument")) {
+      // It may have started all the same.
+      void killExec(exec, context).then(() => records.remove(id));
+      throw error;
+    }
+    const { exitCode, stderr } = await cannotRun(error, id, docker);
+    void records.remove(id);
+    return notRun(exitCode, stderr, spec.stderr);
+  }
+}
+
+class ExecSession implements ProcessIo {
+  private readonly resizer: Resizer;
+  private abandoned: Promise<void> | undefined;
+
+  constructor(
+    private readonly exec: EndingExec,
+    private readonly stream: AttachedStream,
+    private readonly end: ExpectedEnd,
+    private readonly streams: WantedStreams,
+    private readonly context: ExecSessionContext,
+  ) {
+    this.resizer = new Resizer((size, signal) => context.docker.execs.resize(exec.id, size, { signal }));
+  }
+
+  get output(): AsyncIterable<ProcessOutput> {
+    return this.stream.output;
+  }
+
+  async write(data: Uint8Array): Promise<void> {
+    await this.stream.write(data);
+  }
+
+  endInput(): void {
+    // Docker takes the end of a terminal's input for the end of the session.
+    if (!this.streams.tty) this.stream.endInput();
+  }
+
+  resize(size: TerminalSize): void {
+    if (this.streams.tty) this.resizer.resize(size);
+  }
+
+  async result(): Promise<ProcessResult> {
+    if (this.abandoned) return { failure: "the client has gone" };
+    try {
+      return { exitCode: await execExitCode(this.context.docker, this.exec.id, this.end) };
+    } finally {
+      this.release();
+      await this.context.records.remove(this.exec.id);
+    }
+  }
+
+  abandon(): Promise<void> {
+    this.abandoned ??= this.leave();
+    return this.abandoned;
+  }
+
+  private async leave(): Promise<void> {
+    this.release();
+    if (!this.context.keepAbandoned) await killExec(this.exec, this.context);
+    await this.context.records.remove(this.exec.id);
+  }
+
+  private release(): void {
+    this.resizer.stop();
+    this.end.forget();
+    this.stream.destroy();
+  }
+}
+
+/** A command that is not there: its message and exit code, as a shell has them. */
+function notRun(exitCode: number, data: Uint8Array, hasStderr: boolean): ProcessIo {
+  return {
+    output: (async function* () {
+      yield await Promise.resolve({ stream: hasStderr ? "stderr" : "stdout", data } as const);
+    })(),
+    write: () => Promise.reject(new Error("the command could not be run")),
+    endInput: () => undefined,
+    resize: () => undefined,
+    result: () => Promise.resolve({ exitCode }),
+    abandon: () => Promise.resolve(),
+  };
+}

@@ -1,0 +1,66 @@
+import { messageOf, onAbort, type Logger } from "../../base/index.js";
+import { terminalSizes, type ProcessIo, type ProcessResult } from "../../carriers/index.js";
+
+/** The client of an exec or attach, whatever carries its streams. */
+export interface ProcessClient {
+  /** Aborts when it has gone. */
+  readonly gone: AbortSignal;
+  /** Absent when it wants none. */
+  readonly stdin: AsyncIterable<Uint8Array> | undefined;
+  readonly resizes: AsyncIterable<Uint8Array> | undefined;
+  /** Resolves when more may be written. Rejects once it has gone. */
+  write(stream: "stdout" | "stderr", data: Uint8Array): Promise<void>;
+  /** Ends the outputs, sends the status behind them, and says goodbye. */
+  finish(result: ProcessResult): Promise<void>;
+}
+
+/**
+ * Connects a client with a process until one of them ends. All output is sent before the status, and all input is
+ * written before stdin is closed.
+ */
+export async function serveProcess(
+  client: ProcessClient,
+  open: () => Promise<ProcessIo>,
+  log: Logger,
+): Promise<void> {
+  let io: ProcessIo;
+  try {
+    io = await open();
+  } catch (error) {
+    log.info({ err: messageOf(error) }, "a streaming session could not be opened");
+    await client.finish({ failure: messageOf(error) });
+    return;
+  }
+  const unlisten = onAbort(client.gone, () => void io.abandon());
+  if (client.stdin) void pumpInput(client.stdin, io);
+  if (client.resizes) void pumpSizes(client.resizes, io);
+  let result: ProcessResult;
+  try {
+    for await (const { stream, data } of io.output) await client.write(stream, data);
+    result = await io.result();
+  } catch (error) {
+    await io.abandon();
+    result = { failure: messageOf(error) };
+  } finally {
+    unlisten();
+  }
+  if (client.gone.aborted) await io.abandon();
+  else await client.finish(result);
+}
+
+async function pumpInput(stdin: AsyncIterable<Uint8Array>, io: ProcessIo): Promise<void> {
+  try {
+    for await (const data of stdin) await io.write(data);
+    io.endInput();
+  } catch {
+    // The process takes no more, and what still comes is dropped; or the client has gone, which ends the session.
+  }
+}
+
+async function pumpSizes(resizes: AsyncIterable<Uint8Array>, io: ProcessIo): Promise<void> {
+  try {
+    for await (const size of terminalSizes(resizes)) io.resize(size);
+  } catch {
+    // The client has gone, which ends the session.
+  }
+}

@@ -1,0 +1,286 @@
+import type { Duplex } from "node:stream";
+import { inject, injectable } from "../base/injection.js";
+import { Logger, messageOf, ShimError } from "../base/index.js";
+import { remoteProcess, type ProcessIo, type ProcessSource, type RemoteProcess } from "../carriers/index.js";
+import { ShimConfig } from "../config/index.js";
+import { DockerService } from "../docker/index.js";
+import { Host } from "../host/index.js";
+import { Inventory, stageOf, type WorkloadRecord } from "../inventory/index.js";
+import { createHandler, type StreamingHandler, type StreamingHandlerOptions } from "./http/handler.js";
+import { startServer, type StreamingServer } from "./http/server.js";
+import { Sessions, type ProcessTarget } from "./http/sessions.js";
+import { connectToPod } from "./ports/connect.js";
+import { openAttach } from "./session/attach.js";
+import { ExecRecords } from "./session/exec-records.js";
+import { openExec } from "./session/exec.js";
+import { Tokens, type Target, type WantedStreams } from "./tokens.js";
+
+/** Which streams of a process are wanted: all but stdin by default, and with a terminal stdout alone. */
+export interface ProcessOptions {
+  readonly stdin?: boolean | undefined;
+  readonly stdout?: boolean | undefined;
+  readonly stderr?: boolean | undefined;
+  /** Of an exec: it gets a terminal. */
+  readonly tty?: boolean | undefined;
+}
+
+const tokenLifeMs = 60_000;
+const mostTokens = 1_000;
+const defaultPrefix = "/cri";
+
+/** Exec, attach and port-forward: for the kubelet by URL, for embedders as Node streams. */
+@injectable()
+export class Streaming {
+  private readonly tokens = new Tokens({ lifeMs: tokenLifeMs, most: mostTokens });
+  private readonly sessions: Sessions;
+  private readonly records: ExecRecords;
+  /** The processes of embedders. */
+  private readonly processes = new Set<ProcessIo>();
+  private readonly connections = new Set<Duplex>();
+  private server: Promise<StreamingServer> | undefined;
+  /** Where an embedder has mounted a handler. */
+  private mounted: string | undefined;
+  private readonly closing = new AbortController();
+
+  constructor(
+    @inject(DockerService) private readonly docker: DockerService,
+    @inject(Host) private readonly host: Host,
+    @inject(Inventory) private readonly inventory: Inventory,
+    @inject(ShimConfig) private readonly config: ShimConfig,
+    @inject(Logger) private readonly log: Logger,
+  ) {
+    const { creationTimeoutMs, idleTimeoutMs } = config.streaming;
+    this.records = new ExecRecords({ docker, host, log, closed: this.closing.signal }, config.rootDirectory);
+    this.sessions = new Sessions({
+      log,
+      creationTimeoutMs,
+      idleTimeoutMs,
+      openProcess: (target) => this.openProcess(target),
+      connectPort: (podId, port, signal) => this.connectPort(podId, port, signal),
+    });
+  }
+
+  /** Ends the execs whose clients went with an earlier process, once Docker's state is known. */
+  async endLeftovers(): Promise<void> {
+    await this.inventory.whenReady();
+    if (this.inventory.isReady) await this.records.endLeftovers();
+  }
+
+  /** The URL at which a client runs a command. @throws ShimError "invalid-argument", "failed-precondition" */
+  async execUrl(containerId: string, command: readonly string[], streams: WantedStreams): Promise<string> {
+    checkCommand(command);
+    checkStreams("Exec", streams);
+    const { id } = this.running(containerId);
+    return await this.url({ kind: "exec", containerId: id, command, streams });
+  }
+
+  /** The URL at which a client attaches to a container. @throws As {@link execUrl}. */
+  async attachUrl(containerId: string, streams: WantedStreams): Promise<string> {
+    checkStreams("Attach", streams);
+    const { id } = this.running(containerId);
+    return await this.url({ kind: "attach", containerId: id, streams });
+  }
+
+  /**
+   * The URL at which a client reaches ports of a pod.
+   * @param ports For clients of WebSocket channels, which cannot say it themselves.
+   */
+  async portForwardUrl(podId: string, ports: readonly number[]): Promise<string> {
+    for (const port of ports) checkPort("PortForward", port);
+    const { id } = this.runningPod(podId);
+    return await this.url({ kind: "portforward", podId: id, ports });
+  }
+
+  /**
+   * Runs a command in a container.
+   * @throws ShimError "not-found"; "failed-precondition" when the container does not run.
+   */
+  async exec(
+    containerId: string,
+    command: readonly string[],
+    options: ProcessOptions = {},
+  ): Promise<RemoteProcess> {
+    checkCommand(command);
+    const streams = streamsOf(options);
+    const target: Target = { kind: "exec", containerId, command, streams };
+    return remoteProcess(this.held(await this.openProcess(target)), "exec");
+  }
+
+  /** Attaches to a container's first process: what it writes from now on, and its stdin. @throws As {@link exec}. */
+  async attach(containerId: string, options: Omit<ProcessOptions, "tty"> = {}): Promise<RemoteProcess> {
+    const streams = streamsOf(options);
+    return remoteProcess(
+      this.held(await this.openProcess({ kind: "attach", containerId, streams })),
+      "attach",
+    );
+  }
+
+  /**
+   * Connects to a port on a pod's own loopback, 127.0.0.1 or else ::1.
+   * @throws ShimError "failed-precondition" when the pod does not run; "unavailable" when nothing listens there.
+   */
+  async portForward(
+    podId: string,
+    port: number,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<Duplex> {
+    checkPort("portForward", port);
+    const connection = await this.connectPort(podId, port, options.signal);
+    this.connections.add(connection);
+    connection.once("close", () => this.connections.delete(connection));
+    return connection;
+  }
+
+  /**
+   * Serves the URLs on an HTTP server of the embedder's own; from now on those are the URLs that the kubelet gets.
+   * @throws ShimError "invalid-argument" for a base URL or prefix of another form.
+   */
+  handler(options: StreamingHandlerOptions): StreamingHandler {
+    const prefix = prefixOf(options.prefix);
+    this.mounted = `${baseUrlOf(options.baseUrl)}${prefix}`;
+    return createHandler(this.tokens, this.sessions, { prefix, allowedOrigins: options.allowedOrigins });
+  }
+
+  /**
+   * Listens on the configured address. Exec, Attach and PortForward do so by themselves when no handler is mounted.
+   * @returns Where: `http://127.0.0.1:43210`.
+   * @throws ShimError "already-exists" when the port is taken.
+   */
+  async listen(): Promise<string> {
+    if (this.closing.signal.aborted) throw new ShimError("unavailable", "streaming: the shim is closing");
+    const { address, tls } = this.config.streaming;
+    const { host, log } = this;
+    this.server ??= startServer(
+      { address, tls, host, log },
+      createHandler(this.tokens, this.sessions, { prefix: defaultPrefix }),
+    );
+    try {
+      return (await this.server).baseUrl;
+    } catch (error) {
+      this.server = undefined;
+      throw error;
+    }
+  }
+
+  /** Ends every session, and what execs have started. */
+  async close(): Promise<void> {
+    await this.server?.then(
+      (server) => {
+        server.close();
+      },
+      () => undefined,
+    );
+    await this.sessions.close();
+    for (const connection of this.connections) connection.destroy();
+    await Promise.all([...this.processes].map((io) => io.abandon()));
+    this.closing.abort();
+  }
+
+  private async url(target: Target): Promise<string> {
+    const base = this.mounted ?? `${await this.listen()}${defaultPrefix}`;
+    return `${base}/${target.kind}/${this.tokens.issue(target)}`;
+  }
+
+  private async openProcess(target: ProcessTarget): Promise<ProcessIo> {
+    const record = this.running(target.containerId);
+    if (target.kind === "attach") return await openAttach(record, target.streams, this.docker);
+    return await openExec(
+      { ...target, containerId: record.id },
+      {
+        docker: this.docker,
+        host: this.host,
+        log: this.log,
+        execEnds: this.inventory.execEnds,
+        closed: this.closing.signal,
+        records: this.records,
+        keepAbandoned: this.config.streaming.keepAbandonedExecs,
+      },
+    );
+  }
+
+  private async connectPort(podId: string, port: number, signal: AbortSignal | undefined): Promise<Duplex> {
+    const { id, docker } = this.runningPod(podId);
+    try {
+      return await connectToPod(this.host.network, docker.state.pid, port, signal);
+    } catch (cause) {
+      if (cause instanceof ShimError) throw cause;
+      const text = `port ${port} of pod ${id} cannot be reached: ${messageOf(cause)}`;
+      throw new ShimError("unavailable", text, { cause });
+    }
+  }
+
+  private held(io: ProcessIo): ProcessSource {
+    this.processes.add(io);
+    const letGo = <T>(work: Promise<T>) => work.finally(() => this.processes.delete(io));
+    return {
+      readOutput: async (put) => {
+        for await (const { stream, data } of io.output) await put(stream, data);
+      },
+      write: (data) => io.write(data),
+      endInput: () => {
+        io.endInput();
+      },
+      resize: (size) => {
+        io.resize(size);
+      },
+      result: () => letGo(io.result()),
+      abandon: () => letGo(io.abandon()),
+    };
+  }
+
+  private running(containerId: string): WorkloadRecord {
+    const record = this.inventory.workload(containerId);
+    if (stageOf(record.docker) === "running") return record;
+    throw new ShimError("failed-precondition", `container ${record.id} is not running`);
+  }
+
+  private runningPod(podId: string) {
+    const record = this.inventory.sandbox(podId);
+    if (stageOf(record.docker) === "running") return record;
+    throw new ShimError("failed-precondition", `pod sandbox ${record.id} is not ready`);
+  }
+}
+
+function streamsOf({
+  stdin = false,
+  stdout = true,
+  stderr = true,
+  tty = false,
+}: ProcessOptions): WantedStreams {
+  return { stdin, stdout, stderr: stderr && !tty, tty };
+}
+
+function checkCommand(command: readonly string[]): void {
+  if (command.length === 0) throw new ShimError("invalid-argument", "Exec: cmd is empty");
+}
+
+function checkStreams(rpc: string, { stdin, stdout, stderr, tty }: WantedStreams): void {
+  if (!stdin && !stdout && !stderr)
+    throw new ShimError("invalid-argument", `${rpc}: one of stdin, stdout and stderr must be set`);
+  if (tty && stderr)
+    throw new ShimError(
+      "invalid-argument",
+      `${rpc}: tty and stderr cannot both be set: a terminal has one output`,
+    );
+}
+
+function checkPort(rpc: string, port: number): void {
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new ShimError("invalid-argument", `${rpc}: ${port} is not a port, which is 1 to 65535`);
+}
+
+function prefixOf(prefix: string = defaultPrefix): string {
+  if (!/^(\/[^?#]*)?$/.test(prefix))
+    throw new ShimError("invalid-argument", `streaming.handler: prefix "${prefix}" must begin with a slash`);
+  return prefix.replace(/\/+$/, "");
+}
+
+function baseUrlOf(baseUrl: string): string {
+  const url = URL.canParse(baseUrl) ? new URL(baseUrl) : undefined;
+  if ((url?.protocol === "http:" || url?.protocol === "https:") && !url.search && !url.hash)
+    return baseUrl.replace(/\/+$/, "");
+  throw new ShimError(
+    "invalid-argument",
+    `streaming.handler: baseUrl "${baseUrl}" must be an absolute http or https URL, such as http://127.0.0.1:10350`,
+  );
+}

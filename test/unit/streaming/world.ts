@@ -1,0 +1,89 @@
+import { createClients, type Clients } from "../../../src/client/index.js";
+import {
+  createTestShim,
+  type ContainerProcess,
+  type MemoryDocker,
+  type Program,
+  type TestShimOptions,
+} from "../../../src/testing/index.js";
+import type { Shim } from "../../../src/index.js";
+
+/** A pod with a container, over an engine in memory. */
+export interface StreamingWorld extends AsyncDisposable {
+  readonly shim: Shim;
+  readonly engine: MemoryDocker;
+  readonly runtime: Clients["runtime"];
+  readonly podId: string;
+  readonly containerId: string;
+  /** Starts a further container, which runs `main`. */
+  start(
+    main: Program,
+    config?: { readonly stdin?: boolean; readonly stdinOnce?: boolean; readonly tty?: boolean },
+  ): Promise<string>;
+  execUrl(command: readonly string[], streams?: Partial<Wanted>): Promise<string>;
+  attachUrl(containerId: string, streams?: Partial<Wanted>): Promise<string>;
+  portForwardUrl(ports?: readonly number[]): Promise<string>;
+}
+
+interface Wanted {
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  readonly tty: boolean;
+}
+
+const pod = {
+  metadata: { name: "pod", namespace: "default", uid: "uid-1" },
+  logDirectory: "/var/log/pods/pod",
+};
+
+/** @param programs What the container can run, by name. */
+export async function streamingWorld(
+  programs: Readonly<Record<string, Program>> = {},
+  options: TestShimOptions = {},
+): Promise<StreamingWorld> {
+  const mains: Program[] = [];
+  const image = {
+    name: "test:1",
+    programs: {
+      "/bin/main": (process: ContainerProcess) => mains[Number(process.args[1])]?.(process),
+      ...Object.fromEntries(Object.entries(programs).map(([name, program]) => [`/bin/${name}`, program])),
+    },
+  };
+  const test = await createTestShim({ images: [image], ...options });
+  const { shim, engine } = test;
+  const { runtime } = createClients(shim.inProcessTransport());
+  const { podSandboxId } = await runtime.runPodSandbox({ config: pod });
+  const start: StreamingWorld["start"] = async (main, config = {}) => {
+    const number = String(mains.push(main) - 1);
+    const name = `main${number}`;
+    const { containerId } = await runtime.createContainer({
+      podSandboxId,
+      sandboxConfig: pod,
+      config: {
+        metadata: { name },
+        image: { image: "test:1" },
+        command: ["main", number],
+        logPath: `${name}.log`,
+        ...config,
+      },
+    });
+    await runtime.startContainer({ containerId });
+    return containerId;
+  };
+  const containerId = await start(async (process) => process.sleep(Infinity));
+  const wanted = { stdin: false, stdout: true, stderr: true, tty: false };
+  return {
+    shim,
+    engine,
+    runtime,
+    podId: podSandboxId,
+    containerId,
+    start,
+    execUrl: async (command, streams) =>
+      (await runtime.exec({ containerId, cmd: [...command], ...wanted, ...streams })).url,
+    attachUrl: async (id, streams) => (await runtime.attach({ containerId: id, ...wanted, ...streams })).url,
+    portForwardUrl: async (ports = []) => (await runtime.portForward({ podSandboxId, port: [...ports] })).url,
+    [Symbol.asyncDispose]: () => test[Symbol.asyncDispose](),
+  };
+}
