@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { after, before, beforeEach, describe, it } from "node:test";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
   ContainerState,
@@ -25,6 +25,10 @@ describe("a node with systemd, cgroup v2 and AppArmor", { timeout: 3_600_000 }, 
   before(async () => {
     node = await openNode();
     ({ podSandboxId } = await node.cri.runtime.runPodSandbox({ config: sandboxConfig }));
+  });
+  // One that a test has left down is no fault of the next.
+  beforeEach(async () => {
+    await node.sh("systemctl start docker-cri.socket docker-cri.service");
   });
   after(async () => {
     await node[Symbol.asyncDispose]();
