@@ -38,6 +38,8 @@ export interface DockerContainer {
   readonly networks: readonly DockerEndpoint[];
   /** The sandbox's network namespace as a path, when Docker made one. */
   readonly networkNamespacePath?: string;
+  /** The upper folder of the writable layer, where Docker's own store with overlayfs keeps it. */
+  readonly upperDirectory?: string;
   /** The file behind the json-file log driver. */
   readonly logPath?: string;
   readonly resolvConfPath?: string;

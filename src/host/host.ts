@@ -90,6 +90,28 @@ export interface HostTrees {
    * @throws EINVAL for a name that leads elsewhere; ELOOP or ENOTDIR when `directory` is not a folder.
    */
   remove(directory: string, name: string): Promise<void>;
+  /**
+   * Adds up a folder and all below it, itself included, in small pieces with rests between. What comes and goes
+   * meanwhile may be counted or not.
+   * @throws ENOENT when the folder is missing; the signal's reason once it has aborted.
+   */
+  usage(directory: string, options: MeasureOptions): Promise<TreeUsage>;
+}
+
+/** How a folder is measured. */
+export interface MeasureOptions {
+  /** The part of a core, and of the disk's time, that it may take: above 0, at most 1. */
+  readonly share: number;
+  /** Counts only what differs from this folder, of which the measured one was a copy once. */
+  readonly unlessIn?: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** What a folder takes on its disk. */
+export interface TreeUsage {
+  /** Of the blocks that are allocated: holes take nothing, and a file with several names counts once. */
+  readonly usedBytes: bigint;
+  readonly inodes: bigint;
 }
 
 /** The header of one entry of an archive. */

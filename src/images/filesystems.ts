@@ -2,7 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { messageOf, nowNanos, ShimError } from "../base/index.js";
 import type { DockerInfo } from "../docker/index.js";
 import type { ImageFsInfoResponseSchema } from "../gen/runtime/v1/api_pb.js";
-import type { Host } from "../host/index.js";
+import type { FileSystemUsage, Host } from "../host/index.js";
 import type { ImageRecord, Inventory } from "../inventory/index.js";
 import { bytesOnDisk } from "./disk-use.js";
 import { chainIdsOf, LayerSizes } from "./layer-sizes.js";
@@ -12,9 +12,17 @@ const containerdRoot = "/var/lib/containerd";
 /** So long a call waits for the sizes of layers that are new; what is late counts in the next answer. */
 const learningMs = 500;
 
+/** The file system that images and writable layers lie on. */
+export interface Disk {
+  readonly mountPoint: string;
+  readonly usage: FileSystemUsage;
+}
+
 /** The file systems that images and containers lie on. */
 export class ImageFilesystems {
   private readonly sizes: LayerSizes;
+  /** Looked for once a connection. */
+  private readonly containerdRoots = new WeakMap<DockerInfo, Promise<string>>();
   private readonly chains = new WeakMap<ImageRecord, readonly string[]>();
 
   constructor(
@@ -31,8 +39,7 @@ export class ImageFilesystems {
    */
   async info(): Promise<MessageInitShape<typeof ImageFsInfoResponseSchema>> {
     const { info } = this.inventory.engine();
-    const root = info.containerdImageStore ? await this.containerdRoot(info) : (info.rootDirectory ?? "/");
-    const { mountpoint, usage } = await this.look(root);
+    const { mountPoint: mountpoint, usage } = await this.disk();
     const imageBytes = BigInt(await this.imageBytes(info));
     // The store may compress: what is not used on disk, images cannot take.
     const images = imageBytes < usage.usedBytes ? imageBytes : usage.usedBytes;
@@ -49,10 +56,16 @@ export class ImageFilesystems {
     };
   }
 
-  private async look(root: string) {
+  /**
+   * The file system that images and writable layers lie on.
+   * @throws ShimError "failed-precondition" when Docker's folder cannot be seen from here.
+   */
+  async disk(): Promise<Disk> {
+    const { info } = this.inventory.engine();
+    const root = await this.rootOf(info);
     try {
-      const mountpoint = await this.host.files.mountPointOf(root);
-      return { mountpoint, usage: await this.host.files.usage(root) };
+      const mountPoint = await this.host.files.mountPointOf(root);
+      return { mountPoint, usage: await this.host.files.usage(root) };
     } catch (error) {
       throw new ShimError(
         "failed-precondition",
@@ -83,6 +96,13 @@ export class ImageFilesystems {
     const chain = chainIdsOf(record.layers);
     this.chains.set(record, chain);
     return chain;
+  }
+
+  private async rootOf(info: DockerInfo): Promise<string> {
+    if (!info.containerdImageStore) return info.rootDirectory ?? "/";
+    const known = this.containerdRoots.get(info) ?? this.containerdRoot(info);
+    this.containerdRoots.set(info, known);
+    return await known;
   }
 
   /** Docker does not tell where its containerd keeps images: it has one of its own, or uses the system's. */

@@ -13,7 +13,7 @@ import { Host } from "../host/index.js";
 import { Inventory, type ImageRecord } from "../inventory/index.js";
 import { checkImageHandler, imageInfo, toImage } from "../translate/index.js";
 import { readAuth } from "./auth.js";
-import { ImageFilesystems } from "./filesystems.js";
+import { ImageFilesystems, type Disk } from "./filesystems.js";
 import { NodeCredentials } from "./node-credentials.js";
 import { Pulls, type PullLogin } from "./pulls.js";
 import { Removals } from "./removals.js";
@@ -136,6 +136,14 @@ export class Images {
   async fsInfo() {
     this.inventory.assertReady();
     return await this.filesystems.info();
+  }
+
+  /**
+   * The file system that images and the writable layers of containers lie on.
+   * @throws ShimError "failed-precondition" when Docker's folder cannot be seen from here.
+   */
+  async disk(): Promise<Disk> {
+    return await this.filesystems.disk();
   }
 
   private pinnedId(): string | undefined {

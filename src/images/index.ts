@@ -1,1 +1,2 @@
+export type { Disk } from "./filesystems.js";
 export { Images } from "./images.js";

@@ -11,6 +11,7 @@ import type {
   PodSandboxStatsFilter,
 } from "../gen/runtime/v1/api_pb.js";
 import { Host } from "../host/index.js";
+import { Images } from "../images/index.js";
 import { Inventory, type SandboxRecord, type WorkloadRecord } from "../inventory/index.js";
 import { podInterface } from "../network/index.js";
 import { Cgroups } from "./cgroups.js";
@@ -18,6 +19,7 @@ import { Measurer, type Wanted } from "./measure.js";
 import type { MeasuredContainer, MeasuredPod } from "./measured.js";
 import { UsageMessages } from "./messages.js";
 import { metricDescriptors, PodMetrics } from "./metrics/index.js";
+import { WritableLayers } from "./layers.js";
 import { isRunning, sharedCgroupParents } from "./running.js";
 import { CpuSampler } from "./sampler.js";
 import { sumOf } from "./sum.js";
@@ -37,26 +39,31 @@ export class Stats {
   private readonly sampler: CpuSampler;
   private readonly messages = new UsageMessages();
   private readonly metrics: PodMetrics;
+  private readonly layers: WritableLayers;
 
   constructor(
     @inject(Inventory) private readonly inventory: Inventory,
-    @inject(Host) private readonly host: Host,
+    @inject(Host) host: Host,
+    @inject(Images) private readonly images: Images,
     @inject(Logger) log: Logger,
   ) {
     this.cgroups = new Cgroups(host);
     this.measurer = new Measurer(host);
     this.metrics = new PodMetrics(host, inventory);
+    this.layers = new WritableLayers({ host, inventory, images, log });
     this.sampler = new CpuSampler({ host, inventory, cgroups: this.cgroups, log });
   }
 
   /** Begins to sample rates; returns at once. */
   start(): void {
     this.sampler.start();
+    this.layers.start();
   }
 
   /** Leaves no timer. */
   close(): void {
     this.sampler.close();
+    this.layers.close();
   }
 
   /**
@@ -68,7 +75,9 @@ export class Stats {
     await this.sampler.whenWarm();
     const record = this.inventory.workload(id);
     const measured = this.measureContainer(record, { everything: false });
-    return this.messages.container(measured ?? { record, usage: {}, memoryStat: "" });
+    return this.messages.container(
+      measured ?? { record, usage: {}, memoryStat: "", ...this.layerOf(record) },
+    );
   }
 
   /** What the running containers use that pass the filter. One that ends meanwhile is left out. */
@@ -110,7 +119,8 @@ export class Stats {
       if (places) seen.add(places.path);
       return isFirst ? pod : rest;
     });
-    return await inTurns(pods, (pod) => this.metrics.of(pod, undefined));
+    const disk = await this.images.disk().catch(() => undefined);
+    return await inTurns(pods, (pod) => this.metrics.of(pod, disk));
   }
 
   /** The running containers that pass the filter, measured. */
@@ -142,7 +152,12 @@ export class Stats {
     const places = this.cgroups.of(record);
     const measured =
       places && this.measurer.measure(places, (usage) => this.sampler.rate(record, places, usage), wanted);
-    return measured && { record, ...measured };
+    return measured && { record, ...measured, ...this.layerOf(record) };
+  }
+
+  private layerOf(record: WorkloadRecord): Pick<MeasuredContainer, "layer"> {
+    const layer = this.layers.of(record);
+    return layer ? { layer } : {};
   }
 
   private measurePod(record: SandboxRecord, shared: ReadonlySet<string>): MeasuredPod | undefined {

@@ -89,6 +89,7 @@ export interface InterfaceUsage {
 
 /** The writable layer of a container, as it was measured last. */
 export interface LayerUsage {
+  /** When the measuring began. */
   readonly readAtNanos: bigint;
   /** The mount point of the file system that it lies on. */
   readonly mountPoint: string;

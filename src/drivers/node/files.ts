@@ -14,9 +14,11 @@ import {
 import { codeOf, fileError, readRegularFile, type ReadFileOptions } from "../../base/index.js";
 import type { FileSystemUsage, HostFiles, HostWatch } from "../../host/index.js";
 import { writeAtomic } from "./atomic-write.js";
-import { mountPointOf } from "./mounts.js";
+import { MountPoints } from "./mounts.js";
 
 export class NodeFiles implements HostFiles {
+  private readonly mountPoints = new MountPoints();
+
   read(path: string, options?: ReadFileOptions): Promise<Buffer> {
     return readRegularFile(path, options);
   }
@@ -100,7 +102,7 @@ export class NodeFiles implements HostFiles {
   }
 
   mountPointOf(path: string): Promise<string> {
-    return mountPointOf(path);
+    return this.mountPoints.of(path);
   }
 
   watch(directory: string, changed: () => void): Promise<HostWatch> {

@@ -1,23 +1,43 @@
-import { open, readFile } from "node:fs/promises";
+import { closeSync, open, readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { promisify } from "node:util";
 
 /** `O_PATH`: a handle that names a file without opening it, so that no device or pipe blocks. */
 const openPath = 0o10000000;
+const openFile = promisify(open);
 
 /**
- * The mount point that `path` lies on, links followed. The kernel itself says which mount it is, so that mounts
- * laid over one another are told apart.
- * @see proc(5), /proc/PID/fdinfo `mnt_id` and /proc/PID/mountinfo
+ * Tells on which mount paths lie. The mount table of a node with many pods is long, and reading it takes milliseconds:
+ * it is read again only for a mount that is new.
  */
-export async function mountPointOf(path: string): Promise<string> {
-  const handle = await open(path, openPath);
-  try {
-    const fdinfo = await readFile(`/proc/self/fdinfo/${handle.fd}`, "utf8");
-    const id = /^mnt_id:\s*(\d+)$/m.exec(fdinfo)?.[1];
+export class MountPoints {
+  private readonly known = new Map<string, string>();
+
+  /**
+   * The mount point that `path` lies on, links followed. The kernel itself says which mount it is, so that mounts
+   * laid over one another are told apart.
+   * @see proc(5), /proc/PID/fdinfo `mnt_id` and /proc/PID/mountinfo
+   */
+  async of(path: string): Promise<string> {
+    const id = await mountIdOf(path);
+    const known = this.known.get(id);
+    // The kernel gives the id of a mount that has gone to another one.
+    if (known !== undefined && (await mountIdOf(known).catch(() => undefined)) === id) return known;
     const mounts = parseMountInfo(await readFile("/proc/self/mountinfo", "utf8"));
     // Inside a chroot the mount of the root itself is not listed.
-    return (id === undefined ? undefined : mounts.get(id)) ?? "/";
+    const found = mounts.get(id) ?? "/";
+    this.known.set(id, found);
+    return found;
+  }
+}
+
+async function mountIdOf(path: string): Promise<string> {
+  const file = await openFile(path, openPath);
+  try {
+    const fdinfo = readFileSync(`/proc/self/fdinfo/${file}`, "utf8");
+    return /^mnt_id:\s*(\d+)$/m.exec(fdinfo)?.[1] ?? "";
   } finally {
-    await handle.close();
+    closeSync(file);
   }
 }
 

@@ -5,9 +5,10 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { extract } from "tar-stream";
 import { codeOf } from "../../base/index.js";
-import type { ArchiveEntry, HostTrees } from "../../host/index.js";
+import type { ArchiveEntry, HostTrees, MeasureOptions, TreeUsage } from "../../host/index.js";
 import { syncFolder, temporaryPathFor } from "./atomic-write.js";
 import { runCommand } from "./run-command.js";
+import { treeUsage } from "./tree-usage.js";
 import { pathInside, UnpackedTree } from "./unpacked-tree.js";
 
 /** Every archive ends in so many zeros. */
@@ -48,6 +49,10 @@ export class NodeTrees implements HostTrees {
       throw broken ?? error;
     }
     await syncFolder(dirname(directory));
+  }
+
+  usage(directory: string, options: MeasureOptions): Promise<TreeUsage> {
+    return treeUsage(directory, options);
   }
 
   async remove(directory: string, name: string): Promise<void> {

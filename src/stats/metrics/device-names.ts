@@ -3,6 +3,7 @@ import type { HostKernel } from "../../host/index.js";
 /** The names of block devices, as `/dev/sda`. */
 export class DeviceNames {
   private readonly names = new Map<string, string>();
+  private readonly mounted = new Map<string, string>();
 
   constructor(private readonly kernel: Pick<HostKernel, "readNow">) {}
 
@@ -16,5 +17,17 @@ export class DeviceNames {
     const name = found === undefined ? numbers : `/dev/${found}`;
     this.names.set(numbers, name);
     return name;
+  }
+
+  /** What is mounted at a mount point, as `/dev/sda1`; empty when that is not known. @see proc_pid_mountinfo(5) */
+  at(mountPoint: string): string {
+    const known = this.mounted.get(mountPoint);
+    if (known !== undefined) return known;
+    const lines = (this.kernel.readNow("/proc/self/mountinfo") ?? "").split("\n");
+    // Of mounts laid over one another the last one counts.
+    const line = lines.findLast((one) => one.split(" ")[4] === mountPoint);
+    const source = line?.split(" - ")[1]?.split(" ")[1] ?? "";
+    this.mounted.set(mountPoint, source);
+    return source;
   }
 }

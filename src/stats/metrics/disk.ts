@@ -1,10 +1,11 @@
 import { counter, gauge, type MetricDefinition, type MetricValue } from "./definition.js";
-import type { CgroupSource, ContainerSource, Disk } from "./source.js";
+import type { Disk } from "../../images/index.js";
+import type { CgroupSource, ContainerSource } from "./source.js";
 
 /** A figure of the file system that the writable layer lies on. */
 function ofDisk(value: (disk: Disk, container: ContainerSource) => Omit<MetricValue, "labels">) {
   return ({ container }: CgroupSource): MetricValue[] =>
-    container?.disk ? [{ ...value(container.disk, container), labels: [container.disk.device] }] : [];
+    container?.disk ? [{ ...value(container.disk, container), labels: [container.diskDevice] }] : [];
 }
 
 function ofDevices(table: "bytes" | "operations", operation: "Read" | "Write") {

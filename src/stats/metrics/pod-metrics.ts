@@ -7,6 +7,7 @@ import {
   type PodSandboxMetrics,
 } from "../../gen/runtime/v1/api_pb.js";
 import type { Host } from "../../host/index.js";
+import type { Disk } from "../../images/index.js";
 import type { ContainerRecord, Inventory } from "../../inventory/index.js";
 import { imageSpecOf } from "../../translate/index.js";
 import { readCpuDetail, readMemoryDetail, type CgroupPlaces } from "../cgroup/index.js";
@@ -14,7 +15,7 @@ import type { MeasuredContainer, MeasuredPod } from "../measured.js";
 import { DeviceNames } from "./device-names.js";
 import type { MetricDefinition } from "./definition.js";
 import { mostOpenFilesOf, openFilesOf } from "./open-files.js";
-import type { CgroupSource, ContainerSource, Disk } from "./source.js";
+import type { CgroupSource, ContainerSource } from "./source.js";
 import { cgroupMetrics, podNetworkMetrics } from "./table.js";
 
 /** Under which cAdvisor shows a pod's network: the container name of sandboxes. */
@@ -95,6 +96,7 @@ export class PodMetrics {
       mostOpenFiles: mostOpenFilesOf(kernel, record),
       layer,
       disk,
+      diskDevice: disk ? this.devices.at(disk.mountPoint) : "",
     };
   }
 }

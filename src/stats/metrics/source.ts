@@ -1,5 +1,5 @@
 import type { DockerContainer } from "../../docker/index.js";
-import type { FileSystemUsage } from "../../host/index.js";
+import type { Disk } from "../../images/index.js";
 import type { CgroupPlaces, CpuDetail, MemoryDetail } from "../cgroup/index.js";
 import type { CgroupUsage, InterfaceUsage, LayerUsage } from "../usage.js";
 
@@ -22,19 +22,16 @@ export interface ContainerSource {
   /** The soft limit of open files of the first process; undefined without a limit. */
   readonly mostOpenFiles: bigint | undefined;
   readonly layer: LayerUsage | undefined;
+  /** The file system that writable layers lie on. */
   readonly disk: Disk | undefined;
+  /** The device of that file system. */
+  readonly diskDevice: string;
 }
 
 /** The open files of all processes of a container. */
 export interface OpenFiles {
   readonly files: number;
   readonly sockets: number;
-}
-
-/** The file system that writable layers lie on. */
-export interface Disk {
-  readonly device: string;
-  readonly usage: FileSystemUsage;
 }
 
 /** What metrics of a pod's network are taken from. */

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { createClients } from "../../../src/client/index.js";
 import type { LinuxPodSandboxConfigSchema } from "../../../src/gen/runtime/v1/api_pb.js";
@@ -44,4 +45,15 @@ export async function statsLab(options: TestShimOptions = {}) {
     return { pod, ids };
   };
   return { shim, engine, runtime, runPod, [Symbol.asyncDispose]: () => rest[Symbol.asyncDispose]() };
+}
+
+/** Asks until there is an answer, for what the shim measures beside the calls. */
+export async function untilKnown<T>(ask: () => Promise<T | undefined>): Promise<T> {
+  const untilMs = performance.now() + 20_000;
+  for (;;) {
+    const answer = await ask();
+    if (answer !== undefined) return answer;
+    if (performance.now() > untilMs) throw new Error("not known within 20 s");
+    await pause(100);
+  }
 }

@@ -58,6 +58,7 @@ export function decodeContainer(json: unknown): DockerContainer {
     mounts: list(container["Mounts"]).flatMap(decodeMountPoint),
     networks: Object.entries(fields(network["Networks"])).flatMap(decodeEndpoint),
     networkNamespacePath: text(network["SandboxKey"]),
+    upperDirectory: text(fields(fields(container["GraphDriver"])["Data"])["UpperDir"]),
     logPath: text(container["LogPath"]),
     resolvConfPath: text(container["ResolvConfPath"]),
     restartCount: number(container["RestartCount"]),

@@ -10,7 +10,7 @@ import { randomId } from "../ids.js";
 import type { StoredImage } from "../images/image.js";
 import { Container } from "./container.js";
 import { ContainerFiles } from "./files.js";
-import { logPath } from "./inspect.js";
+import { logPath, upperDirectory } from "./inspect.js";
 import { LogStore } from "./log-store.js";
 import { makeMounts } from "./mounts.js";
 import { withDefaults } from "./resources.js";
@@ -66,6 +66,7 @@ export function createContainer(engine: Engine, spec: DockerContainerSpec): Cont
   engine.containers.set(id, container);
   engine.names.set(name, id);
   engine.host.tree.makeDirectory(folder, 0o710);
+  engine.host.tree.makeDirectory(upperDirectory(container));
   if (host.logConfig?.driver === "json-file") {
     engine.host.tree.replace(logPath(container), () => container.log.asJsonFile(), 0o640);
   }

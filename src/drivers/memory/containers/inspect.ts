@@ -16,11 +16,17 @@ export function inspectContainer(engine: Engine, container: Container): DockerCo
     mounts: container.mounts,
     networks: container.endpoints(),
     ...(namespace === undefined ? {} : { networkNamespacePath: namespace }),
+    upperDirectory: upperDirectory(container),
     ...(hasLogFile(container) ? { logPath: logPath(container) } : {}),
     ...resolvConf(engine, container),
     restartCount: 0,
     execIds: [...container.execs].filter((exec) => exec.running || !exec.started).map(({ id }) => id),
   });
+}
+
+/** Where the node keeps what a container has written. A container's programs keep their files elsewhere. */
+export function upperDirectory({ id }: Pick<Container, "id">): string {
+  return `/var/lib/docker/overlay2/${id}/diff`;
 }
 
 /** Docker names the file from the first start on. */

@@ -1,8 +1,10 @@
+import { dirname } from "node:path";
 import { onAbort, ShimError, sleep } from "../../../base/index.js";
 import type { Engine } from "../engine.js";
 import { SIGKILL, SIGTERM, requireSignal } from "../processes/signals.js";
 import { removeCgroup, showCgroup } from "./cgroup.js";
 import type { Container, ContainerRun } from "./container.js";
+import { upperDirectory } from "./inspect.js";
 import { writeLimits } from "./limits.js";
 import { environmentOf, launch, requireProgram, type Launched } from "./launch.js";
 import { afterEnd, beforeStart, joined, networkOf } from "./surroundings.js";
@@ -208,6 +210,7 @@ function forget(engine: Engine, container: Container): void {
   for (const exec of container.execs) engine.execs.delete(exec.id);
   container.log.wake();
   engine.host.tree.removeAll(container.folder);
+  engine.host.tree.removeAll(dirname(upperDirectory(container)));
   for (const { type, source = "" } of container.mounts) {
     const folder = /^(.*\/[0-9a-f]{64})\/_data$/.exec(source)?.[1];
     if (type === "volume" && folder?.startsWith(volumesFolder)) engine.host.tree.removeAll(folder);

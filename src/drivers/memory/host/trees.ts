@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import { extract } from "tar-stream";
-import type { ArchiveEntry, HostTrees } from "../../../host/index.js";
+import type { ArchiveEntry, HostTrees, MeasureOptions, TreeUsage } from "../../../host/index.js";
 import { fsError } from "./fs-error.js";
 import type { FileTree } from "./file-tree.js";
 import type { HostFaults } from "./host-faults.js";
@@ -41,6 +41,26 @@ export class MemoryTrees implements HostTrees {
       this.tree.removeAll(temporary);
       throw error;
     }
+  }
+
+  /** Every file and folder takes whole blocks of 4 KiB, as on most disks. */
+  async usage(directory: string, { unlessIn }: MeasureOptions): Promise<TreeUsage> {
+    await this.faults.meet("trees.usage", directory);
+    if (!this.tree.stat(directory)) throw fsError("ENOENT", "lstat", directory);
+    let usedBytes = 0n;
+    let inodes = 0n;
+    const add = (path: string) => {
+      const kind = this.tree.stat(`${directory}${path}`)?.kind;
+      if (unlessIn === undefined || !this.tree.stat(`${unlessIn}${path}`)) {
+        const bytes = kind === "file" ? this.tree.read(`${directory}${path}`).length : 0;
+        usedBytes += kind === "file" ? BigInt(Math.ceil(bytes / 4096) * 4096) : 4096n;
+        inodes++;
+      }
+      if (kind !== "directory") return;
+      for (const name of this.tree.list(`${directory}${path}`)) add(`${path}/${name}`);
+    };
+    add("");
+    return { usedBytes, inodes };
   }
 
   async remove(directory: string, name: string): Promise<void> {

@@ -1,0 +1,80 @@
+import { lstat, opendir, type BigIntStats } from "node:fs";
+import { promisify } from "node:util";
+import { codeOf, sleep } from "../../base/index.js";
+import type { MeasureOptions, TreeUsage } from "../../host/index.js";
+
+const openFolder = promisify(opendir);
+const stat = promisify(lstat as (path: string, options: { bigint: true }, done: Done) => void);
+type Done = (error: NodeJS.ErrnoException | null, stats: BigIntStats) => void;
+
+/** How many entries are looked at before a rest. */
+const entriesAtOnce = 64;
+const blockBytes = 512n;
+
+/** Adds up a folder and all below it. @see HostTrees.usage */
+export async function treeUsage(
+  directory: string,
+  { share, unlessIn, signal }: MeasureOptions,
+): Promise<TreeUsage> {
+  let usedBytes = 0n;
+  let inodes = 0n;
+  const seenLinks = new Set<string>();
+  const folders = [""];
+  const look = async (path: string) => {
+    const stats = await statOf(`${directory}${path}`);
+    if (!stats) return;
+    if (stats.isDirectory() && path !== "") folders.push(path);
+    if (unlessIn !== undefined && isSame(stats, await statOf(`${unlessIn}${path}`))) return;
+    if (stats.nlink > 1n && !stats.isDirectory()) {
+      const link = `${stats.dev}:${stats.ino}`;
+      if (seenLinks.has(link)) return;
+      seenLinks.add(link);
+    }
+    usedBytes += stats.blocks * blockBytes;
+    inodes++;
+  };
+  // A folder that is not there at all is an error; one that goes meanwhile is not.
+  if (!(await statOf(directory))) throw Object.assign(new Error(`ENOENT: ${directory}`), { code: "ENOENT" });
+  await look("");
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    for await (const names of namesIn(`${directory}${folder}`)) {
+      const startedAtMs = performance.now();
+      await Promise.all(names.map((name) => look(`${folder}/${name}`)));
+      const tookMs = performance.now() - startedAtMs;
+      await sleep(Math.ceil(tookMs * (1 / share - 1)), signal);
+    }
+  }
+  return { usedBytes, inodes };
+}
+
+/** The names in a folder, some at a time: it may hold millions. */
+async function* namesIn(folder: string): AsyncGenerator<string[]> {
+  const opened = await openFolder(folder).catch(unlessGone);
+  if (!opened) return;
+  let names: string[] = [];
+  for await (const { name } of opened) {
+    names.push(name);
+    if (names.length < entriesAtOnce) continue;
+    yield names;
+    names = [];
+  }
+  if (names.length > 0) yield names;
+}
+
+async function statOf(path: string): Promise<BigIntStats | undefined> {
+  return await stat(path, { bigint: true }).catch(unlessGone);
+}
+
+function unlessGone(error: unknown): undefined {
+  if (["ENOENT", "ENOTDIR"].includes(codeOf(error) ?? "")) return undefined;
+  throw error;
+}
+
+/** Whether a file is still the copy that was made of another. */
+function isSame(stats: BigIntStats, original: BigIntStats | undefined): boolean {
+  if (!original || stats.mode !== original.mode) return false;
+  if (stats.uid !== original.uid || stats.gid !== original.gid) return false;
+  // What is in a folder is compared by itself.
+  if (stats.isDirectory()) return true;
+  return stats.size === original.size && stats.mtimeNs === original.mtimeNs && stats.rdev === original.rdev;
+}

@@ -1,0 +1,97 @@
+import { codeOf, messageOf, nowNanos, sleep, type Logger } from "../base/index.js";
+import type { Host } from "../host/index.js";
+import type { Images } from "../images/index.js";
+import type { Inventory, WorkloadRecord } from "../inventory/index.js";
+import { LayerFolders } from "./layer-folders.js";
+import type { LayerUsage } from "./usage.js";
+
+/** How long after the begin of a round the next one begins, at the earliest. */
+const roundMs = 60_000;
+/** How soon containers are looked for that no round has seen yet. */
+const newMs = 2_000;
+/** The part of a core, and of the disk's time, that walking may take. */
+const share = 0.02;
+
+export interface WritableLayersOptions {
+  readonly host: Host;
+  readonly inventory: Inventory;
+  readonly images: Images;
+  readonly log: Logger;
+}
+
+/**
+ * The sizes of writable layers, walked one after the other beside the calls. A call gets the last size with the time of
+ * its measuring, however long that was ago.
+ */
+export class WritableLayers {
+  private readonly sizes = new Map<string, LayerUsage>();
+  private readonly folders: LayerFolders;
+  private readonly closed = new AbortController();
+
+  constructor(private readonly options: WritableLayersOptions) {
+    this.folders = new LayerFolders(options.host, options.inventory);
+  }
+
+  /** Walks from now on; returns at once. */
+  start(): void {
+    void this.goOn();
+  }
+
+  close(): void {
+    this.closed.abort();
+  }
+
+  /** Undefined while the layer has not been measured. */
+  of(record: WorkloadRecord): LayerUsage | undefined {
+    return this.sizes.get(record.id);
+  }
+
+  private async goOn(): Promise<void> {
+    const { signal } = this.closed;
+    const { inventory, log } = this.options;
+    await inventory.whenReady({ signal }).catch(() => undefined);
+    let roundAtMs = -Infinity;
+    while (!signal.aborted) {
+      const isDue = performance.now() - roundAtMs >= roundMs;
+      if (isDue) roundAtMs = performance.now();
+      try {
+        await this.walk(({ id }) => isDue || !this.sizes.has(id));
+        await sleep(newMs, signal);
+      } catch (error) {
+        if (this.closed.signal.aborted) return;
+        log.warn({ reason: messageOf(error) }, "could not measure the writable layers of containers");
+        await sleep(roundMs, signal).catch(() => undefined);
+      }
+    }
+  }
+
+  private async walk(isWanted: (record: WorkloadRecord) => boolean): Promise<void> {
+    const records = this.options.inventory.workloads();
+    const ids = new Set(records.map(({ id }) => id));
+    for (const id of this.sizes.keys()) if (!ids.has(id)) this.sizes.delete(id);
+    this.folders.keepOnly(ids);
+    const wanted = records.filter(isWanted);
+    if (wanted.length === 0) return;
+    const { mountPoint } = await this.options.images.disk();
+    for (const record of wanted) await this.measure(record, mountPoint);
+  }
+
+  private async measure(record: WorkloadRecord, mountPoint: string): Promise<void> {
+    const { signal } = this.closed;
+    const layer = await this.folders.of(record);
+    if (!layer) return;
+    const readAtNanos = nowNanos();
+    const { folder, unlessIn } = layer;
+    const measured = await this.options.host.trees
+      .usage(folder, { share, unlessIn, signal })
+      .catch(unlessGone);
+    if (!measured) return;
+    this.sizes.set(record.id, { readAtNanos, mountPoint, ...measured });
+  }
+}
+
+/** The container was removed meanwhile. */
+function unlessGone(error: unknown): undefined {
+  if (codeOf(error) === "ENOENT") return undefined;
+  throw error;
+}
