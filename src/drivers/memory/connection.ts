@@ -76,18 +76,10 @@ export class Connection {
       throwIfAborted(method, signal);
       this.assertUp(method);
       const fault = this.engine.faults.take(method, subject.matches ?? isNobody);
-      const late = fault?.after === true || fault?.afterItems !== undefined;
-      if (fault && !late) await strike(method, fault, signal);
-      let given = 0;
-      if (fault?.afterItems === 0) await strike(method, fault, signal);
-      if (fault?.ends && (fault.afterItems ?? 0) === 0) return;
+      if (fault && !fault.after) await strike(method, fault, signal);
       for await (const item of source(signal)) {
         throwIfAborted(method, signal);
         yield item;
-        throwIfAborted(method, signal);
-        if (fault?.afterItems !== ++given) continue;
-        await strike(method, fault, signal);
-        if (fault.ends) return;
       }
       throwIfAborted(method, signal);
       if (fault?.after) await strike(method, fault, signal);

@@ -46,10 +46,6 @@ export interface Fault {
   readonly hang?: boolean;
   /** The engine does what was asked, then the fault strikes: its answer is lost. Of a stream: at its end. */
   readonly after?: boolean;
-  /** Of a stream: strikes once so many items were given. */
-  readonly afterItems?: number;
-  /** Of a stream: it ends there as if it were at its end, without an error. */
-  readonly ends?: boolean;
   /** How often; for ever when absent. */
   readonly times?: number;
   /** Only for this container, image or exec: an id, a prefix or a name. */

@@ -1,4 +1,4 @@
-/** What the engine is like. Everything may be changed while it runs. */
+/** The engine's properties. Everything may be changed while it runs. */
 export interface EngineSettings {
   engineVersion: string;
   /** The newest API version that it speaks, `[1, 48]`. */
@@ -13,9 +13,6 @@ export interface EngineSettings {
    * handler. False: as the kernel treats a namespace's first process, such a signal does nothing.
    */
   init: boolean;
-  experimental: boolean;
-  /** A follow of a log misses a last line without a newline, as Docker 20.10 mostly does. */
-  followMissesOpenLine: boolean;
   swapLimitSupported: boolean;
   cpus: number;
   memoryBytes: number;
@@ -32,8 +29,6 @@ export const defaultSettings: Readonly<EngineSettings> = {
   runtimes: ["runc"],
   liveRestore: false,
   init: true,
-  experimental: false,
-  followMissesOpenLine: false,
   swapLimitSupported: true,
   cpus: 4,
   memoryBytes: 8 * 1024 ** 3,

@@ -44,7 +44,7 @@ export class MemorySystem implements DockerSystem {
         runtimes: settings.runtimes.map((name) => ({ name, ...mountOptions })),
         securityOptions: ["name=seccomp,profile=builtin", "name=cgroupns"],
         liveRestore: settings.liveRestore,
-        experimental: settings.experimental,
+        experimental: false,
         kernelVersion: host.kernel.release,
         cpus: settings.cpus,
         memoryBytes: settings.memoryBytes,

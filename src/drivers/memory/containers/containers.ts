@@ -1,3 +1,4 @@
+import { pack } from "tar-stream";
 import { ShimError, sleep, type CallOptions } from "../../../base/index.js";
 import type {
   AttachedStream,
@@ -21,7 +22,6 @@ import { createContainer } from "./create.js";
 import { inspectContainer, summarise } from "./inspect.js";
 import { killContainer, removeContainer, startContainer, stopContainer } from "./lifecycle.js";
 import { mergeResources } from "./resources.js";
-import { tarOf } from "./tar.js";
 
 /** Docker's own slack beyond the grace period of a stop, in milliseconds. */
 const stopSlackMs = 30_000;
@@ -169,7 +169,12 @@ export class MemoryContainers implements DockerContainers {
     return this.connection.stream(operation, options, { matches: this.engine.isContainer(id) }, () => {
       const container = this.engine.container(id, operation);
       this.engine.emit(container, "export");
-      return tarOf(container.files.entries());
+      const archive = pack();
+      for (const [path, content] of container.files.entries()) {
+        archive.entry({ name: path.replace(/^\//, ""), mode: 0o644 }, content);
+      }
+      archive.finalize();
+      return archive as AsyncIterable<Uint8Array>;
     });
   }
 

@@ -114,7 +114,7 @@ function settle(engine: Engine, container: Container, run: ContainerRun, code: n
   container.paused = false;
   container.exitCode = code;
   container.finishedAtNanos = engine.clock.now();
-  container.log.flush({ unseen: engine.settings.followMissesOpenLine });
+  container.log.flush();
   for (const client of [...container.attached]) client.finish();
   afterEnd(engine, run);
 }

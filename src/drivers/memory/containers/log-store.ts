@@ -24,8 +24,6 @@ export class LogStore {
   /** How many entries have left the array in front. */
   private removed = 0;
   private sizeBytes = 0;
-  /** Where followers of a run that has ended stop. */
-  private followersEnd = Infinity;
   private readonly lines: Record<StreamName, OpenLine> = { stdout: emptyLine(), stderr: emptyLine() };
   private readonly waiting = new Set<() => void>();
 
@@ -51,12 +49,8 @@ export class LogStore {
     this.wake();
   }
 
-  /**
-   * The process has closed its output: what is left of a line is logged as it is.
-   * @param options.unseen Who follows the log now does not get that any more.
-   */
-  flush(options: { readonly unseen?: boolean } = {}): void {
-    if (options.unseen) this.followersEnd = this.removed + this.entries.length;
+  /** The process has closed its output: what is left of a line is logged as it is. */
+  flush(): void {
     for (const stream of ["stdout", "stderr"] as const) {
       const line = this.lines[stream];
       if (line.rest.length > 0) this.add(stream, line, line.rest, true);
@@ -87,14 +81,10 @@ export class LogStore {
    */
   async *read(options: LogOptions, isOver: () => boolean, signal: AbortSignal): AsyncGenerator<LogFrame> {
     const { stdout = true, stderr = true, sinceNanos, tailLines, follow = false } = options;
-    const isFollower = follow && !isOver();
     const isWanted = (entry: LogFrame) =>
       (entry.stream === "stdout" ? stdout : stderr) &&
       (sinceNanos === undefined || entry.timestampNanos >= sinceNanos);
-    const endOf = () => {
-      const whole = this.removed + this.entries.length;
-      return isFollower && isOver() ? Math.min(whole, this.followersEnd) : whole;
-    };
+    const endOf = () => this.removed + this.entries.length;
     let next = this.removed + this.firstOfTail(tailLines, isWanted);
     for (;;) {
       if (signal.aborted) throw abortError("containers.logs", signal.reason);

@@ -238,13 +238,6 @@ describe("the memory engine's containers", () => {
     assert.ok(kept.endsWith("line 4999\n"));
   });
 
-  it("lose an open last line to followers when told so, but not to those who read again", async () => {
-    engine.settings.followMissesOpenLine = true;
-    const id = await run(engine, ["sh", "-c", "echo whole; sleep 0.02; echo -n open"]);
-    assert.equal(await text(engine, id), "whole\n");
-    assert.equal(await text(engine, id), "whole\nopen");
-  });
-
   it("have terminals that echo, edit, interrupt and end", async () => {
     const id = await run(
       engine,
