@@ -1,6 +1,6 @@
 export { Backoff } from "./backoff.js";
 export { abortError, longestTimerMs, sleep, withDeadline, type CallOptions } from "./deadline.js";
-export { encodingMemo, rememberEncoding } from "./encoding-memo.js";
+export { deepFreeze } from "./deep-freeze.js";
 export { formatEndpoint, parseEndpoint, type Endpoint } from "./endpoint.js";
 export { codeOf, fileError, fileFailure, fileTooLarge, isPassingFailure } from "./file-errors.js";
 export { Gate } from "./gate.js";

@@ -129,7 +129,7 @@ export class CgroupLimits {
 
   /** Applies the limits of a container that this process has not started. */
   private async follow(id: string): Promise<void> {
-    const docker = (await this.context.inventory.confirmed(id))?.docker;
+    const docker = this.context.inventory.record(id)?.docker;
     if (docker?.state.running && this.kept.get(id)?.pid !== docker.state.pid) await this.apply(docker);
   }
 

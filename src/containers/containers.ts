@@ -182,9 +182,10 @@ export class Containers {
       );
     }
     await this.logs.start(logTarget(record));
-    await this.inventory.change(record.id, "running", () => this.cgroupLimits.start(record));
+    await this.cgroupLimits.start(record).finally(() => this.inventory.refresh(record.id));
     this.answered.delete(record.id);
-    await this.logs.started(record.id, () => this.confirmed(record.id));
+    const started = this.inventory.record(record.id);
+    await this.logs.started(record.id, () => Promise.resolve(started && known(started)));
   }
 
   /** Stops a container; one that is stopped or gone is a success. */
@@ -194,12 +195,8 @@ export class Containers {
   ): Promise<void> {
     const record = this.findForEnding(id);
     if (!record || stageOf(record.docker) !== "running") return;
-    let logged: Promise<unknown> | undefined;
-    await this.inventory.change(record.id, "exited", async () => {
-      await stopContainer(this.docker, record.id, options);
-      logged = this.logs.finish(record.id);
-    });
-    await logged;
+    await stopContainer(this.docker, record.id, options).finally(() => this.inventory.refresh(record.id));
+    await this.logs.finish(record.id);
   }
 
   /** Removes a container, running or not, and leaves its log complete; one that is gone is a success. */
@@ -211,8 +208,7 @@ export class Containers {
     await this.logs.remove(logTarget(record));
   }
 
-  async list(filter: ContainerFilter | undefined): Promise<Container[]> {
-    await this.inventory.allConfirmed();
+  list(filter: ContainerFilter | undefined): Container[] {
     const found: Container[] = [];
     for (const record of this.inventory.workloads()) {
       const message = this.messages.listed(record);
@@ -226,9 +222,7 @@ export class Containers {
     id: string,
     { verbose }: { readonly verbose: boolean },
   ): Promise<{ status: ContainerStatus; info: Record<string, string> }> {
-    const asked = this.inventory.workload(id);
-    await this.inventory.confirmed(asked.id);
-    const found = this.inventory.workload(asked.id);
+    const found = this.inventory.workload(id);
     if (justEnded(found)) await this.logs.finish(found.id, { deadlineMs: lastLinesMs });
     const record = this.inventory.workload(found.id);
     return {
@@ -244,11 +238,9 @@ export class Containers {
 
   /** Changes limits while the container runs. */
   async updateResources(request: UpdateContainerResourcesRequest): Promise<void> {
-    const { id } = this.inventory.workload(request.containerId);
+    const record = this.inventory.workload(request.containerId);
     refuseUnsupported(request, "UpdateContainerResources");
     if (!request.linux) return;
-    await this.inventory.confirmed(id);
-    const record = this.inventory.workload(id);
     const update = resourcesUpdate(request.linux, this.inventory.environment(), record.docker.host.resources);
     await this.cgroupLimits.update(record, request.linux, update);
   }
@@ -319,11 +311,6 @@ export class Containers {
       { container: id, logPath },
       "removing a container whose log is not complete: its end is lost",
     );
-  }
-
-  private async confirmed(id: string): Promise<DockerContainer | undefined> {
-    const record = await this.inventory.confirmed(id);
-    return record && known(record);
   }
 
   private async removeFromDocker(id: string): Promise<void> {

@@ -129,7 +129,7 @@ async function create(
   { docker, inventory, log, deadlineMs }: CreateNamedOptions,
 ): Promise<string> {
   const { id, warnings } = await docker.containers.create(spec, { deadlineMs });
-  inventory.created(id, spec);
+  await inventory.created(id, spec);
   if (warnings.length > 0) log.warn({ container: id, warnings }, "Docker warned at create");
   return id;
 }

@@ -1,11 +1,5 @@
-import { rememberEncoding } from "../base/index.js";
-import {
-  ContainerSchema,
-  ContainerState,
-  ContainerStatusSchema,
-  type Container,
-  type ContainerStatus,
-} from "../gen/runtime/v1/api_pb.js";
+import { deepFreeze } from "../base/index.js";
+import { ContainerState, type Container, type ContainerStatus } from "../gen/runtime/v1/api_pb.js";
 import type { ImageRecord, Inventory, WorkloadRecord } from "../inventory/index.js";
 import { toContainer, toContainerStatus } from "../translate/index.js";
 
@@ -15,7 +9,7 @@ interface Made {
   status?: ContainerStatus;
 }
 
-/** CRI's messages of the containers, each made and encoded once for a record and its image; they are frozen. */
+/** CRI's messages of the containers, each made once for a record and its image, and frozen. */
 export class ContainerMessages {
   private readonly made = new WeakMap<WorkloadRecord, Made>();
 
@@ -23,16 +17,14 @@ export class ContainerMessages {
 
   listed(record: WorkloadRecord): Container {
     const made = this.of(record);
-    return (made.listed ??= rememberEncoding(
-      ContainerSchema,
+    return (made.listed ??= deepFreeze(
       withState(toContainer(record.docker, { image: made.image, identity: record }), record),
     ));
   }
 
   status(record: WorkloadRecord): ContainerStatus {
     const made = this.of(record);
-    return (made.status ??= rememberEncoding(
-      ContainerStatusSchema,
+    return (made.status ??= deepFreeze(
       withState(toContainerStatus(record.docker, { image: made.image, identity: record }), record),
     ));
   }

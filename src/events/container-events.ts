@@ -13,7 +13,7 @@ import { Sandboxes } from "../sandbox/index.js";
 
 type ContainerEvent = Omit<ContainerEventResponse, "$typeName">;
 
-/** Steps that may wait for one subscriber; one that lags further behind is ended. */
+/** The events that may wait for one subscriber; a slower one is ended. */
 const backlogLimit = 4_096;
 
 const eventTypes = {
@@ -23,7 +23,7 @@ const eventTypes = {
   deleted: ContainerEventType.CONTAINER_DELETED_EVENT,
 } as const;
 
-/** The stream behind kubelet's evented PLEG. */
+/** The event stream that kubelet's evented PLEG reads. */
 @injectable()
 export class ContainerEvents {
   constructor(
@@ -33,18 +33,19 @@ export class ContainerEvents {
   ) {}
 
   /**
-   * Follows every step of every container from now on. The pod's status and its containers' are both set, or
-   * neither (when the pod is gone): kubelet takes a status without containers for a pod that has none.
-   * @throws ShimError "resource-exhausted" when the reader lags more than 4,096 steps behind.
+   * Yields every life event of every container from now on. The status of the pod and those of its containers are both
+   * set, or neither when the pod is gone: the kubelet takes a status without containers for a pod that has none.
+   * @throws ShimError "resource-exhausted" when the reader is more than 4,096 events behind.
+   * @see CRI v1 RuntimeService.GetContainerEvents
    */
   async *subscribe(signal: AbortSignal): AsyncGenerator<ContainerEvent> {
     this.inventory.assertReady();
     const backlog: ContainerEvent[] = [];
     const state = { overflow: false };
     let wake: () => void = () => undefined;
-    const unsubscribe = this.inventory.subscribe((step) => {
-      // The message is made now: later the containers would show what came after this step.
-      if (backlog.length < backlogLimit) backlog.push(this.message(step));
+    const unsubscribe = this.inventory.subscribe((event) => {
+      // Built now: later the other containers of the pod would have newer states.
+      if (backlog.length < backlogLimit) backlog.push(this.message(event));
       else {
         state.overflow = true;
         unsubscribe();
@@ -88,19 +89,16 @@ export class ContainerEvents {
     };
   }
 
-  /** The pod of a step, as the step left it where it is its own; undefined once it is gone. */
+  /** The pod of an event; undefined once it is gone. */
   private podOf(type: LifeEvent["type"], record: ContainerRecord): SandboxRecord | undefined {
     if (record.kind === "sandbox") return type === "deleted" ? undefined : record;
-    const pod = this.inventory.told(record.sandboxId);
+    const pod = this.inventory.record(record.sandboxId);
     return pod?.kind === "sandbox" ? pod : undefined;
   }
 
   /** The pod's containers. The event's own container is included as the event left it, even after its removal. */
   private containersOf(pod: SandboxRecord, type: LifeEvent["type"], own: ContainerRecord): WorkloadRecord[] {
-    const others = this.inventory
-      .workloadsOf(pod.id)
-      .flatMap(({ id }) => (id === own.id ? [] : (this.inventory.told(id) ?? [])))
-      .filter((record) => record.kind === "container");
+    const others = this.inventory.workloadsOf(pod.id).filter(({ id }) => id !== own.id);
     return own.kind === "container" && type !== "deleted" ? [...others, own] : others;
   }
 }

@@ -1,6 +1,5 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { toBinary, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
-import { encodingMemo } from "../base/index.js";
 
 /** A quarter of the 4 MiB that a plain gRPC client takes. */
 const chunkBytes = 1024 * 1024;
@@ -39,12 +38,14 @@ export async function* inChunks<D extends DescMessage>(
   if (chunk.length > 0) yield chunk;
 }
 
-/** How long a message's encoding is; that of a remembered one is computed once. */
+/** The lengths of frozen messages, which never change. */
+const knownBytes = new WeakMap<object, number>();
+
+/** The length of a message's encoding. */
 function encodedBytes<D extends DescMessage>(schema: D, message: MessageShape<D>): number {
-  const memo = encodingMemo(schema);
-  const known = memo.get(message);
-  if (known) return known.length;
-  const bytes = toBinary(schema, message);
-  if (memo.has(message)) memo.set(message, bytes);
-  return bytes.length;
+  const known = knownBytes.get(message);
+  if (known !== undefined) return known;
+  const { length } = toBinary(schema, message);
+  if (Object.isFrozen(message)) knownBytes.set(message, length);
+  return length;
 }

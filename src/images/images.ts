@@ -1,14 +1,8 @@
 import { inject, injectable } from "../base/injection.js";
-import { isKind, Logger, messageOf, parseReference, rememberEncoding, ShimError } from "../base/index.js";
+import { deepFreeze, isKind, Logger, messageOf, parseReference, ShimError } from "../base/index.js";
 import { ShimConfig } from "../config/index.js";
 import { DockerService } from "../docker/index.js";
-import {
-  ImageSchema,
-  type AuthConfig,
-  type Image,
-  type ImageFilter,
-  type ImageSpec,
-} from "../gen/runtime/v1/api_pb.js";
+import { type AuthConfig, type Image, type ImageFilter, type ImageSpec } from "../gen/runtime/v1/api_pb.js";
 import { Host } from "../host/index.js";
 import { Inventory, type ImageRecord } from "../inventory/index.js";
 import { checkImageHandler, imageInfo, toImage } from "../translate/index.js";
@@ -165,7 +159,7 @@ export class Images {
     const pinned = record.id === pinnedId;
     const known = this.made.get(record);
     if (known?.pinned === pinned) return known;
-    const message = rememberEncoding(ImageSchema, toImage(record, { pinned }));
+    const message = deepFreeze(toImage(record, { pinned }));
     this.made.set(record, message);
     return message;
   }

@@ -1,189 +1,109 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { nowNanos, sleep, type Logger } from "../base/index.js";
-import type { DockerContainer, DockerContainerSummary, DockerEvent, DockerService } from "../docker/index.js";
-import { shows, untoldEvents, type LifeEvent } from "./changes.js";
-import { ContainerTable } from "./container-table.js";
-import { eventsAfter, hasLeft, isStuck, momentOf, type Entry, type Sent } from "./entry.js";
-import { Inspector, type Inspection } from "./inspector.js";
-import type { OomKills } from "./oom-kills.js";
-import { afterChange, fromSummary, sameAsListed, type ChangedTo, type ContainerRecord } from "./record.js";
+import { Gate, messageOf, nowNanos, type Logger } from "../base/index.js";
+import type { DockerContainer, DockerContainerSummary, DockerEvent } from "../docker/index.js";
+import {
+  isPresent,
+  isSettling,
+  isStuck,
+  newContainer,
+  nextState,
+  type ContainerInput,
+  type ContainerState,
+} from "./container-state.js";
+import type { Inspector } from "./inspector.js";
+import type { LifeEvent } from "./life-events.js";
+import { fromSummary, sameAsListed, type ContainerRecord } from "./record.js";
 
-/** How long after a removal Docker's events of it may come. */
-const lastEventsMs = 2_000;
-/** How long the events of a change of our own wait for its end. */
-const changePatienceMs = 100;
-/** How long Docker's word on a change of our own may wait for the next one, or for somebody who reads it. */
-const confirmAfterMs = 20;
-/** How long a list waits for it. */
-const listPatienceMs = 100;
-/** Rounds in which events overtook the inspect before its answer is taken as it is. */
-const overtakenRounds = 3;
-
-/** How many processes are looked at before others get their turn; each takes some 20 microseconds. */
+const inspectsAtOnce = 16;
+/** An inspect that takes longer no longer counts as one of those. */
+const inspectPatienceMs = 500;
+/** Checking one process takes some 20 microseconds; other work runs in between. */
 const checksPerTurn = 50;
 
-const lifeActions = new Set(["create", "start", "die", "oom", "pause", "unpause", "rename", "update"]);
-/** The actions of containers that {@link ContainerIndex.onEvent} wants to hear of. */
+const lifeActions = ["create", "start", "die", "oom", "pause", "unpause", "rename", "update"];
+/** The container actions that {@link ContainerIndex.onEvent} needs. */
 export const containerActions = [...lifeActions, "destroy"];
 
 export interface ContainerIndexOptions {
-  readonly docker: DockerService;
+  readonly inspector: Inspector;
   readonly log: Logger;
-  /** Whether a pid of the engine lives; undefined where the engine's processes cannot be seen. */
-  readonly isAlive: ((pid: number) => Promise<boolean>) | undefined;
-  /** What the kernel of the engine's machine tells; undefined where it is another than ours. */
-  readonly oomKills: OomKills | undefined;
-  /** True: the engine's clock is ours, so an event older than an inspect is contained in it. */
+  /** True when the engine's clock is ours: then an event older than an inspect is contained in it. */
   readonly sameClock: boolean;
-  /** Of an image that is known. */
-  readonly imageLabels: (imageId: string | undefined) => Readonly<Record<string, string>> | undefined;
-  readonly onStep: (step: LifeEvent) => void;
+  readonly onLifeEvent: (event: LifeEvent) => void;
+}
+
+/** A container's state, and the I/O that is under way for it. */
+interface Entry {
+  readonly id: string;
+  state: ContainerState;
+  timer: NodeJS.Timeout | undefined;
+  /** The inspect that is sent, and the one that follows it. */
+  sent: Promise<void> | undefined;
+  queued: Promise<void> | undefined;
 }
 
 /**
- * The containers that exist, each kept true by itself: a changed one is inspected once, off everybody's
- * path, and one whose inspect hangs is shown as it was last known and delays nobody else.
+ * The containers that exist. Each has a state machine of its own (container-state.ts); this class feeds it events,
+ * answers and timeouts, and sends the inspects that it asks for. A container whose inspect hangs is shown as last
+ * known and delays no other.
  */
 export class ContainerIndex {
-  private readonly table: ContainerTable;
-  private readonly inspector: Inspector;
+  private readonly entries = new Map<string, Entry>();
+  private readonly bySandbox = new Map<string, Set<string>>();
+  private readonly gate = new Gate(inspectsAtOnce, inspectPatienceMs);
   private readonly closed = new AbortController();
 
-  constructor(private readonly options: ContainerIndexOptions) {
-    this.table = new ContainerTable(options.log, options.imageLabels, options.onStep);
-    this.inspector = new Inspector({
-      ...options,
-      signal: this.closed.signal,
-      again: (entry) => {
-        this.ask(entry);
-      },
-    });
-  }
+  constructor(private readonly options: ContainerIndexOptions) {}
 
-  records(): Iterable<ContainerRecord> {
-    return this.table.records();
+  *records(): Iterable<ContainerRecord> {
+    for (const { state } of this.entries.values()) if (isPresent(state) && state.record) yield state.record;
   }
 
   get(id: string): ContainerRecord | undefined {
-    return this.table.get(id);
+    const state = this.entries.get(id)?.state;
+    return state && isPresent(state) ? state.record : undefined;
   }
 
-  /** What has been told of a container, without what is assumed of it. */
-  told(id: string): ContainerRecord | undefined {
-    return this.table.told(id);
-  }
-
-  /** The containers of a sandbox, in the order in which they were made known. */
+  /** The containers of a sandbox, in the order in which they became known. */
   inSandbox(sandboxId: string): ContainerRecord[] {
-    return this.table.inSandbox(sandboxId);
+    return [...(this.bySandbox.get(sandboxId) ?? [])].flatMap((id) => this.get(id) ?? []);
   }
 
-  /** Takes an event of a container; the record follows as soon as Docker has been asked. */
+  /** Takes an event of a container; the record follows once Docker has answered an inspect. */
   onEvent(event: DockerEvent): void {
-    let entry = this.table.find(event.subject);
-    if (event.action === "destroy") {
-      if (entry) this.table.drop(entry, event.timeNanos);
-      return;
-    }
-    if (!lifeActions.has(event.action)) return;
-    if (!entry) {
-      const ours = "io.kubernetes.docker.type" in event.attributes;
-      if (!ours || !["create", "start", "rename"].includes(event.action)) return;
-      entry = this.table.entry(event.subject);
-    }
-    if (this.options.sameClock && momentOf(event) <= entry.inspectedAtMs) return;
-    if (entry.foreign && event.action !== "rename") return;
-    const { record, pending } = entry;
-    if (record?.provisional === false && pending.length === 0 && shows(record.docker, event)) return;
-    pending.push(event);
-    // Who asks at this moment looks at what has come meanwhile.
-    if (entry.hidden || entry.settling) return;
-    const isOwnChange = entry.changing > 0 || entry.assumed !== undefined;
-    // Who creates a container takes note of it as soon as Docker has told its id.
-    if (!isOwnChange && event.action !== "create") this.ask(entry);
-    else this.askLater(entry, changePatienceMs, () => this.isDue(entry, event));
+    if (!containerActions.includes(event.action)) return;
+    const { subject, action, attributes } = event;
+    const begins =
+      ["create", "start", "rename"].includes(action) && "io.kubernetes.docker.type" in attributes;
+    const entry = begins ? this.entry(subject) : this.entries.get(subject);
+    const happenedAtMs = this.options.sameClock ? monotonicMsOf(event) : undefined;
+    if (entry) this.dispatch(entry, { kind: "event", event, happenedAtMs });
   }
 
-  /** Shows a container that we have just created, until Docker is asked for it. */
-  created(docker: DockerContainer): void {
-    const entry = this.table.entry(docker.id);
-    if (entry.record || hasLeft(entry)) return;
-    entry.untold ??= { docker, provisional: true };
-    this.assume(entry, docker);
-    if (!entry.assumed) this.ask(entry);
+  /** Resolves when the record reflects Docker's state as of this call, or Docker has left an inspect unanswered. */
+  async refresh(id: string): Promise<ContainerRecord | undefined> {
+    await this.inspect(this.entry(id));
+    return this.get(id);
+  }
+
+  /** The same for a container that is known from elsewhere; that description is shown while Docker does not answer. */
+  async describe(docker: DockerContainer): Promise<void> {
+    const record = this.options.inspector.read(docker, { provisional: true });
+    this.dispatch(this.entry(docker.id), { kind: "described", record });
+    await this.refresh(docker.id);
+  }
+
+  /** Hides a container that was removed. Docker's late events still say how it ended. */
+  removed(id: string): void {
+    const entry = this.entries.get(id);
+    if (entry) this.dispatch(entry, { kind: "removed" });
   }
 
   /**
-   * Makes a change of one's own and shows what it has made of the container; or what is true, when it fails. Docker
-   * is asked a little later: while it works on a container it leaves inspects of it waiting, and they hold it up;
-   * and one after several changes in a row tells all.
-   * @throws What `work` throws.
-   */
-  async change(id: string, to: ChangedTo, work: () => Promise<void>): Promise<void> {
-    const entry = this.table.entry(id);
-    entry.changing++;
-    try {
-      await work();
-    } catch (error) {
-      entry.changing--;
-      await this.refresh(id);
-      throw error;
-    }
-    entry.changing--;
-    const record = this.get(id);
-    if (record) this.assume(entry, afterChange(record.docker, to, nowNanos()));
-    else if (!hasLeft(entry)) await this.refresh(id);
-  }
-
-  /** Asks Docker anew; resolves when the record shows at least what was true when this was called. */
-  refresh(id: string): Promise<ContainerRecord | undefined> {
-    const entry = this.table.entry(id);
-    entry.asked++;
-    return this.covered(entry);
-  }
-
-  /** Resolves when the record of a container is Docker's word, or Docker is silent on it. */
-  async confirmed(id: string): Promise<ContainerRecord | undefined> {
-    const entry = this.table.find(id);
-    return entry?.assumed && !isStuck(entry) ? await this.covered(entry) : this.get(id);
-  }
-
-  /**
-   * Resolves when all records are Docker's word but for those that Docker is changing or silent on, or when that
-   * takes long.
-   */
-  async allConfirmed(): Promise<void> {
-    const assumed = [...this.table.all()].filter(
-      (entry) => entry.assumed && entry.changing === 0 && !isStuck(entry),
-    );
-    if (assumed.length === 0) return;
-    const late = new AbortController();
-    const patience = sleep(listPatienceMs, late.signal).catch(() => undefined);
-    await Promise.race([Promise.all(assumed.map((entry) => this.covered(entry))), patience]);
-    late.abort();
-  }
-
-  /**
-   * Shows a container no more that is known to be gone. How one ended that was running until now is told by
-   * events that may still be on their way.
-   */
-  forget(id: string): void {
-    const entry = this.table.find(id);
-    if (!entry || entry.hidden) return;
-    entry.hidden = true;
-    clearTimeout(entry.timer);
-    if (this.closed.signal.aborted) return;
-    entry.timer = setTimeout(() => {
-      this.table.drop(entry, nowNanos());
-    }, lastEventsMs);
-    entry.timer.unref();
-  }
-
-  /**
-   * Brings the index in line with a full list: unknown containers are inspected, vanished ones dropped.
-   * @param everything Inspect every container, as after a gap in the events; else those that differ.
-   * @param listedAtMs When the list was asked for; what was made known later is left alone.
-   * @returns How many differed from what was known.
+   * Brings the index in line with a full list: unknown containers are inspected, missing ones end.
+   * @param everything Inspect every container, as after a gap in the events; otherwise those that differ.
+   * @param listedAtMs When the list was requested; what became known later stays.
+   * @returns How many containers differed from what was known.
    */
   async reconcile(
     list: readonly DockerContainerSummary[],
@@ -192,36 +112,34 @@ export class ContainerIndex {
   ): Promise<number> {
     const listed = new Set(list.map((summary) => summary.id));
     let differing = 0;
-    for (const entry of [...this.table.all()]) {
-      const awaited = entry.settling !== undefined || entry.pending.length > 0 || entry.assumed !== undefined;
-      if (listed.has(entry.id) || entry.inspectedAtMs >= listedAtMs || awaited || entry.hidden) continue;
+    for (const entry of [...this.entries.values()]) {
+      const { state } = entry;
+      if (listed.has(entry.id) || state.inspectedAtMs >= listedAtMs) continue;
+      if (!isPresent(state) || isSettling(state) || entry.queued) continue;
       differing++;
-      this.table.drop(entry, nowNanos());
+      this.dispatch(entry, { kind: "not-found" });
     }
-    const asked: Promise<unknown>[] = [];
+    const inspects: Promise<void>[] = [];
     for (const summary of list) {
-      const known = this.table.find(summary.id);
-      // One that is being asked for, or hangs and is tried again later, is looked after already.
-      const awaited =
-        known !== undefined &&
-        (known.settling !== undefined ||
-          known.timer !== undefined ||
-          known.assumed !== undefined ||
-          known.foreign);
-      const differs = !awaited && !(known?.record && sameAsListed(known.record, summary));
+      const entry = this.entries.get(summary.id);
+      // A container that is being inspected, or is retried after a hang, needs no second inspect.
+      const handled =
+        entry && (isSettling(entry.state) || entry.queued !== undefined || entry.state.phase === "foreign");
+      const record = entry?.state.record;
+      const differs = !handled && !(record && sameAsListed(record, summary));
       if (differs) differing++;
-      if (everything || differs) asked.push(this.refreshListed(summary));
+      if (everything || differs) inspects.push(this.describe(fromSummary(summary)));
     }
-    await Promise.all(asked);
+    await Promise.all(inspects);
     return differing;
   }
 
   /**
-   * Has each running container inspected whose process is gone, and waits for none of these inspects. Where Docker
-   * hangs already, one more would only hang longer.
+   * Inspects each container that runs without a process, and does not wait for these inspects. Where Docker hangs
+   * already, the container is marked instead.
    */
   async checkProcesses(): Promise<void> {
-    const entries = [...this.table.all()];
+    const entries = [...this.entries.values()];
     for (let start = 0; start < entries.length; start += checksPerTurn) {
       const some = entries.slice(start, start + checksPerTurn);
       await Promise.all(some.map((entry) => this.checkProcess(entry)));
@@ -229,130 +147,120 @@ export class ContainerIndex {
     }
   }
 
-  /** Ends all work; nothing is left running. */
+  /** Ends all work; leaves no timer behind. */
   close(): void {
     this.closed.abort();
-    for (const entry of this.table.all()) clearTimeout(entry.timer);
+    for (const { timer } of this.entries.values()) clearTimeout(timer);
   }
 
-  private async refreshListed(summary: DockerContainerSummary): Promise<void> {
-    await this.refresh(summary.id);
-    const entry = this.table.find(summary.id);
-    if (entry && !entry.record && !entry.foreign)
-      this.table.accept(entry, fromSummary(summary), { provisional: true });
+  private isClosed(): boolean {
+    return this.closed.signal.aborted;
   }
 
-  private assume(entry: Entry, docker: DockerContainer): void {
-    // An inspect that is under way does not show the change.
-    entry.asked++;
-    this.table.assume(entry, docker);
-    this.askLater(entry, confirmAfterMs, () => entry.assumed !== undefined && entry.changing === 0);
-  }
-
-  /** Asks after a while, if there is still something to ask for then. */
-  private askLater(entry: Entry, afterMs: number, isDue: () => boolean): void {
-    setTimeout(() => {
-      if (!hasLeft(entry) && !entry.settling && isDue()) this.begin(entry);
-    }, afterMs).unref();
-  }
-
-  /** An own change that follows a create asks at its end, and a create alone is not worth holding it up for. */
-  private isDue({ pending, changing }: Entry, event: DockerEvent): boolean {
-    return pending.includes(event) && (changing === 0 || event.action !== "create");
-  }
-
-  private ask(entry: Entry): void {
-    entry.asked++;
-    if (!entry.settling) this.begin(entry);
-  }
-
-  /** Resolves when an inspect has been taken that shows all that was asked for until now. */
-  private async covered(entry: Entry): Promise<ContainerRecord | undefined> {
-    const ticket = entry.asked;
-    if (!entry.settling) this.begin(entry);
-    while (entry.covered < ticket && !entry.gone && entry.settling) await entry.settling;
-    return this.get(entry.id);
-  }
-
-  private begin(entry: Entry): void {
-    entry.settling = this.settle(entry)
-      .catch((error: unknown) => {
-        this.options.log.error({ container: entry.id, err: error }, "the inventory failed on a container");
-      })
-      .finally(() => {
-        entry.settling = undefined;
-        // Something may have come after the last round had looked.
-        if (this.isBehind(entry)) this.begin(entry);
-      });
-  }
-
-  private async settle(entry: Entry): Promise<void> {
-    // Lets what happens in the same turn be covered by one inspect.
-    await Promise.resolve();
-    let overtaken = 0;
-    while (this.isBehind(entry)) {
-      const inspection = await this.inspector.inspect(entry);
-      if (hasLeft(entry)) return;
-      const behind = inspection.is === "seen" && this.untoldAfter(entry, inspection).length > 0;
-      if (behind && ++overtaken < overtakenRounds) {
-        entry.untold = { docker: inspection.docker, provisional: false };
-        continue;
-      }
-      entry.covered = inspection.sent.ticket;
-      await this.take(entry, inspection);
+  private entry(id: string): Entry {
+    let entry = this.entries.get(id);
+    if (!entry) {
+      entry = { id, state: newContainer, timer: undefined, sent: undefined, queued: undefined };
+      this.entries.set(id, entry);
     }
+    return entry;
   }
 
-  private isBehind(entry: Entry): boolean {
-    const isDue = entry.covered < entry.asked || entry.pending.length > 0;
-    return isDue && !hasLeft(entry) && !this.closed.signal.aborted;
-  }
-
-  private async take(entry: Entry, inspection: Inspection): Promise<void> {
-    if (inspection.is === "gone") {
-      this.table.drop(entry, entry.pending.at(-1)?.timeNanos ?? nowNanos());
-      return;
+  /** Runs one transition and does what it asks for. */
+  private dispatch(entry: Entry, input: ContainerInput): void {
+    if (this.isClosed()) return;
+    const before = entry.state;
+    const { state, lifeEvents, next } = nextState(before, input, nowNanos());
+    entry.state = state;
+    this.index(entry, before.record, state);
+    if (state.timer === undefined || typeof next === "object") clearTimeout(entry.timer);
+    if (typeof next === "object") {
+      entry.timer = setTimeout(() => {
+        this.dispatch(entry, { kind: "timeout" });
+      }, next.timeoutMs);
+      entry.timer.unref();
     }
-    if (inspection.is === "stuck") {
-      this.table.acceptPending(entry);
-      await this.markGhost(entry);
-      return;
-    }
-    const { docker, sent } = inspection;
-    const processGone = await this.inspector.processGone(docker);
-    if (hasLeft(entry)) return;
-    const later = this.untoldAfter(entry, { docker, sent });
-    const before = entry.pending.filter((event) => !later.includes(event));
-    entry.pending = later;
-    entry.untold = undefined;
-    if (sent.ticket === entry.asked) entry.assumed = undefined;
-    entry.inspectedAtMs = sent.atMs;
-    this.table.acceptEvents(entry, untoldEvents(before, docker, entry.record));
-    this.table.accept(entry, docker, { processGone });
+    for (const event of lifeEvents) this.options.onLifeEvent(event);
+    if (next === "inspect") void this.inspect(entry);
   }
 
-  /** The events after an inspect was sent that its answer does not show all the same. */
-  private untoldAfter(
-    entry: Entry,
-    { docker, sent }: { docker: DockerContainer; sent: Sent },
-  ): DockerEvent[] {
-    return eventsAfter(entry, sent, this.options.sameClock).filter((event) => !shows(docker, event));
+  private index(entry: Entry, before: ContainerRecord | undefined, { phase, record }: ContainerState): void {
+    const { id } = entry;
+    if (phase === "gone") this.entries.delete(id);
+    const was = before && sandboxOf(before);
+    const is = phase === "gone" || !record ? undefined : sandboxOf(record);
+    if (was === is) return;
+    if (was !== undefined) {
+      const ids = this.bySandbox.get(was);
+      ids?.delete(id);
+      if (ids?.size === 0) this.bySandbox.delete(was);
+    }
+    if (is === undefined) return;
+    const ids = this.bySandbox.get(is) ?? new Set();
+    this.bySandbox.set(is, ids.add(id));
+  }
+
+  /** Resolves when an inspect has been answered, or left unanswered, that was sent after this call. */
+  private inspect(entry: Entry): Promise<void> {
+    return (entry.queued ??= this.inspectNext(entry).catch((error: unknown) => {
+      this.options.log.error({ container: entry.id, err: error }, "the inventory failed on a container");
+    }));
+  }
+
+  private async inspectNext(entry: Entry): Promise<void> {
+    await entry.sent;
+    await this.gate.run(() => {
+      entry.queued = undefined;
+      return (entry.sent = this.inspectNow(entry));
+    });
+  }
+
+  private async inspectNow(entry: Entry): Promise<void> {
+    if (this.isClosed() || !isPresent(entry.state)) return;
+    const { deadlineMs, phase } = entry.state;
+    this.dispatch(entry, { kind: "inspecting", sentAtMs: performance.now() });
+    const { inspector, log } = this.options;
+    const answer = await inspector.inspect(entry.id, { deadlineMs, signal: this.closed.signal });
+    this.dispatch(entry, answer);
+    if (this.isClosed()) return;
+    if (answer.kind === "unanswered") {
+      log.warn(
+        { container: entry.id, err: messageOf(answer.error), retryInMs: deadlineMs },
+        "Docker did not answer an inspect: the container is shown as last known",
+      );
+      await this.markIfProcessGone(entry);
+    } else if (answer.kind === "inspected" && entry.state.phase === "foreign" && phase !== "foreign") {
+      const { name } = answer.docker;
+      log.warn({ container: entry.id, name }, "skipped a container: its name or labels are not ours");
+    }
   }
 
   private async checkProcess(entry: Entry): Promise<void> {
-    if (isStuck(entry)) await this.markGhost(entry);
-    else if (!entry.settling && (await this.isGhost(entry))) this.ask(entry);
+    if (isStuck(entry.state)) await this.markIfProcessGone(entry);
+    else if (!isSettling(entry.state) && (await this.hasLostProcess(entry))) void this.inspect(entry);
   }
 
-  /** What Docker is silent on is no longer running once its process is gone, as after a daemon that it outlived. */
-  private async markGhost(entry: Entry): Promise<void> {
-    const { record } = entry;
-    if (record && (await this.isGhost(entry))) entry.record = { ...record, processGone: true };
+  /** After a daemon that hangs, a container whose process has ended must not be shown as running. */
+  private async markIfProcessGone(entry: Entry): Promise<void> {
+    if (await this.hasLostProcess(entry)) this.dispatch(entry, { kind: "process-gone" });
   }
 
-  private async isGhost(entry: Entry): Promise<boolean> {
-    const { record } = entry;
-    if (!record || record.processGone || !(await this.inspector.processGone(record.docker))) return false;
-    return entry.record === record && !hasLeft(entry);
+  private async hasLostProcess(entry: Entry): Promise<boolean> {
+    const { record } = entry.state;
+    if (!record || record.processGone || !(await this.options.inspector.isProcessGone(record.docker)))
+      return false;
+    return entry.state.record === record && isPresent(entry.state);
   }
+}
+
+function sandboxOf(record: ContainerRecord): string | undefined {
+  return record.kind === "container" ? record.sandboxId : undefined;
+}
+
+/**
+ * When an event of this machine's engine happened, on the clock of `performance.now()`, at most a millisecond late.
+ * The offset is computed for each event: a wall clock that is set back must not make later events look older.
+ */
+export function monotonicMsOf({ timeNanos }: DockerEvent): number {
+  return Number(timeNanos / 1_000n) / 1_000 - (Date.now() - performance.now());
 }

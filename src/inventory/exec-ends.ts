@@ -1,20 +1,20 @@
 import type { DockerEvent } from "../docker/index.js";
 
-/** The end of one exec that somebody waits for. */
+/** The awaited end of one exec. */
 export interface ExpectedEnd {
-  /** Resolves when an event has told it; never, when none does. */
+  /** Resolves with the event of the end; never without one. */
   readonly exitCode: Promise<number>;
-  /** Ends the waiting; whoever expects an end must call it. */
+  /** Stops waiting. It must be called in the end. */
   readonly forget: () => void;
 }
 
-/** The exit codes of execs, as Docker's events tell them; nothing is kept of an exec that nobody waits for. */
+/** The exit codes of execs from Docker's events. Only awaited execs are kept. */
 export class ExecEnds {
   private readonly expected = new Map<string, (exitCode: number) => void>();
 
   /**
-   * Waits for the end of an exec. It must not have been started yet, or its event may have passed. Docker tells of
-   * no end when the command could not be run, and events can be lost: ask `inspect` after a while.
+   * Waits for the end of an exec that has not been started yet. There is no event when the command could not be run,
+   * and events can be lost: inspect the exec after a while.
    */
   expect(execId: string): ExpectedEnd {
     const exitCode = new Promise<number>((resolve) => this.expected.set(execId, resolve));

@@ -10,10 +10,8 @@ import {
 } from "../base/index.js";
 import type { DockerContainerSummary, DockerEvent, DockerService } from "../docker/index.js";
 import { containerActions, type ContainerIndex } from "./container-index.js";
-import { monotonicMs } from "./entry.js";
 import type { ExecEnds } from "./exec-ends.js";
 import type { ImageIndex } from "./image-index.js";
-import { WatchPace } from "./watch-pace.js";
 
 const connectDeadlineMs = 5_000;
 const factsDeadlineMs = 15_000;
@@ -21,10 +19,10 @@ const listDeadlineMs = 60_000;
 const imageQuietMs = 100;
 const firstBackoffMs = 100;
 const longestBackoffMs = 1_000;
-/** Images are compared with a list once in so many comparisons of the containers. */
+/** Images are listed once in so many lists of the containers. */
 const imageRounds = 5;
 const imageActions = ["pull", "import", "load", "create", "tag", "untag", "delete", "prune"];
-/** The rest, as of health checks and of the begin of execs, is not even sent. */
+/** Docker filters out all others, such as those of health checks and of the start of execs. */
 const actions = [...containerActions, "exec_die", ...imageActions, "reload"];
 const typeLabel = "io.kubernetes.docker.type";
 
@@ -34,18 +32,18 @@ export interface FollowerOptions {
   readonly containers: ContainerIndex;
   readonly images: ImageIndex;
   readonly execEnds: ExecEnds;
-  /** Reads what the engine says of itself. */
+  /** Reads the engine's version and configuration. */
   readonly readFacts: (options: CallOptions) => Promise<void>;
-  /** Everything is as Docker says. */
+  /** The indexes agree with Docker. */
   readonly onSynced: () => void;
   /** Docker cannot be reached. */
   readonly onLost: (error: unknown) => void;
 }
 
 /**
- * Keeps the indexes true: subscribes to Docker's events, then lists, then follows, and again after whatever
- * ends the stream, with a back-off of at most a second. From time to time it compares with a list, for a stream
- * that is silent looks just like an engine that is idle.
+ * Keeps the indexes current: subscribes to Docker's events, lists, then follows, and does so again after the stream
+ * has ended, with a back-off of at most a second. It also compares with a list from time to time: a stream that has
+ * gone silent cannot be told from an idle engine.
  */
 export class Follower {
   private readonly closed = new AbortController();
@@ -128,28 +126,28 @@ export class Follower {
     const listing = this.listContainers(signal, listDeadlineMs);
     const [{ list, listedAtMs }] = await Promise.all([listing, images]);
     await containers.reconcile(list, listedAtMs, true);
-    // Whoever ended the session has lost Docker meanwhile.
+    // Docker may have been lost meanwhile.
     signal.throwIfAborted();
     this.options.onSynced();
     log.info({ containers: list.length, ms: Date.now() - began }, "in sync with Docker");
   }
 
-  /** Without the images there is nothing to serve; later, what was last known is better than no pods. */
+  /** The first list of images must succeed. Later, the last known images are better than no pods. */
   private async syncImages(signal: AbortSignal): Promise<void> {
     try {
       await this.options.images.refreshAll({ signal });
       this.imagesRead = true;
     } catch (error) {
       if (!this.imagesRead || signal.aborted) throw error;
-      this.sayImagesFailed(error);
+      this.logImagesFailed(error);
     }
   }
 
-  /** Compares with lists until the session ends; each list is asked for the more seldom, the dearer it is. */
+  /** Compares with lists until the session ends. Slower lists are polled less often. */
   private async watch(signal: AbortSignal): Promise<never> {
     const { containers, log } = this.options;
-    const pace = new WatchPace();
-    const imagePace = new WatchPace(imageRounds);
+    const pace = new ListPace();
+    const imagePace = new ListPace(imageRounds);
     let imagesAtMs = performance.now() + imagePace.pauseMs;
     for (;;) {
       await sleep(pace.pauseMs, signal);
@@ -158,7 +156,7 @@ export class Follower {
       const { list, listedAtMs } = await this.listContainers(signal, connectDeadlineMs);
       pace.took(performance.now() - began);
       const differing = await containers.reconcile(list, listedAtMs, false);
-      if (differing > 0) log.info({ containers: differing }, "found changes that no event had told");
+      if (differing > 0) log.info({ containers: differing }, "found changes without an event");
       if (performance.now() < imagesAtMs) continue;
       const asked = performance.now();
       await this.syncImages(signal);
@@ -171,7 +169,7 @@ export class Follower {
     signal: AbortSignal,
     deadlineMs: number,
   ): Promise<{ list: DockerContainerSummary[]; listedAtMs: number }> {
-    const listedAtMs = monotonicMs();
+    const listedAtMs = performance.now();
     const labels = { [typeLabel]: undefined };
     const list = await this.options.docker.containers.list({ labels }, { signal, deadlineMs });
     return { list, listedAtMs };
@@ -182,25 +180,49 @@ export class Follower {
     this.imageTimer = setTimeout(() => {
       this.imageTimer = undefined;
       this.options.images.refreshAll({ signal: this.closed.signal }).catch((error: unknown) => {
-        if (!this.isClosed()) this.sayImagesFailed(error);
+        if (!this.isClosed()) this.logImagesFailed(error);
       });
     }, imageQuietMs);
     this.imageTimer.unref();
   }
 
-  private sayImagesFailed(error: unknown): void {
+  private logImagesFailed(error: unknown): void {
     this.options.log.warn(
       { err: messageOf(error) },
-      "could not list the images: they are shown as last known",
+      "could not list the images: serving the last known ones",
     );
   }
 
-  /** Off the stream's path: events go on while Docker thinks about itself. */
+  /** Runs beside the event stream, which goes on meanwhile. */
   private refreshFacts(): void {
     const options = { signal: this.closed.signal, deadlineMs: factsDeadlineMs };
     this.options.readFacts(options).catch((error: unknown) => {
       if (!this.isClosed())
         this.options.log.warn({ err: messageOf(error) }, "could not read Docker's new configuration");
     });
+  }
+}
+
+const shortestPauseMs = 2_000;
+const longestPauseMs = 120_000;
+/** Lists may take a fortieth of Docker's time. */
+const pausesPerList = 40;
+/** A list that took more than this many times the last one was delayed by other work. */
+const mostGrowth = 2;
+
+/** The pause between two lists that only verify. With the containerd image store such a list is expensive. */
+class ListPace {
+  private listMs = 0;
+
+  /** @param factor Pauses this many times longer. */
+  constructor(private readonly factor = 1) {}
+
+  get pauseMs(): number {
+    return Math.min(Math.max(shortestPauseMs, this.listMs * pausesPerList) * this.factor, longestPauseMs);
+  }
+
+  /** Records how long a list took. */
+  took(ms: number): void {
+    this.listMs = this.listMs === 0 ? ms : Math.min(ms, this.listMs * mostGrowth);
   }
 }

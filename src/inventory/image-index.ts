@@ -1,7 +1,7 @@
 import { isKind, messageOf, normalizeReference, type CallOptions, type Logger } from "../base/index.js";
 import type { DockerImage, DockerImageSummary, DockerService } from "../docker/index.js";
 
-/** An image on the engine, immutable: a change replaces it, and what has not changed stays the same object. */
+/** An image on the engine; immutable. A change replaces the object, and an unchanged image stays the same object. */
 export type ImageRecord = DockerImage;
 
 const listDeadlineMs = 60_000;
@@ -15,7 +15,7 @@ export class ImageIndex {
   private names = new Map<string, string>();
   private listing: Promise<void> | undefined;
   private nextListing: Promise<void> | undefined;
-  /** Counts the single refreshes; an image remembers which of them saw it, or saw that it is gone. */
+  /** Counts the refreshes of single images. During a list, `refreshed` has the last one of each image. */
   private refreshes = 0;
   private readonly refreshed = new Map<string, number>();
   constructor(
@@ -51,8 +51,8 @@ export class ImageIndex {
   }
 
   /**
-   * Lists all images and inspects those that are new or whose names differ. The list is asked for after this
-   * was called, even when another is under way: that one may have been answered before the change.
+   * Lists all images and inspects those that are new or whose names differ. The list is requested after this call,
+   * even when another list is under way: that one may not have the change.
    */
   refreshAll(options: CallOptions = {}): Promise<void> {
     if (this.listing) {
@@ -70,7 +70,7 @@ export class ImageIndex {
     return this.listing;
   }
 
-  /** Asks for one image anew; a name that it has now is nobody else's any more. */
+  /** Inspects one image; the names that it has now are taken from the other images. */
   async refresh(reference: string, options: CallOptions = {}): Promise<ImageRecord | undefined> {
     try {
       const image = await this.docker.images.inspect(reference, options);
@@ -108,7 +108,7 @@ export class ImageIndex {
       const images = await Promise.all(batch.map((summary) => this.inspect(summary, options)));
       for (const image of images) if (image) next.set(image.id, image);
     }
-    // What somebody asked for meanwhile is newer than the list.
+    // Images that were inspected meanwhile are newer than the list.
     for (const [id, when] of this.refreshed) {
       if (when <= asked) continue;
       const newer = this.images.get(id);
@@ -129,7 +129,7 @@ export class ImageIndex {
         deadlineMs: inspectDeadlineMs,
         ...options,
       });
-      // One image can stand under several ids in a list; it is known by the id that the list gave.
+      // A list can have one image under several ids; the id of the list is used.
       return image.id === summary.id ? image : { ...image, id: summary.id };
     } catch (error) {
       if (isKind(error, "not-found")) return undefined;
@@ -166,8 +166,8 @@ function withoutNames(image: ImageRecord, owner: ImageRecord): ImageRecord {
 }
 
 /**
- * Where the id is the manifest's digest, each repository that has a tag of the image has it by that digest too;
- * Docker 26 with containerd's store tells this of one repository only.
+ * With containerd's store the id is the manifest's digest, which is then a name of the image in each repository that
+ * has a tag of it. Docker 26 lists it for one repository only.
  */
 function namesById({ id, repoTags }: ImageRecord): string[] {
   return repoTags.flatMap((tag) => {

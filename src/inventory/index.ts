@@ -1,4 +1,4 @@
-export type { LifeEvent } from "./changes.js";
+export type { LifeEvent } from "./life-events.js";
 export type { ExecEnds, ExpectedEnd } from "./exec-ends.js";
 export { Inventory, type ConnectionState, type EngineFacts } from "./inventory.js";
 export type { ImageRecord } from "./image-index.js";

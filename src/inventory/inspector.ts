@@ -1,81 +1,60 @@
-import { Gate, isKind, messageOf, type Logger } from "../base/index.js";
+import { isKind, messageOf, type Logger } from "../base/index.js";
 import type { DockerContainer, DockerService } from "../docker/index.js";
+import type { ContainerInput } from "./container-state.js";
 import type { OomKills } from "./oom-kills.js";
-import { answered, hasLeft, sentNow, waitLonger, type Entry, type Sent } from "./entry.js";
+import { toRecord, type ContainerRecord, type RecordMarks } from "./record.js";
 
-const inspectsAtOnce = 16;
-const inspectPatienceMs = 500;
-
-export type Inspection = { readonly sent: Sent } & (
-  | { readonly is: "seen"; readonly docker: DockerContainer }
-  | { readonly is: "gone" }
-  | { readonly is: "stuck" }
-);
+/** The answer to one inspect, as an input of the container's state machine. */
+export type InspectAnswer =
+  | (Extract<ContainerInput, { kind: "inspected" }> & { readonly docker: DockerContainer })
+  | { readonly kind: "not-found" }
+  | { readonly kind: "unanswered"; readonly error: unknown };
 
 export interface InspectorOptions {
   readonly docker: DockerService;
   readonly log: Logger;
-  /** Ends the inspects under way. */
-  readonly signal: AbortSignal;
-  /** Whether a pid of the engine lives; undefined where the engine's processes cannot be seen. */
+  /** Whether a process of the engine's machine exists; undefined where its processes are not visible. */
   readonly isAlive: ((pid: number) => Promise<boolean>) | undefined;
-  /** What the kernel of the engine's machine tells; undefined where it is another than ours. */
+  /** The out-of-memory kills that the kernel has logged; undefined where the engine runs on another machine. */
   readonly oomKills: OomKills | undefined;
-  /** Asks for one more inspect. */
-  readonly again: (entry: Entry) => void;
+  /** The labels of an image; undefined while the image is not known. */
+  readonly imageLabels: (imageId: string | undefined) => Readonly<Record<string, string>> | undefined;
 }
 
-/** Asks Docker for single containers: not too many at once, each with a deadline of its own. */
+/** Inspects containers, reads them as records, and corrects what the node knows better than Docker. */
 export class Inspector {
-  private readonly gate = new Gate(inspectsAtOnce, inspectPatienceMs);
-
   constructor(private readonly options: InspectorOptions) {}
 
-  /** One inspect. It never throws: one that fails is tried again later, on a timer of the entry. */
-  async inspect(entry: Entry): Promise<Inspection> {
-    return this.gate.run(() => this.ask(entry));
+  /** Never throws. */
+  async inspect(
+    id: string,
+    limits: { readonly deadlineMs: number; readonly signal: AbortSignal },
+  ): Promise<InspectAnswer> {
+    const { docker, oomKills } = this.options;
+    try {
+      const inspected = await docker.containers.inspect(id, limits);
+      const corrected = oomKills ? await oomKills.correct(inspected) : inspected;
+      const processGone = await this.isProcessGone(corrected);
+      return { kind: "inspected", docker: corrected, record: this.read(corrected, { processGone }) };
+    } catch (error) {
+      return isKind(error, "not-found") ? { kind: "not-found" } : { kind: "unanswered", error };
+    }
   }
 
-  /** Whether Docker calls a container running whose first process is gone. */
-  async processGone({ state }: DockerContainer): Promise<boolean> {
+  /** The record of a container; undefined when it is not ours. */
+  read(docker: DockerContainer, marks: RecordMarks): ContainerRecord | undefined {
+    return toRecord(docker, marks, this.options.imageLabels(docker.imageId));
+  }
+
+  /** Whether Docker calls a container running whose first process does not exist. */
+  async isProcessGone({ state }: DockerContainer): Promise<boolean> {
     const { isAlive, log } = this.options;
     if (!isAlive || !state.running || state.pid === undefined) return false;
     try {
       return !(await isAlive(state.pid));
     } catch (error) {
-      log.debug({ pid: state.pid, err: messageOf(error) }, "cannot look at a process: Docker is believed");
+      log.debug({ pid: state.pid, err: messageOf(error) }, "cannot check a process: Docker's state is used");
       return false;
     }
-  }
-
-  private async ask(entry: Entry): Promise<Inspection> {
-    const sent = sentNow(entry);
-    // Its place came late: the entry's timer is for something else by now.
-    if (hasLeft(entry)) return { is: "stuck", sent };
-    clearTimeout(entry.timer);
-    entry.timer = undefined;
-    const { docker, oomKills, signal } = this.options;
-    try {
-      const container = await docker.containers.inspect(entry.id, { deadlineMs: entry.deadlineMs, signal });
-      answered(entry);
-      return { is: "seen", sent, docker: oomKills ? await oomKills.correct(container) : container };
-    } catch (error) {
-      if (isKind(error, "not-found")) return { is: "gone", sent };
-      if (!signal.aborted && !hasLeft(entry)) this.retryLater(entry, error);
-      return { is: "stuck", sent };
-    }
-  }
-
-  private retryLater(entry: Entry, error: unknown): void {
-    const retryInMs = waitLonger(entry);
-    this.options.log.warn(
-      { container: entry.id, err: messageOf(error), retryInMs },
-      "Docker did not answer an inspect: the container is shown as it was last known",
-    );
-    entry.timer = setTimeout(() => {
-      entry.timer = undefined;
-      this.options.again(entry);
-    }, retryInMs);
-    entry.timer.unref();
   }
 }

@@ -16,43 +16,38 @@ import {
   type DockerVersion,
 } from "../docker/index.js";
 import { Host } from "../host/index.js";
-import type { LifeEvent } from "./changes.js";
 import { engineEnvironment, type EngineEnvironment } from "../translate/index.js";
 import { ContainerIndex } from "./container-index.js";
 import { ExecEnds } from "./exec-ends.js";
 import { Follower } from "./follower.js";
 import { ImageIndex } from "./image-index.js";
+import { Inspector } from "./inspector.js";
+import type { LifeEvent } from "./life-events.js";
 import { OomKills } from "./oom-kills.js";
-import {
-  fromSpec,
-  type ChangedTo,
-  type ContainerRecord,
-  type SandboxRecord,
-  type WorkloadRecord,
-} from "./record.js";
+import { fromSpec, type ContainerRecord, type SandboxRecord, type WorkloadRecord } from "./record.js";
 
-/** What the engine said of itself when the connection was made. */
+/** The engine's version and configuration as of the last connect or reload. */
 export interface EngineFacts {
   readonly version: DockerVersion;
   readonly info: DockerInfo;
   readonly apiVersion: readonly [number, number];
-  /** What a create may ask for. */
+  /** The features that a create may use. */
   readonly environment: EngineEnvironment;
 }
 
 export type ConnectionState = { readonly ok: true } | { readonly ok: false; readonly message: string };
 
 /**
- * What exists now: pods, containers and images, kept true by Docker's events. It subscribes, then lists, then
- * serves; nothing that reads it asks Docker. While Docker is away it shows what was last known, and says so
- * in {@link Inventory.connection}; before the first sync every read throws "unavailable".
+ * The cache of pods, containers and images, kept current by Docker's events. It subscribes, then lists, then serves;
+ * reads never call Docker. While Docker is unreachable it serves the last known state, and {@link Inventory.connection}
+ * has the reason. Before the first sync every read throws "unavailable".
  */
 @injectable()
 export class Inventory {
   readonly images: ImageIndex;
   readonly execEnds = new ExecEnds();
   private readonly containers: ContainerIndex;
-  private readonly listeners = new Set<(step: LifeEvent) => void>();
+  private readonly listeners = new Set<(event: LifeEvent) => void>();
   private readonly follower: Follower;
   private readonly oomKills: OomKills | undefined;
   private readonly readyWaiters = new Set<() => void>();
@@ -66,19 +61,22 @@ export class Inventory {
     @inject(ShimConfig) private readonly config: ShimConfig,
     @inject(Logger) private readonly log: Logger,
   ) {
-    // Another machine's processes and kernel cannot be seen here, and its clock is not ours.
+    // The processes, the kernel log and the clock of another machine are not available here.
     const local = isEngineLocal(config);
     this.oomKills = local ? new OomKills(host.kernel, log) : undefined;
     this.images = new ImageIndex(docker, log);
     this.containers = new ContainerIndex({
-      docker,
+      inspector: new Inspector({
+        docker,
+        log,
+        isAlive: local ? (pid) => host.processes.isAlive(pid) : undefined,
+        oomKills: this.oomKills,
+        imageLabels: (imageId) => this.images.labelsOf(imageId),
+      }),
       log,
-      isAlive: local ? (pid) => host.processes.isAlive(pid) : undefined,
-      oomKills: this.oomKills,
       sameClock: local,
-      imageLabels: (imageId) => this.images.labelsOf(imageId),
-      onStep: (step) => {
-        this.tell(step);
+      onLifeEvent: (event) => {
+        this.emit(event);
       },
     });
     const { containers, images, execEnds } = this;
@@ -98,7 +96,7 @@ export class Inventory {
     });
   }
 
-  /** Starts to follow Docker; returns at once. */
+  /** Starts to follow Docker's events; returns at once. */
   start(): void {
     this.oomKills?.start();
     this.follower.start();
@@ -131,7 +129,7 @@ export class Inventory {
     await this.oomKills?.close();
   }
 
-  /** Whether Docker answers now. */
+  /** Whether Docker is reachable now. */
   get connection(): ConnectionState {
     return this.connected;
   }
@@ -147,7 +145,7 @@ export class Inventory {
     return this.facts;
   }
 
-  /** What a create may ask for on this engine and node. @throws ShimError "unavailable" before the first sync. */
+  /** The features that a create may use on this engine and node. @throws ShimError "unavailable" before the first sync. */
   environment(): EngineEnvironment {
     return this.engine().environment;
   }
@@ -184,57 +182,28 @@ export class Inventory {
     return this.containers.get(id);
   }
 
-  /** What subscribers have been told of a container: Docker's word, if perhaps an older one. */
-  told(id: string): ContainerRecord | undefined {
-    return this.containers.told(id);
-  }
-
-  /** Resolves when the inventory shows what Docker says of the container now. */
+  /**
+   * Inspects a container once, also after a change of our own. Never throws.
+   * @returns The record as of an inspect that was sent after this call, or as last known when Docker did not answer;
+   *   undefined when the container is gone.
+   */
   refresh(id: string): Promise<ContainerRecord | undefined> {
     return this.containers.refresh(id);
   }
 
-  /**
-   * Takes note of a container of one's own. It is shown at once, as it was asked for; Docker's word on it follows,
-   * and {@link Inventory.confirmed} waits for that.
-   */
-  created(id: string, spec: DockerContainerSpec): void {
+  /** The same for a container that we have just created; it is shown as requested while Docker does not answer. */
+  created(id: string, spec: DockerContainerSpec): Promise<void> {
     const imageId = spec.config.image === undefined ? undefined : this.images.find(spec.config.image)?.id;
-    this.containers.created(fromSpec(id, spec, { createdAtNanos: nowNanos(), imageId }));
+    return this.containers.describe(fromSpec(id, spec, { createdAtNanos: nowNanos(), imageId }));
   }
 
-  /**
-   * Makes a change of one's own, a start or a stop, and shows its effect at its end rather than with each of
-   * Docker's events. Docker's word on it follows, as for {@link Inventory.created}.
-   * @param to What the container is once `work` has succeeded.
-   * @throws What `work` throws, once the inventory shows what is true.
-   */
-  change(id: string, to: ChangedTo, work: () => Promise<void>): Promise<void> {
-    return this.containers.change(id, to, work);
-  }
-
-  /**
-   * Waits until what is shown of a container is Docker's word, and not what a change of one's own is taken to have
-   * done; or until Docker has had its time to answer.
-   * @param id The full id.
-   * @returns The record then; undefined when the container is gone.
-   */
-  confirmed(id: string): Promise<ContainerRecord | undefined> {
-    return this.containers.confirmed(id);
-  }
-
-  /** Waits likewise for all containers, but not long. */
-  allConfirmed(): Promise<void> {
-    return this.containers.allConfirmed();
-  }
-
-  /** Takes note of a removal of one's own. */
+  /** Hides a container that we have removed. */
   removed(id: string): void {
-    this.containers.forget(id);
+    this.containers.removed(id);
   }
 
-  /** Hears every step of every container, each once and in order. @returns Ends the subscription. */
-  subscribe(listener: (step: LifeEvent) => void): () => void {
+  /** Calls `listener` with each life event of every container, once and in order. @returns Ends the subscription. */
+  subscribe(listener: (event: LifeEvent) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
   }
@@ -276,10 +245,10 @@ export class Inventory {
     return new ShimError("unavailable", `docker-cri has not yet read Docker's state${why}`);
   }
 
-  private tell(step: LifeEvent): void {
+  private emit(event: LifeEvent): void {
     for (const listener of this.listeners) {
       try {
-        listener(step);
+        listener(event);
       } catch (error) {
         this.log.error({ err: error }, "a listener of the inventory failed");
       }
@@ -295,7 +264,7 @@ export class Inventory {
   private lost(error: unknown): void {
     const message = messageOf(error);
     if (this.connected.ok || this.connected.message !== message) {
-      this.log.warn({ err: message }, "lost Docker; the last known state is shown until it is back");
+      this.log.warn({ err: message }, "lost Docker; serving the last known state until it is back");
     }
     this.connected = { ok: false, message };
   }

@@ -3,17 +3,17 @@ import type { DockerContainer } from "../docker/index.js";
 import type { HostKernel, HostOomLog } from "../host/index.js";
 
 const sigkillCode = 137;
-/** The containers that are remembered; the kernel's own log holds far fewer. */
+/** The kernel's own log holds far fewer. */
 const mostRemembered = 4096;
-/** Docker notes the time of a start when the process may have run for a while. */
+/** Docker records a start at most this long after the process has begun to run. */
 const startNotedLateNanos = 5_000_000_000n;
 
 /**
- * The kernel's word on which containers ran out of memory. Docker hears of it from the container's cgroup, and when
- * the kill takes the first process along, the cgroup may be gone before anybody has looked.
+ * The out-of-memory kills in the kernel's log. Docker learns of a kill from the container's cgroup, and when
+ * the kill ends the first process, the cgroup may be gone before Docker has read it.
  */
 export class OomKills {
-  /** When the kernel last killed in a container, at the latest, by the container's id; oldest kill first. */
+  /** The time of the last kill in each container, by the container's id; oldest kill first. */
   private readonly lastKills = new Map<string, bigint>();
   private opened: Promise<HostOomLog | undefined> | undefined;
   private reading = Promise.resolve();
@@ -23,7 +23,7 @@ export class OomKills {
     private readonly log: Logger,
   ) {}
 
-  /** Opens the kernel's log; without it Docker's word stands, and the log says so. Returns at once. */
+  /** Opens the kernel's log; returns at once. Without it Docker's answer is used, and a warning is logged. */
   start(): void {
     this.opened ??= this.kernel.openOomLog().catch((error: unknown) => {
       this.giveUp(error);
@@ -31,7 +31,7 @@ export class OomKills {
     });
   }
 
-  /** Nothing is left open. */
+  /** Closes the kernel's log. */
   async close(): Promise<void> {
     const kernelLog = await this.opened;
     this.opened = undefined;

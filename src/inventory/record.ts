@@ -10,15 +10,15 @@ import { identify, type SandboxIdentity, type WorkloadIdentity } from "../transl
 interface RecordMade {
   /** 64 hex digits. */
   readonly id: string;
-  /** The last that Docker said, or its events told. */
+  /** The container as of Docker's last answer or event. */
   readonly docker: DockerContainer;
-  /** Docker calls it running, but its first process is gone: nobody knows what it is. */
+  /** Docker calls it running, but its first process does not exist: its state is unknown. */
   readonly processGone: boolean;
-  /** Told by events or a list alone: Docker's own times may differ a little. */
+  /** Known from events, a list or a create request, not from an inspect: times may differ a little from Docker's. */
   readonly provisional: boolean;
 }
 
-/** What is known of a record beside Docker's answer. */
+/** The fields of a record that Docker's answer does not have. */
 export interface RecordMarks {
   readonly processGone?: boolean;
   readonly provisional?: boolean;
@@ -31,8 +31,8 @@ export type WorkloadRecord = RecordMade & WorkloadIdentity;
 export type ContainerRecord = SandboxRecord | WorkloadRecord;
 
 /**
- * Reads a record out of Docker's answer; undefined when no shim made the container.
- * @param imageLabels Of its image; undefined while they are not known.
+ * Reads a record from Docker's answer; undefined when no shim made the container.
+ * @param imageLabels The labels of its image; undefined while they are not known.
  */
 export function toRecord(
   docker: DockerContainer,
@@ -43,10 +43,7 @@ export function toRecord(
   return identity && { id: docker.id, docker, processGone, provisional, ...identity };
 }
 
-/** What a change of our own makes of a container. */
-export type ChangedTo = "running" | "exited";
-
-/** How far a container's life has come. */
+/** The stages of a container's life. */
 export type Stage = "created" | "running" | "exited";
 
 export function stageOf(docker: DockerContainer): Stage {
@@ -56,7 +53,7 @@ export function stageOf(docker: DockerContainer): Stage {
   return status === undefined && startedAtNanos === undefined ? "created" : "exited";
 }
 
-/** The container as it was right after an event, for a change that no inspect came in time to see. */
+/** The container right after an event, for a change that no inspect has shown. */
 export function afterEvent(docker: DockerContainer, event: DockerEvent): DockerContainer {
   const { pid: _pid, exitCode: _exitCode, error: _error, ...state } = docker.state;
   switch (event.action) {
@@ -92,7 +89,7 @@ export function afterEvent(docker: DockerContainer, event: DockerEvent): DockerC
   }
 }
 
-/** A container that we have just created, of which Docker has told nothing but its id. */
+/** A container that we have just created, from our own request: Docker's answer to a create has only the id. */
 export function fromSpec(
   id: string,
   { name, config, host }: DockerContainerSpec,
@@ -113,24 +110,12 @@ export function fromSpec(
   };
 }
 
-/** The container once Docker has done what we asked it for. */
-export function afterChange(docker: DockerContainer, to: ChangedTo, atNanos: bigint): DockerContainer {
-  const action = to === "running" ? "start" : "die";
-  return afterEvent(docker, {
-    type: "container",
-    action,
-    subject: docker.id,
-    attributes: {},
-    timeNanos: atNanos,
-  });
-}
-
-/** The record as it was right after the create, of a container that has gone on since. */
+/** The record as of the create, for a container that has been started since. */
 export function asCreated(record: ContainerRecord): ContainerRecord {
   return withState(record, "created", { status: "created", running: false });
 }
 
-/** The record as it was right after the start, of a container that may have ended since. */
+/** The record as of the start, for a container that may have ended since. */
 export function asStarted(record: ContainerRecord): ContainerRecord {
   const { startedAtNanos } = record.docker.state;
   return withState(record, "running", {
@@ -151,7 +136,7 @@ function withState(
   return { ...record, docker: { ...docker, state: whole }, processGone: false };
 }
 
-/** A record of a container that has ended without anybody having seen how. */
+/** The record of a container that has ended unobserved: the exit code is unknown. */
 export function endedUnseen(record: ContainerRecord, timeNanos: bigint): ContainerRecord {
   const { pid: _pid, exitCode: _exitCode, ...state } = record.docker.state;
   const ended = {
@@ -164,7 +149,7 @@ export function endedUnseen(record: ContainerRecord, timeNanos: bigint): Contain
   return { ...record, docker: { ...record.docker, state: ended }, processGone: false, provisional: true };
 }
 
-/** The little that a list line tells, for a container whose inspect hangs. */
+/** A container as far as a list entry describes it, for one whose inspect hangs. */
 export function fromSummary(summary: DockerContainerSummary): DockerContainer {
   const running = summary.state === "running" || summary.state === "paused";
   return {
@@ -189,7 +174,7 @@ export function fromSummary(summary: DockerContainerSummary): DockerContainer {
   };
 }
 
-/** Whether a list line tells nothing new of a container. */
+/** Whether a list entry has the state that is known already. */
 export function sameAsListed(record: ContainerRecord, summary: DockerContainerSummary): boolean {
   const { status, running } = record.docker.state;
   const listedRunning =

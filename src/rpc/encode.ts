@@ -2,13 +2,11 @@ import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { messageWriter } from "./encode/compile.js";
 import { Sink } from "./encode/sink.js";
 
-export { rememberEncoding } from "../base/index.js";
-
 const sink = new Sink();
 
 /**
- * Encodes a message as protobuf-es' `toBinary` does, byte for byte, many times faster. A message that
- * `rememberEncoding` has marked, at any depth, is encoded once.
+ * Encodes a message as protobuf-es' `toBinary` does, byte for byte, many times faster. A frozen
+ * message, at any depth, is encoded once: see `deepFreeze`.
  * @param message A whole message, as `create` makes it; an init shape must go through `create` first.
  * @throws TypeError that names the field whose value does not fit its type.
  */

@@ -173,7 +173,7 @@ export class SandboxCreator {
     const hostNetwork = spec.host.networkMode === "host";
     const checkpoint = checkpointOf(config, hostNetwork);
     await this.checkpoints.write(id, checkpoint);
-    await this.inventory.change(id, "running", () => this.docker.containers.start(id));
+    await this.docker.containers.start(id);
     const record = await this.inventory.refresh(id);
     if (record?.kind !== "sandbox" || !record.docker.state.running) {
       throw new ShimError("unavailable", `the sandbox container ${id} ended as soon as it was started`);

@@ -1,10 +1,8 @@
-import { inject, injectable, isKind, rememberEncoding } from "../base/index.js";
+import { deepFreeze, inject, injectable, isKind } from "../base/index.js";
 import { Checkpoints } from "../checkpoint/index.js";
 import { hasLabels } from "../containers/index.js";
 import {
-  PodSandboxSchema,
   PodSandboxState,
-  PodSandboxStatusSchema,
   type PodSandbox,
   type PodSandboxConfig,
   type PodSandboxFilter,
@@ -50,8 +48,7 @@ export class Sandboxes {
     if (full !== undefined) await this.teardown.remove(full, signal);
   }
 
-  async list(filter: PodSandboxFilter | undefined): Promise<PodSandbox[]> {
-    await this.inventory.allConfirmed();
+  list(filter: PodSandboxFilter | undefined): PodSandbox[] {
     const found: PodSandbox[] = [];
     for (const record of this.inventory.sandboxes()) {
       const message = this.message(record);
@@ -65,13 +62,11 @@ export class Sandboxes {
     return found;
   }
 
-  async status(
+  status(
     id: string,
     { verbose }: { readonly verbose: boolean },
-  ): Promise<{ status: PodSandboxStatus; info: Record<string, string> }> {
-    const asked = this.inventory.sandbox(id);
-    await this.inventory.confirmed(asked.id);
-    const record = this.inventory.sandbox(asked.id);
+  ): { status: PodSandboxStatus; info: Record<string, string> } {
+    const record = this.inventory.sandbox(id);
     return { status: this.statusOf(record), info: verbose ? sandboxInfo(record.docker) : {} };
   }
 
@@ -84,7 +79,7 @@ export class Sandboxes {
     const { defaultRuntime } = this.inventory.engine().info;
     const status = toPodSandboxStatus(record.docker, { ips, defaultRuntime, identity: record });
     if (record.processGone) status.state = PodSandboxState.SANDBOX_NOTREADY;
-    this.statuses.set(record, { ips, status: rememberEncoding(PodSandboxStatusSchema, status) });
+    this.statuses.set(record, { ips, status: deepFreeze(status) });
     return status;
   }
 
@@ -110,7 +105,7 @@ export class Sandboxes {
       const { defaultRuntime } = this.inventory.engine().info;
       message = toPodSandbox(record.docker, { defaultRuntime, identity: record });
       if (record.processGone) message.state = PodSandboxState.SANDBOX_NOTREADY;
-      this.listed.set(record, rememberEncoding(PodSandboxSchema, message));
+      this.listed.set(record, deepFreeze(message));
     }
     return message;
   }

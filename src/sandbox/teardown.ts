@@ -99,11 +99,12 @@ export class Teardown {
 
   private async stopSandbox(id: string, signal: AbortSignal): Promise<void> {
     if (!this.record(id)?.docker.state.running) return;
-    const stop = () => this.docker.containers.stop(id, { graceSeconds, signal });
     try {
-      await this.inventory.change(id, "exited", stop);
+      await this.docker.containers.stop(id, { graceSeconds, signal });
     } catch (error) {
       if (!isKind(error, "not-found")) throw error;
+    } finally {
+      await this.inventory.refresh(id);
     }
   }
 

@@ -1,5 +1,5 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { rememberEncoding } from "../base/index.js";
+import { deepFreeze } from "../base/index.js";
 import {
   ContainerAttributesSchema,
   ContainerStatsSchema,
@@ -55,8 +55,7 @@ export class UsageMessages {
     const known = this.attributes.get(record);
     if (known) return known;
     const { id, container: metadata, labels, annotations } = record;
-    const made = rememberEncoding(
-      ContainerAttributesSchema,
+    const made = deepFreeze(
       create(ContainerAttributesSchema, {
         id,
         metadata,
@@ -72,8 +71,7 @@ export class UsageMessages {
     const known = this.podAttributes.get(record);
     if (known) return known;
     const { id, pod: metadata, labels, annotations } = record;
-    const made = rememberEncoding(
-      PodSandboxAttributesSchema,
+    const made = deepFreeze(
       create(PodSandboxAttributesSchema, {
         id,
         metadata,

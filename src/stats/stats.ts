@@ -71,7 +71,7 @@ export class Stats {
    * @throws ShimError "not-found".
    */
   async containerStats(id: string): Promise<ContainerStats> {
-    await this.inventory.confirmed(this.inventory.workload(id).id);
+    this.inventory.workload(id);
     await this.sampler.whenWarm();
     const record = this.inventory.workload(id);
     const measured = this.measureContainer(record, { everything: false });
@@ -91,7 +91,7 @@ export class Stats {
    * @throws ShimError "not-found".
    */
   async podStats(id: string): Promise<PodSandboxStats> {
-    await this.inventory.confirmed(this.inventory.sandbox(id).id);
+    this.inventory.sandbox(id);
     await this.sampler.whenWarm();
     const record = this.inventory.sandbox(id);
     const measured = this.measurePod(record, sharedCgroupParents(this.inventory.sandboxes()));
@@ -141,10 +141,9 @@ export class Stats {
     return await inTurns(records, (record) => this.measurePod(record, shared));
   }
 
-  /** Until the pids of what has just been started are known, and rates of all. */
+  /** Waits until the rates are known. @throws ShimError "unavailable" before the first sync. */
   private async settled(): Promise<void> {
     this.inventory.assertReady();
-    await this.inventory.allConfirmed();
     await this.sampler.whenWarm();
   }
 

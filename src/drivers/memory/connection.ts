@@ -80,6 +80,7 @@ export class Connection {
       for await (const item of source(signal)) {
         throwIfAborted(method, signal);
         yield item;
+        throwIfAborted(method, signal);
       }
       throwIfAborted(method, signal);
       if (fault?.after) await strike(method, fault, signal);

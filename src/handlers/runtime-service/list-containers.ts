@@ -13,7 +13,7 @@ import type { UnaryHandler } from "../handler.js";
 export class ListContainersHandler implements UnaryHandler<typeof RuntimeService.method.listContainers> {
   constructor(@inject(Containers) private readonly containers: Containers) {}
 
-  async handle(request: ListContainersRequest) {
-    return { containers: await this.containers.list(request.filter) };
+  handle(request: ListContainersRequest) {
+    return { containers: this.containers.list(request.filter) };
   }
 }

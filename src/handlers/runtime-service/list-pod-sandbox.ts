@@ -13,7 +13,7 @@ import type { UnaryHandler } from "../handler.js";
 export class ListPodSandboxHandler implements UnaryHandler<typeof RuntimeService.method.listPodSandbox> {
   constructor(@inject(Sandboxes) private readonly sandboxes: Sandboxes) {}
 
-  async handle(request: ListPodSandboxRequest) {
-    return { items: await this.sandboxes.list(request.filter) };
+  handle(request: ListPodSandboxRequest) {
+    return { items: this.sandboxes.list(request.filter) };
   }
 }

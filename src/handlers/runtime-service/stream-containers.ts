@@ -14,7 +14,7 @@ export class StreamContainersHandler implements StreamHandler<typeof RuntimeServ
   constructor(@inject(Containers) private readonly containers: Containers) {}
 
   async *handle(request: StreamContainersRequest, { signal }: CallContext) {
-    const found = await this.containers.list(request.filter);
+    const found = this.containers.list(request.filter);
     for await (const containers of inChunks(ContainerSchema, found, { signal })) yield { containers };
   }
 }

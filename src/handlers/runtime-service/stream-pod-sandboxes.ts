@@ -16,7 +16,7 @@ export class StreamPodSandboxesHandler implements StreamHandler<
   constructor(@inject(Sandboxes) private readonly sandboxes: Sandboxes) {}
 
   async *handle(request: StreamPodSandboxesRequest, { signal }: CallContext) {
-    const found = await this.sandboxes.list(request.filter);
+    const found = this.sandboxes.list(request.filter);
     for await (const podSandboxes of inChunks(PodSandboxSchema, found, { signal })) yield { podSandboxes };
   }
 }

@@ -1,7 +1,6 @@
 import { ScalarType, type DescField, type DescMessage } from "@bufbuild/protobuf";
 import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
 import { WireType } from "@bufbuild/protobuf/wire";
-import { encodingMemo } from "../../base/index.js";
 import { scalarCodec, type WriteValue } from "./scalars.js";
 import type { Sink } from "./sink.js";
 
@@ -16,6 +15,11 @@ interface UnknownField {
 
 const compiled = new WeakMap<DescMessage, WriteValue>();
 
+/** The encodings of frozen messages, kept as long as the messages themselves. */
+const encodings = new WeakMap<object, Uint8Array>();
+/** True while a frozen message is written: the messages that it holds need no encoding of their own. */
+let insideFrozen = false;
+
 /**
  * A function that writes one message of a type, without its length, compiled from the descriptor on the
  * first use. What it writes is what protobuf-es' `toBinary` writes, byte for byte.
@@ -24,7 +28,6 @@ export function messageWriter(desc: DescMessage): WriteValue {
   const known = compiled.get(desc);
   if (known) return known;
   let fields: readonly WriteField[] = [];
-  const memo = encodingMemo(desc);
   const write = (sink: Sink, message: object) => {
     for (const field of fields) field(sink, message as Fields);
     const { $unknown } = message as { $unknown?: readonly UnknownField[] };
@@ -32,19 +35,24 @@ export function messageWriter(desc: DescMessage): WriteValue {
   };
   const writer: WriteValue = (sink, value) => {
     const message = checkedMessage(desc, value);
-    if (!memo.used || !memo.has(message)) {
+    if (insideFrozen || !Object.isFrozen(message)) {
       write(sink, message);
       return;
     }
-    const bytes = memo.get(message);
-    if (bytes) {
-      sink.raw(bytes);
+    const known = encodings.get(message);
+    if (known) {
+      sink.raw(known);
       return;
     }
     const start = sink.length;
-    write(sink, message);
+    insideFrozen = true;
+    try {
+      write(sink, message);
+    } finally {
+      insideFrozen = false;
+    }
     // A copy of its own: a small Buffer would keep the pool that it was cut from.
-    memo.set(message, new Uint8Array(sink.copy(start)));
+    encodings.set(message, new Uint8Array(sink.copy(start)));
   };
   // Known before its fields are: a message type may hold itself.
   compiled.set(desc, writer);

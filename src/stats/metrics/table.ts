@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { rememberEncoding } from "../../base/index.js";
+import { deepFreeze } from "../../base/index.js";
 import { MetricDescriptorSchema, type MetricDescriptor } from "../../gen/runtime/v1/api_pb.js";
 import { cpuMetrics } from "./cpu.js";
 import { diskMetrics } from "./disk.js";
@@ -28,8 +28,5 @@ export const podNetworkMetrics = networkMetrics;
 /** What ListMetricDescriptors tells, and the docs. */
 export const metricDescriptors: readonly MetricDescriptor[] = [...cgroupMetrics, ...podNetworkMetrics].map(
   ({ name, help, labels = [] }) =>
-    rememberEncoding(
-      MetricDescriptorSchema,
-      create(MetricDescriptorSchema, { name, help, labelKeys: [...baseLabels, ...labels] }),
-    ),
+    deepFreeze(create(MetricDescriptorSchema, { name, help, labelKeys: [...baseLabels, ...labels] })),
 );

@@ -132,7 +132,6 @@ describe("ContainerEvents", () => {
     const { containers } = await runPod(lab, "busy", [forever]);
     const [id = ""] = containers;
     const inventory = lab.shim.resolve(Inventory);
-    await inventory.confirmed(id);
     const listeners: ((step: never) => void)[] = [];
     const subscribe = inventory.subscribe.bind(inventory);
     inventory.subscribe = (listener) => {

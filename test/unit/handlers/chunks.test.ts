@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { encodingMemo, rememberEncoding } from "../../../src/base/index.js";
+import { deepFreeze } from "../../../src/base/index.js";
 import {
   ContainerSchema,
   ListContainersResponseSchema,
@@ -46,10 +46,21 @@ describe("inChunks", () => {
     assert.deepEqual(await chunksOf([]), []);
   });
 
-  it("leaves the encoding of a remembered message for the answer", async () => {
-    const message = rememberEncoding(ContainerSchema, container(0, 100));
-    await chunksOf([message]);
-    assert.deepEqual(encodingMemo(ContainerSchema).get(message), toBinary(ContainerSchema, message));
+  it("measures a frozen item once", async () => {
+    const item = container(0, 100);
+    let reads = 0;
+    Object.defineProperty(item, "podSandboxId", {
+      enumerable: true,
+      get: () => {
+        reads++;
+        return "p1";
+      },
+    });
+    deepFreeze(item);
+    await chunksOf([item]);
+    const readsOfOne = reads;
+    assert.deepEqual(await chunksOf([item, item]), [[item, item]]);
+    assert.equal(reads, readsOfOne);
   });
 
   it("stops when the caller has gone", async () => {

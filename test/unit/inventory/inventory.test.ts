@@ -5,6 +5,7 @@ import { pino } from "pino";
 import { isKind } from "../../../src/base/index.js";
 import { ContainerIndex } from "../../../src/inventory/container-index.js";
 import { stageOf, type ContainerRecord } from "../../../src/inventory/index.js";
+import { Inspector } from "../../../src/inventory/inspector.js";
 import { fromSpec } from "../../../src/inventory/record.js";
 import { containerIn, eventually, image, makeContainer, makeSandbox, openInventory } from "./lab.js";
 
@@ -172,66 +173,7 @@ describe("Inventory", () => {
     assert.equal(inventory.record(pod), undefined);
   });
 
-  it("asks once about a change of its own, after its end, and sooner when the end is far", async () => {
-    await using lab = await openInventory();
-    const { engine, inventory, steps, inspected } = lab;
-    const pod = await makeSandbox(engine, "p", false);
-    await inventory.refresh(pod);
-    inspected.length = 0;
-    await inventory.change(pod, "running", async () => {
-      await engine.containers.start(pod);
-      await pause(20);
-    });
-    assert.equal(stage(inventory.record(pod)), "running");
-    assert.deepEqual(inspected, []);
-    assert.ok((await inventory.confirmed(pod))?.docker.state.pid);
-    assert.deepEqual(inspected, [pod]);
-    await assert.rejects(
-      inventory.change(pod, "exited", async () => {
-        await engine.containers.stop(pod, { graceSeconds: 0 });
-        await eventually("the end is seen", () => stage(inventory.record(pod)) === "exited");
-        throw new Error("it took long");
-      }),
-      /it took long/,
-    );
-    assert.deepEqual(inspected, [pod, pod, pod]);
-    assert.deepEqual(
-      steps.map(({ type }) => type),
-      ["created", "started", "stopped"],
-    );
-    await inventory.change(pod, "exited", () => engine.containers.remove(pod));
-    await inventory.confirmed(pod);
-    assert.equal(inventory.record(pod), undefined);
-  });
-
-  it("shows the end of a change of its own at once, and asks later if it is still there", async () => {
-    await using lab = await openInventory();
-    const { engine, inventory, steps, inspected } = lab;
-    const [stays, goes] = [await makeSandbox(engine, "stays"), await makeSandbox(engine, "goes")];
-    await inventory.refresh(stays);
-    await inventory.refresh(goes);
-    inspected.length = 0;
-    const stop = async (id: string) => {
-      await engine.containers.stop(id, { graceSeconds: 0 });
-      // Docker answers some milliseconds after its event.
-      await pause(10);
-    };
-    for (const pod of [stays, goes]) {
-      await inventory.change(pod, "exited", () => stop(pod));
-      const stopped = inventory.record(pod);
-      assert.equal(stage(stopped), "exited");
-      assert.equal(stopped?.docker.state.pid, undefined);
-    }
-    await engine.containers.remove(goes);
-    inventory.removed(goes);
-    assert.deepEqual(inspected, []);
-    await eventually("Docker's own word", () => inventory.record(stays)?.provisional === false);
-    assert.deepEqual(inspected, [stays]);
-    const types = steps.filter(({ record }) => record.id === stays).map(({ type }) => type);
-    assert.deepEqual(types, ["created", "started", "stopped"]);
-  });
-
-  it("shows what it has made and changed itself at once, and asks Docker once for all of it", async () => {
+  it("inspects a container once for each change of its own, and events of that moment lead to no other", async () => {
     await using lab = await openInventory();
     const { engine, inventory, steps, inspected } = lab;
     const pod = await makeSandbox(engine, "p");
@@ -239,45 +181,23 @@ describe("Inventory", () => {
     inspected.length = 0;
     const spec = containerIn("p", pod);
     const { id } = await engine.containers.create(spec);
-    inventory.created(id, spec);
+    await inventory.created(id, spec);
     const made = inventory.workload(id);
-    assert.deepEqual([stage(made), made.sandboxId, made.logPath], ["created", pod, ""]);
-    assert.equal(made.docker.imageId, inventory.images.find(image)?.id);
+    assert.deepEqual([stage(made), made.provisional, made.sandboxId], ["created", false, pod]);
     assert.deepEqual(inventory.workloadsOf(pod), [made]);
-    await inventory.change(id, "running", () => engine.containers.start(id));
-    assert.equal(stage(inventory.record(id)), "running");
-    assert.equal(inventory.told(id), undefined);
-    assert.deepEqual(inspected, []);
-    await inventory.allConfirmed();
-    assert.ok(inventory.workload(id).docker.state.pid);
-    assert.deepEqual(inventory.told(id), inventory.record(id));
-    assert.deepEqual(inspected, [id]);
-    const own = steps.filter(({ record }) => record.id === id);
-    assert.deepEqual(
-      own.map(({ type, record }) => [type, stage(record)]),
-      [
-        ["created", "created"],
-        ["started", "running"],
-      ],
-    );
-  });
-
-  it("tells a life that was over before Docker was asked, with the exit code", async () => {
-    await using lab = await openInventory();
-    const { engine, inventory, steps, inspected } = lab;
-    const pod = await makeSandbox(engine, "p");
-    await inventory.refresh(pod);
-    inspected.length = 0;
-    const spec = containerIn("p", pod);
-    const { id } = await engine.containers.create(spec);
-    inventory.created(id, spec);
-    await inventory.change(id, "running", () => engine.containers.start(id));
-    await inventory.change(id, "exited", () => engine.containers.stop(id, { graceSeconds: 0 }));
-    assert.equal(stage(inventory.record(id)), "exited");
+    await engine.containers.start(id);
+    const started = await inventory.refresh(id);
+    assert.equal(stage(started), "running");
+    assert.ok(started?.docker.state.pid);
+    await engine.containers.stop(id, { graceSeconds: 0 });
+    assert.equal(stage(await inventory.refresh(id)), "exited");
+    assert.equal(inventory.workload(id).docker.state.exitCode, 143);
     await engine.containers.remove(id);
     inventory.removed(id);
     assert.equal(inventory.record(id), undefined);
     await eventually("it is deleted", () => steps.some(({ type }) => type === "deleted"));
+    await pause(50);
+    assert.deepEqual(inspected, [id, id, id]);
     const own = steps.filter(({ record }) => record.id === id);
     assert.deepEqual(
       own.map(({ type, record }) => [type, stage(record)]),
@@ -288,75 +208,94 @@ describe("Inventory", () => {
         ["deleted", "exited"],
       ],
     );
-    assert.equal(own[2]?.record.docker.state.exitCode, 143);
-    assert.deepEqual(inspected, []);
     assert.deepEqual(inventory.workloadsOf(pod), []);
   });
 
-  it("asks by itself for what it has made, if nobody reads it", async () => {
+  it("inspects a container once for all events of a moment", async () => {
     await using lab = await openInventory();
     const { engine, inventory, inspected } = lab;
-    const spec = containerIn("p", "0".repeat(64));
-    const { id } = await engine.containers.create(spec);
-    inventory.created(id, spec);
-    await eventually("Docker's own word", () => inventory.record(id)?.provisional === false);
-    assert.deepEqual(inspected, [id]);
+    const pod = await makeSandbox(engine, "p", false);
+    await inventory.refresh(pod);
+    inspected.length = 0;
+    await engine.containers.start(pod);
+    engine.exit(pod, 4);
+    await eventually("the end is seen", () => stage(inventory.record(pod)) === "exited");
+    await pause(50);
+    assert.deepEqual(inspected, [pod]);
   });
 
-  it("does not keep a list waiting for one that Docker is at work on, nor for long for one that hangs", async () => {
+  it("has the container as Docker has it after a change that took long and failed", async () => {
+    await using lab = await openInventory();
+    const { engine, inventory, steps } = lab;
+    const pod = await makeSandbox(engine, "p");
+    await inventory.refresh(pod);
+    engine.faults.on("containers.stop", { error: "unavailable", after: true, delayMs: 100, times: 1 });
+    const stopping = engine.containers.stop(pod, { graceSeconds: 0 });
+    await assert.rejects(stopping.finally(() => inventory.refresh(pod)));
+    assert.equal(stage(inventory.record(pod)), "exited");
+    assert.deepEqual(
+      steps.map(({ type }) => type),
+      ["created", "started", "stopped"],
+    );
+  });
+
+  it("asks again for a caller that comes while an older inspect is under way", async () => {
     await using lab = await openInventory();
     const { engine, inventory, inspected } = lab;
-    const [busy, hangs] = [containerIn("busy", "0".repeat(64)), containerIn("hangs", "0".repeat(64))];
-    const { id } = await engine.containers.create(busy);
-    inventory.created(id, busy);
-    let go: () => void = () => undefined;
-    const starting = inventory.change(id, "running", () => new Promise((resolve) => (go = resolve)));
-    await inventory.allConfirmed();
-    assert.deepEqual(inspected, []);
-    assert.equal(stage(inventory.record(id)), "created");
+    const pod = await makeSandbox(engine, "p", false);
+    engine.faults.on("containers.inspect", { delayMs: 50, after: true, times: 1 });
+    const first = inventory.refresh(pod);
+    await pause(10);
+    await engine.containers.start(pod);
+    const later = [inventory.refresh(pod), inventory.refresh(pod)];
+    assert.equal(stage(await first), "created");
+    assert.deepEqual((await Promise.all(later)).map(stage), ["running", "running"]);
+    assert.deepEqual(inspected, [pod, pod]);
+  });
+
+  it("shows what it has just made as requested while Docker does not answer an inspect", async () => {
+    await using lab = await openInventory();
+    const { engine, inventory, steps } = lab;
+    const spec = containerIn("p", "0".repeat(64));
+    const { id } = await engine.containers.create(spec);
     engine.faults.on("containers.inspect", { hang: true });
-    const other = await engine.containers.create(hangs);
-    inventory.created(other.id, hangs);
-    await inventory.allConfirmed();
-    assert.equal(stage(inventory.record(other.id)), "created");
-    assert.equal(inventory.record(other.id)?.provisional, true);
+    await inventory.created(id, spec);
+    const made = inventory.workload(id);
+    assert.deepEqual([stage(made), made.provisional, made.logPath], ["created", true, ""]);
+    assert.equal(made.docker.imageId, inventory.images.find(image)?.id);
     engine.faults.clear();
-    go();
-    await starting;
-    assert.equal(inventory.workloads().length, 2);
-  });
-
-  it("tells of what it has just made though Docker is silent on it", async () => {
-    await using lab = await openInventory();
-    const { engine, inventory } = lab;
-    const spec = containerIn("p", "0".repeat(64));
-    const { id } = await engine.containers.create(spec);
-    engine.faults.on("containers.inspect", { hang: true });
-    inventory.created(id, spec);
-    await eventually("it is told though Docker is silent", () => inventory.told(id) !== undefined, 5_000);
-    assert.equal(stage(inventory.record(id)), "created");
+    await eventually("Docker's own answer", () => inventory.record(id)?.provisional === false, 5_000);
+    assert.deepEqual(
+      steps.map(({ type }) => type),
+      ["created"],
+    );
   });
 
   it("keeps what it has just made, and is not in a list from before", async () => {
     await using lab = await openInventory();
     const spec = containerIn("p", "0".repeat(64));
     const { id } = await lab.engine.containers.create(spec);
-    const told: string[] = [];
+    const emitted: string[] = [];
+    const log = pino({ level: "silent" });
     const index = new ContainerIndex({
-      docker: lab.engine,
-      log: pino({ level: "silent" }),
-      isAlive: undefined,
-      oomKills: undefined,
+      inspector: new Inspector({
+        docker: lab.engine,
+        log,
+        isAlive: undefined,
+        oomKills: undefined,
+        imageLabels: () => undefined,
+      }),
+      log,
       sameClock: true,
-      imageLabels: () => undefined,
-      onStep: ({ type }) => told.push(type),
+      onLifeEvent: ({ type }) => emitted.push(type),
     });
-    index.created(fromSpec(id, spec, { createdAtNanos: 1n, imageId: undefined }));
+    const listedAtMs = performance.now();
+    const describing = index.describe(fromSpec(id, spec, { createdAtNanos: 1n, imageId: undefined }));
     assert.equal(await index.reconcile([], performance.now(), true), 0);
-    assert.equal(index.get(id)?.docker.createdAtNanos, 1n);
-    await index.confirmed(id);
+    await describing;
+    assert.equal(await index.reconcile([], listedAtMs, true), 0);
     assert.notEqual(index.get(id)?.docker.createdAtNanos, 1n);
-    assert.deepEqual(told, ["created"]);
+    assert.deepEqual(emitted, ["created"]);
     index.close();
   });
 

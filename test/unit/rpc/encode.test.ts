@@ -16,7 +16,8 @@ import {
   UInt64ValueSchema,
   VersionResponseSchema,
 } from "../../../src/gen/runtime/v1/api_pb.js";
-import { encodeFrame, encodeMessage, rememberEncoding } from "../../../src/rpc/encode.js";
+import { deepFreeze } from "../../../src/base/index.js";
+import { encodeFrame, encodeMessage } from "../../../src/rpc/encode.js";
 import { arbitraryMessage } from "./arbitrary-message.js";
 
 function allMessages(): DescMessage[] {
@@ -111,7 +112,7 @@ describe("encodeMessage", () => {
   });
 });
 
-describe("rememberEncoding", () => {
+describe("frozen messages", () => {
   const container = () =>
     create(ContainerSchema, {
       id: "c1",
@@ -120,32 +121,34 @@ describe("rememberEncoding", () => {
       createdAt: 5n,
     });
 
-  it("answers the same bytes alone and within a list, the first time and every later time", () => {
+  it("have the same bytes alone and within a list, the first time and every later time", () => {
     const expected = Buffer.from(toBinary(ContainerSchema, container()));
     const list = create(ListContainersResponseSchema, { containers: [container(), container()] });
     const expectedList = Buffer.from(toBinary(ListContainersResponseSchema, list));
-    const remembered = list.containers.map((item) => rememberEncoding(ContainerSchema, item));
+    const frozen = list.containers.map((item) => deepFreeze(item));
     for (let round = 0; round < 3; round++) {
       assert.deepEqual(Buffer.from(encodeMessage(ListContainersResponseSchema, list)), expectedList);
-      assert.deepEqual(Buffer.from(encodeMessage(ContainerSchema, remembered[0]!)), expected);
+      assert.deepEqual(Buffer.from(encodeMessage(ContainerSchema, frozen[0]!)), expected);
     }
   });
 
-  it("changes no byte, for every message of the API that is remembered with all that it holds", () => {
+  it("have the same bytes as others, for every message of the API that is frozen with all that it holds", () => {
     for (const schema of allMessages()) {
       fc.assert(
         fc.property(arbitraryMessage(schema), (message) => {
           const expected = Buffer.from(toBinary(schema, message));
-          for (const held of heldMessages(schema, message)) rememberEncoding(...held);
-          for (let round = 0; round < 2; round++)
-            assert.deepEqual(Buffer.from(encodeMessage(schema, message)), expected);
+          for (const [, held] of heldMessages(schema, message)) {
+            deepFreeze(held);
+            for (let round = 0; round < 2; round++)
+              assert.deepEqual(Buffer.from(encodeMessage(schema, message)), expected);
+          }
         }),
         { numRuns: 10 },
       );
     }
   });
 
-  it("encodes a remembered message once", () => {
+  it("are encoded once", () => {
     const item = container();
     let reads = 0;
     Object.defineProperty(item, "podSandboxId", {
@@ -155,7 +158,7 @@ describe("rememberEncoding", () => {
         return "p1";
       },
     });
-    rememberEncoding(ContainerSchema, item);
+    deepFreeze(item);
     const readsOfFreezing = reads;
     encodeMessage(ContainerSchema, item);
     const readsOfOneEncoding = reads - readsOfFreezing;
@@ -164,16 +167,16 @@ describe("rememberEncoding", () => {
     assert.equal(reads - readsOfFreezing, readsOfOneEncoding);
   });
 
-  it("makes a later change throw, at any depth", () => {
-    const item = rememberEncoding(ContainerSchema, container());
+  it("throw at a later change, at any depth", () => {
+    const item = deepFreeze(container());
     assert.throws(() => (item.state = ContainerState.CONTAINER_RUNNING), TypeError);
     assert.throws(() => (item.metadata!.attempt = 9), TypeError);
     assert.throws(() => (item.labels["app"] = "y"), TypeError);
   });
 
-  it("takes messages that hold bytes", () => {
+  it("may hold bytes", () => {
     const answer = create(ExecSyncResponseSchema, { stdout: new Uint8Array([1, 2]) });
-    rememberEncoding(ExecSyncResponseSchema, answer);
+    deepFreeze(answer);
     same(ExecSyncResponseSchema, answer);
   });
 });

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { DockerContainer, DockerContainerState, DockerEvent } from "../../../src/docker/index.js";
-import { lastSteps, shows, stepsBetween, untoldEvents } from "../../../src/inventory/changes.js";
+import {
+  eventsMissingFrom,
+  isOlder,
+  lifeEventsBetween,
+  lifeEventsOfEnd,
+  reflects,
+} from "../../../src/inventory/life-events.js";
 import {
   afterEvent,
   toRecord,
@@ -49,7 +55,7 @@ function event(action: string, atNanos: bigint, attributes: Record<string, strin
   return { type: "container", action, subject: "c".repeat(64), timeNanos: atNanos, attributes };
 }
 
-describe("the steps between two records", () => {
+describe("the life events between two records", () => {
   const table: readonly (readonly [string, ContainerRecord | undefined, ContainerRecord, string])[] = [
     ["new and created", undefined, record(created), "created"],
     ["new and running", undefined, record(running), "created started"],
@@ -90,27 +96,27 @@ describe("the steps between two records", () => {
   ];
   for (const [what, before, after, steps] of table) {
     it(`${what}: ${steps === "" ? "none" : steps}`, () => {
-      const found = stepsBetween(before, after, 99n * second).map(({ type }) => type);
+      const found = lifeEventsBetween(before, after, 99n * second).map(({ type }) => type);
       assert.equal(found.join(" "), steps);
     });
   }
 
   it("shows a stop that nobody saw as stopped, its exit code unknown", () => {
-    const [stopped] = stepsBetween(record(running), record(runningAgain), 99n * second);
+    const [stopped] = lifeEventsBetween(record(running), record(runningAgain), 99n * second);
     assert.equal(stopped?.record.docker.state.running, false);
     assert.equal(stopped.record.docker.state.exitCode, undefined);
     assert.equal(stopped.timeNanos, 21n * second);
   });
 
   it("lets nothing be deleted that has not stopped", () => {
-    const types = (last: ContainerRecord) => lastSteps(last, 30n * second).map(({ type }) => type);
+    const types = (last: ContainerRecord) => lifeEventsOfEnd(last, 30n * second).map(({ type }) => type);
     assert.deepEqual(types(record(running)), ["stopped", "deleted"]);
     assert.deepEqual(types(record(exited)), ["deleted"]);
     assert.deepEqual(types(record(created)), ["deleted"]);
   });
 });
 
-describe("events that an inspect does not tell", () => {
+describe("events that an inspect result does not reflect", () => {
   const start = event("start", 10n * second);
   const die = event("die", 20n * second, { exitCode: "9" });
   const startAgain = event("start", 21n * second);
@@ -122,17 +128,17 @@ describe("events that an inspect does not tell", () => {
     ["an end before the start that it shows", [die, startAgain], runningAgain, [die]],
     ["none at all", [], running, []],
   ];
-  for (const [what, events, state, untold] of table) {
+  for (const [what, events, state, missing] of table) {
     it(what, () => {
-      assert.deepEqual(untoldEvents(events, docker(state), undefined), untold);
+      assert.deepEqual(eventsMissingFrom(docker(state), events, undefined), missing);
     });
   }
 
   it("are none where the start is still the one that was known", () => {
-    assert.deepEqual(untoldEvents([start, die], docker(exited), record(running)), []);
-    assert.deepEqual(untoldEvents([start, die], docker(exited), record(created)), [start]);
+    assert.deepEqual(eventsMissingFrom(docker(exited), [start, die], record(running)), []);
+    assert.deepEqual(eventsMissingFrom(docker(exited), [start, die], record(created)), [start]);
     const told = record(running, { provisional: true });
-    assert.deepEqual(untoldEvents([start, die], docker(exited), told), [start]);
+    assert.deepEqual(eventsMissingFrom(docker(exited), [start, die], told), [start]);
   });
 
   for (const [what, state, action, atSeconds, shown] of [
@@ -149,7 +155,19 @@ describe("events that an inspect does not tell", () => {
     ["a kill for want of memory", exited, "oom", 20n, false],
   ] as const) {
     it(`are ${shown ? "" : "not "}shown by an answer: ${what}`, () => {
-      assert.equal(shows(docker(state), event(action, atSeconds * second)), shown);
+      assert.equal(reflects(docker(state), event(action, atSeconds * second)), shown);
+    });
+  }
+
+  for (const [what, state, atSeconds, older] of [
+    ["before a start", running, 9n, true],
+    ["at a start", running, 10n, false],
+    ["before an end", exited, 19n, true],
+    ["after an end", exited, 21n, false],
+    ["of one that never started", created, 9n, false],
+  ] as const) {
+    it(`are ${older ? "" : "not "}older than an answer: ${what}`, () => {
+      assert.equal(isOlder(event("die", atSeconds * second), docker(state)), older);
     });
   }
 
