@@ -1,8 +1,8 @@
 import { posix } from "node:path";
 import { messageOf } from "../../../base/index.js";
 import { bytePipe } from "../pipe.js";
-import { signalNumber } from "../processes/signals.js";
 import { parseCommandLine, type Chain, type Command } from "./command-line.js";
+import { ShellJobs } from "./jobs.js";
 import type { ContainerProcess, Program, ProgramFiles, ProgramOutput } from "./program.js";
 import { BrokenPipe, emptyInput, inputFrom, outputTo, redirect, type Streams } from "./streams.js";
 import { expandWord, splitWord } from "./words.js";
@@ -52,13 +52,9 @@ async function interactive({ stdin, stdout, stderr, tty }: ContainerProcess, she
 class Shell {
   exited = false;
   private readonly variables: Map<string, string>;
-  private readonly jobs: Promise<number>[] = [];
+  private readonly jobs: ShellJobs;
   private workingDir: string;
   private status = 0;
-  /** The commands of traps whose signal has come. */
-  private pendingTraps: string[] = [];
-  private exitTrap: string | undefined;
-  private interruptWait: () => void = () => undefined;
 
   constructor(
     private readonly process: ContainerProcess,
@@ -68,6 +64,7 @@ class Shell {
   ) {
     this.variables = new Map(Object.entries(process.env));
     this.workingDir = process.workingDir;
+    this.jobs = new ShellJobs(process.onSignal);
   }
 
   /** @returns The exit code; 2 for what is no command line. */
@@ -92,8 +89,7 @@ class Shell {
       code = error.code;
       this.exited = true;
     }
-    const { exitTrap } = this;
-    this.exitTrap = undefined;
+    const exitTrap = this.jobs.takeExitTrap();
     if (exitTrap !== undefined) await this.runSource(exitTrap, streams);
     return code;
   }
@@ -102,7 +98,7 @@ class Shell {
     for (const chain of chains) {
       if (chain.background) {
         const job = this.fork().main([{ ...chain, background: false }], { ...streams, stdin: emptyInput });
-        this.jobs.push(job.catch(() => 1));
+        this.jobs.add(job);
         this.status = 0;
       } else await this.runChain(chain, streams);
       await this.runTraps(streams);
@@ -111,7 +107,7 @@ class Shell {
 
   private async runTraps(streams: Streams): Promise<void> {
     const { status } = this;
-    for (const commands of this.pendingTraps.splice(0)) await this.run(parseCommandLine(commands), streams);
+    for (const commands of this.jobs.takeTraps()) await this.run(parseCommandLine(commands), streams);
     this.status = status;
   }
 
@@ -237,37 +233,14 @@ class Shell {
       },
     ],
     ["trap", ([commands = "", ...names], { stderr }) => this.trap(commands, names, stderr)],
-    ["wait", ([job]) => this.wait(job === undefined ? undefined : Number(job))],
+    ["wait", ([job]) => this.jobs.wait(job === undefined ? undefined : Number(job))],
   ]);
 
-  /** Runs commands in place of a signal's default action; empty ones ignore it, `-` restores the default. */
   private async trap(commands: string, names: readonly string[], stderr: ProgramOutput): Promise<number> {
-    for (const name of names) {
-      if (name === "EXIT" || name === "0") this.exitTrap = commands === "-" ? undefined : commands;
-      else if (signalNumber(name) === undefined) {
-        await stderr.write(`sh: trap: ${name}: invalid signal specification\n`);
-        return 1;
-      } else {
-        const handler = () => {
-          if (commands !== "") this.pendingTraps.push(commands);
-          this.interruptWait();
-        };
-        this.process.onSignal(name, commands === "-" ? undefined : handler);
-      }
-    }
-    return 0;
-  }
-
-  /** Waits for one job, or for all; a trapped signal ends the wait. */
-  private async wait(number: number | undefined): Promise<number> {
-    const jobs = number === undefined ? this.jobs : this.jobs.slice(number - 1, number);
-    const ended = Promise.all(jobs).then((codes) => (number === undefined ? 0 : (codes[0] ?? notFoundCode)));
-    const interrupted = new Promise<number>((resolve) => {
-      this.interruptWait = () => {
-        if (this.pendingTraps.length > 0) resolve(128);
-      };
-    });
-    return await Promise.race([ended, interrupted]);
+    const bad = names.find((name) => !this.jobs.trap(commands, name));
+    if (bad === undefined) return 0;
+    await stderr.write(`sh: trap: ${bad}: invalid signal specification\n`);
+    return 1;
   }
 
   private readonly variable = (name: string): string => {
@@ -277,7 +250,7 @@ class Shell {
       case "$":
         return String(this.process.pid);
       case "!":
-        return String(this.jobs.length);
+        return String(this.jobs.count);
       case "#":
         return String(this.parameters.length - 1);
       default:
