@@ -2,7 +2,7 @@ import { ShimError } from "../../base/index.js";
 import type { AttachedStream, OutputFrame } from "../../docker/index.js";
 import { Pipe } from "./pipe.js";
 
-/** What stands behind a hijacked connection. */
+/** The input side of a hijacked connection. */
 export interface AttachedInput {
   /** Takes input; resolves when more may come. */
   write(data: Uint8Array): Promise<void>;
@@ -18,7 +18,7 @@ export class MemoryAttachedStream implements AttachedStream {
   private inputEnded = false;
 
   /**
-   * @param input Where what the client writes goes; undefined drops it, as Docker does without stdin.
+   * @param input Receives the client's writes; undefined drops them, as Docker does without stdin.
    * @param wanted The streams that the client asked for.
    * @param onClosed Called once, when the connection has ended for both sides.
    */

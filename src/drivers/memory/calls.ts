@@ -1,12 +1,12 @@
 import type { DockerMethod } from "./faults.js";
 
-/** What was asked of the engine, for tests that count calls and look for leaks. */
+/** Counts the engine's calls and open streams, for tests of call counts and leaks. */
 export class Calls {
   private readonly counts = new Map<DockerMethod, number>();
   private readonly streams = new Map<DockerMethod, number>();
   private underWay = 0;
 
-  /** How often a method was called, or all methods together, since the last {@link reset}. */
+  /** The calls of a method, or of all methods, since the last {@link reset}. */
   count(method?: DockerMethod): number {
     if (method !== undefined) return this.counts.get(method) ?? 0;
     return sum(this.counts);

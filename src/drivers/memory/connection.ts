@@ -6,7 +6,7 @@ import type { DockerMethod, Fault } from "./faults.js";
 /** The limit of a call that brings none. */
 const defaultDeadlineMs = 120_000;
 
-/** What a call is about, beside its method. */
+/** The subject and limits of a call. */
 export interface CallSubject {
   /** Whether a fault that is meant for `id` is meant for this call. */
   readonly matches?: (id: string) => boolean;
@@ -182,7 +182,7 @@ function setLimit(
   }, deadlineMs);
 }
 
-/** Does to a call what its fault says. */
+/** Applies a fault to a call. */
 async function strike(operation: string, fault: Fault, signal: AbortSignal): Promise<void> {
   if (fault.delayMs !== undefined) await sleep(fault.delayMs, signal);
   while (fault.hang) await sleep(2 ** 31 - 1, signal);

@@ -12,7 +12,7 @@ import { Registry } from "./images/registry.js";
 import { Addresses } from "./network.js";
 import type { EngineSettings } from "./settings.js";
 
-/** What lives in the engine: the state that all its connections share. */
+/** The state of the engine, shared by all its connections. */
 export class Engine {
   readonly clock = new Clock();
   readonly events = new EventHub(this.clock);

@@ -2,12 +2,12 @@ import { abortError, onAbort, ShimError } from "../../base/index.js";
 import type { DockerEvent } from "../../docker/index.js";
 import type { Clock } from "./clock.js";
 
-/** As many events as Docker keeps for who asks for the past. */
+/** As many past events as Docker keeps. */
 const historyLength = 256;
 /** A subscriber that does not read loses events beyond this, as with Docker. */
 const mostWaiting = 16_384;
 
-/** The engine's events: its memory of the past, and who listens. */
+/** The engine's events: the history and the subscribers. */
 export class EventHub {
   private history: DockerEvent[] = [];
   private readonly feeds = new Set<EventFeed>();
@@ -61,7 +61,7 @@ export class EventHub {
     this.timers.clear();
   }
 
-  /** The next `count` events reach nobody; a replay still has them. */
+  /** The next `count` events reach no subscriber; a replay still has them. */
   drop(count: number): void {
     this.toDrop = count;
   }
@@ -77,7 +77,7 @@ export class EventHub {
   }
 }
 
-/** What one subscriber gets. */
+/** The events of one subscriber. */
 export class EventFeed {
   private readonly waiting: DockerEvent[];
   private muted = false;

@@ -34,7 +34,7 @@ export const dockerMethods = [
 
 export type DockerMethod = (typeof dockerMethods)[number];
 
-/** What goes wrong with calls of one method. Without `error` and `hang`, `delayMs` only makes them slow. */
+/** A fault of one method. Without `error` and `hang`, `delayMs` only makes its calls slow. */
 export interface Fault {
   /** The call fails with this kind. */
   readonly error?: ErrorKind;
@@ -52,7 +52,7 @@ export interface Fault {
   readonly id?: string;
 }
 
-/** What tests tell to go wrong with the engine's event streams. */
+/** The faults of the engine's event streams. */
 export interface EventFaults {
   /** The next `count` events reach no subscriber; a replay still has them. */
   drop(count: number): void;
@@ -64,7 +64,7 @@ export interface EventFaults {
   silence(): void;
 }
 
-/** What tests tell to go wrong. */
+/** The engine's faults. */
 export class Faults {
   private entries: { readonly method: DockerMethod; readonly fault: Fault; left: number }[] = [];
 

@@ -20,7 +20,7 @@ import { MemorySystem } from "./system.js";
 
 /** The options of a memory engine. */
 export interface MemoryDockerOptions {
-  /** Images that are there from the start; every registry has them too. */
+  /** Images that are present from the start; every registry has them too. */
   readonly images?: readonly (string | MemoryImage)[];
   /** The node on which the engine runs; one of its own when absent. */
   readonly host?: MemoryHost;
@@ -80,17 +80,17 @@ export class MemoryDocker extends MemoryConnection {
     return this.engine.host;
   }
 
-  /** What goes wrong. */
+  /** The engine's faults. */
   get faults(): Faults {
     return this.engine.faults;
   }
 
-  /** What was asked, and which streams are open. */
+  /** Counts of calls and open streams. */
   get calls(): Calls {
     return this.engine.calls;
   }
 
-  /** What can be pulled. */
+  /** The registries that images are pulled from. */
   get registry(): Registry {
     return this.engine.registry;
   }
@@ -166,7 +166,7 @@ export class MemoryDocker extends MemoryConnection {
     await Promise.resolve();
   }
 
-  /** The daemon starts again. What happened before is forgotten: its events, and execs that had been made. */
+  /** The daemon starts again, without its earlier events and execs. */
   async start(): Promise<void> {
     if (this.engine.up) return;
     this.engine.events.forget();

@@ -2,7 +2,7 @@
 const highWaterBytes = 64 * 1024;
 
 /**
- * A queue between one writer and one reader that holds the writer back. What was written before the end is
+ * A queue between one writer and one reader that holds the writer back. Data written before the end is
  * still read after it.
  */
 export class Pipe<T> implements AsyncIterable<T> {

@@ -18,7 +18,7 @@ export interface EngineSettings {
   memoryBytes: number;
   /** Where it looks for CDI specs; empty turns CDI off. */
   cdiSpecDirectories: readonly string[];
-  /** What the engine's own work takes, in milliseconds; containers can be seen half made meanwhile. */
+  /** How long the engine's own work takes, in milliseconds; meanwhile containers are visible half made. */
   timing: { createMs: number; startMs: number; removeMs: number };
 }
 

@@ -29,7 +29,7 @@ class MemorySubscription implements EventSubscription {
     this.outer = options.signal;
     this.feed = connection.call(method, options, {}, () => this.open());
     this.ready = this.feed.then(() => undefined);
-    // Whoever only iterates learns of a failure there.
+    // A failure is also thrown by the iteration.
     this.ready.catch(() => {
       this.leave();
     });

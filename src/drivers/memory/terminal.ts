@@ -18,9 +18,9 @@ export class Terminal {
   private line: number[] = [];
 
   /**
-   * @param screen What is shown.
-   * @param input What programs read.
-   * @param tell Sends a signal to who runs in it.
+   * @param screen Takes the output.
+   * @param input The programs' stdin.
+   * @param tell Sends a signal to the process in it.
    */
   constructor(
     private readonly screen: (data: Uint8Array) => Promise<void>,
@@ -40,7 +40,7 @@ export class Terminal {
     this.tell(SIGWINCH);
   }
 
-  /** Takes what was typed. */
+  /** Takes typed input. */
   async type(data: Uint8Array): Promise<void> {
     const echo: number[] = [];
     const lines: (Uint8Array | undefined)[] = [];
@@ -52,7 +52,7 @@ export class Terminal {
     }
   }
 
-  /** @param lines Takes what programs get to read; undefined is the end. */
+  /** @param lines Receives the input for programs; undefined is the end. */
   private key(byte: number, echo: number[], lines: (Uint8Array | undefined)[]): void {
     if (byte === interrupt) {
       this.line = [];

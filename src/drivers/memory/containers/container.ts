@@ -16,7 +16,7 @@ import { firstFigures, type ContainerFigures } from "./figures.js";
 import type { ContainerFiles } from "./files.js";
 import type { LogStore } from "./log-store.js";
 
-/** What a run of a container has while it runs. */
+/** The state of a running container. */
 export interface ContainerRun {
   readonly process: Process;
   readonly stdin: Pipe<Uint8Array>;
@@ -29,7 +29,7 @@ export interface ContainerRun {
   lastPid: number;
 }
 
-/** What a container is made of. */
+/** The fixed parts of a container. */
 export interface ContainerParts {
   readonly id: string;
   readonly name: string;

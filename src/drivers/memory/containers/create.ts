@@ -20,7 +20,7 @@ const operation = "containers.create";
 /** Docker itself keeps a log without options for ever; memory is dearer. */
 const defaultLogBytes = 32 * 1024 * 1024;
 
-/** Makes a container and says so. */
+/** Makes a container and emits the event. */
 export function createContainer(engine: Engine, spec: DockerContainerSpec): Container {
   const name = spec.name.replace(/^\//, "");
   checkSpec(engine, { ...spec, name });
@@ -74,7 +74,7 @@ export function createContainer(engine: Engine, spec: DockerContainerSpec): Cont
   return container;
 }
 
-/** The files that Docker mounts over /etc; those of the network belong to who owns it. */
+/** The files that Docker mounts over /etc; in a joined network they are those of its owner. */
 function etcMounts(engine: Engine, host: DockerHostConfig, folder: string, mounts: Container["mounts"]) {
   const mode = host.networkMode ?? "";
   const owner = mode.startsWith("container:") ? engine.peek(mode.slice("container:".length)) : undefined;
@@ -83,7 +83,7 @@ function etcMounts(engine: Engine, host: DockerHostConfig, folder: string, mount
     .filter(({ target }) => !mounts.some((mount) => mount.target === target));
 }
 
-/** The image's configuration where the container's says nothing, by Docker's rules. */
+/** The container's configuration with the image's as defaults, by Docker's rules. */
 function mergeConfig(
   config: DockerContainerConfig,
   image: StoredImage,
@@ -131,7 +131,7 @@ const maskedPaths = [
 ];
 const readonlyPaths = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
-/** The engine's defaults where the container's half says nothing. */
+/** The host configuration with the engine's defaults. */
 function mergeHost(engine: Engine, host: DockerHostConfig): DockerHostConfig {
   const { settings } = engine;
   const closed = host.privileged === true ? [] : undefined;
@@ -160,7 +160,7 @@ function resolvedNetwork(engine: Engine, mode: string): string {
 
 const units: Readonly<Record<string, number>> = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 
-/** What max-size and max-file let the log grow to, in bytes. */
+/** The log's limit by max-size and max-file, in bytes. */
 function logLimit({ logConfig }: DockerHostConfig): number {
   const match = /^(\d+)([kmg]?)$/.exec(logConfig?.options?.["max-size"] ?? "");
   if (!match) return defaultLogBytes;

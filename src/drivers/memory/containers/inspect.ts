@@ -2,7 +2,7 @@ import type { DockerContainer, DockerContainerSummary } from "../../../docker/in
 import type { Engine } from "../engine.js";
 import type { Container } from "./container.js";
 
-/** What `docker inspect` says of a container. */
+/** The result of `docker inspect`. */
 export function inspectContainer(engine: Engine, container: Container): DockerContainer {
   const namespace = container.run?.networkNamespacePath;
   return structuredClone({

@@ -11,7 +11,7 @@ import type { Container } from "./container.js";
 
 type StreamName = "stdout" | "stderr";
 
-/** What a process is started with. */
+/** The inputs of a launch. */
 export interface LaunchPlan {
   readonly process: Process;
   readonly program: Program;

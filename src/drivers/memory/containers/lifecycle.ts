@@ -15,7 +15,7 @@ export async function startContainer(engine: Engine, container: Container): Prom
   const operation = "containers.start";
   const wasStarting = container.starting !== undefined;
   await container.starting?.catch(() => undefined);
-  // As with Docker, who comes during a start has been served by it.
+  // As with Docker, a start during a start succeeds with it.
   if (wasStarting && container.running) return;
   if (container.removing) {
     throw new ShimError("conflict", `${operation}: ${container.name} is being removed`, { operation });

@@ -9,7 +9,7 @@ const newline = 10;
 
 type StreamName = "stdout" | "stderr";
 
-/** What has been written of a line that has not ended. */
+/** The written part of a line that has not ended. */
 interface OpenLine {
   rest: Buffer;
   /** The time of its first part, once a part has been logged. */

@@ -78,7 +78,7 @@ function parseBind(text: string): Bind {
   return { source, target, options: options === "" ? [] : options.split(",") };
 }
 
-/** Makes what the mounts need on the node. @returns What a container sees, and where it comes from. */
+/** Makes the folders of the mounts on the node. @returns The mounts as an inspect shows them. */
 export function makeMounts(engine: Engine, host: DockerHostConfig, image: StoredImage): DockerMountPoint[] {
   const { tree } = engine.host;
   const points = [...(host.mounts ?? []).map((mount) => fromMount(engine, mount))];

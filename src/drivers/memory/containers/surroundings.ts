@@ -8,7 +8,7 @@ import type { Container, ContainerRun } from "./container.js";
 const operation = "containers.start";
 const namespaceFolder = "/var/run/docker/netns";
 
-/** What a run has beside its process. */
+/** The resources of a run other than its process. */
 export type Surroundings = Pick<ContainerRun, "address" | "networkNamespacePath">;
 
 /**

@@ -2,7 +2,7 @@ import { posix } from "node:path";
 import { codeOf } from "../../../base/index.js";
 import { fsError } from "./fs-error.js";
 
-/** What stands behind a generated file: read anew each time. */
+/** A file's content; a function generates it at each read. */
 export type FileContent = Buffer | (() => Buffer);
 
 interface FileNode {
@@ -44,7 +44,7 @@ interface Place {
   readonly path: string;
 }
 
-/** A file in the hand of who opened it. */
+/** An open file. */
 export interface OpenFile {
   readonly inode: number;
   read(): Buffer;

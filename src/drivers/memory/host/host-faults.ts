@@ -1,7 +1,7 @@
 import { sleep } from "../../../base/index.js";
 import { fsError } from "./fs-error.js";
 
-/** What goes wrong with one method of the node. */
+/** A fault of one method of the node. */
 export interface HostFault {
   /** Node's error code, such as `ENOSPC`; without one only the delay counts. */
   readonly code?: string;
@@ -12,7 +12,7 @@ export interface HostFault {
   readonly times?: number;
 }
 
-/** What is told to go wrong on the node, by method: `files.writeAtomic`, `processes.run`, … */
+/** The node's faults by method: `files.writeAtomic`, `processes.run`, … */
 export class HostFaults {
   private faults: { readonly method: string; readonly fault: HostFault; left: number }[] = [];
 

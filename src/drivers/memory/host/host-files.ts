@@ -14,7 +14,7 @@ const defaultUsage: FileSystemUsage = {
 
 /** The node's files, in a {@link FileTree}. */
 export class MemoryHostFiles implements HostFiles {
-  /** What {@link usage} answers, by mount point; other mount points get a plausible default. */
+  /** The results of {@link usage} by mount point; other mount points get a plausible default. */
   readonly usages = new Map<string, FileSystemUsage>();
   /** Where file systems are mounted. */
   readonly mountPoints = new Set(["/"]);

@@ -6,7 +6,7 @@ import { SIGKILL } from "../processes/signals.js";
 import type { FileTree } from "./file-tree.js";
 import type { HostFaults } from "./host-faults.js";
 
-/** The world of a program that the node runs. */
+/** The process in which a program of the node runs. */
 export interface HostProgramIo {
   /** Without the program's own name. */
   readonly args: readonly string[];
@@ -50,7 +50,7 @@ const mostOutputBytes = 16 * 1024 * 1024;
 
 /** The node's processes: those of the containers and those that {@link run} makes. */
 export class MemoryHostProcesses implements HostProcesses {
-  /** What {@link ownOomScoreAdj} answers. */
+  /** The result of {@link ownOomScoreAdj}. */
   oomScoreAdj = 0;
 
   constructor(

@@ -23,19 +23,19 @@ const folders = [
   "/var/log",
 ];
 
-/** What a {@link MemoryHost} can be told. */
+/** The options of a {@link MemoryHost}. */
 export interface MemoryHostOptions {
   /** `uname -r`. */
   readonly kernelRelease?: string;
   readonly cgroupVersion?: 1 | 2;
 }
 
-/** A node that exists only in memory: an own file tree, own processes, own programs. */
+/** A node in memory, with a file tree, processes and programs of its own. */
 export class MemoryHost implements Host {
   readonly tree = new FileTree();
   readonly faults = new HostFaults();
   readonly processTable = new ProcessTable();
-  /** What {@link MemoryHostProcesses.run} can run. */
+  /** The programs for {@link MemoryHostProcesses.run}. */
   readonly programs: HostPrograms;
   readonly files: MemoryHostFiles;
   readonly trees: MemoryTrees;
@@ -45,7 +45,7 @@ export class MemoryHost implements Host {
   readonly network: MemoryHostNetwork;
   readonly kernel: HostKernel;
   readonly cgroupVersion: 1 | 2;
-  /** What the kernel's log tells; kills are added here. */
+  /** The kills in the kernel's log; tests add them here. */
   readonly oomKills: OomKill[] = [];
 
   constructor(options: MemoryHostOptions = {}) {

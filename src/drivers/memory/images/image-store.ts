@@ -41,7 +41,7 @@ export class ImageStore {
     return { tags: of(this.tags), digests: of(this.digests) };
   }
 
-  /** What a reference means: an id, a prefix of one, a tag, or a name with a digest. */
+  /** Resolves a reference: an id, a prefix of one, a tag, or a name with a digest. */
   find(reference: string, operation: string): { image: StoredImage; name: string | undefined } {
     const bare = reference.startsWith("sha256:") ? reference.slice(7) : reference;
     const exact = this.images.get(`sha256:${bare}`);

@@ -107,7 +107,7 @@ export interface ImageNames {
   readonly digests: readonly string[];
 }
 
-/** What goes when a name does: itself, and with the last tag of a repository its digests. */
+/** The names to remove with a name: itself, and with the last tag of a repository its digests. */
 export function namesGoingWith(name: string, { tags, digests }: ImageNames): string[] {
   const repository = repositoryOf(name);
   const isLastTag = tags.every((tag) => tag === name || repositoryOf(tag) !== repository);

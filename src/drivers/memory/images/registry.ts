@@ -4,7 +4,7 @@ import { asImage, buildImage, familiarTag, namesOf, type MemoryImage, type Store
 
 /** How a pull of one repository goes. */
 export interface PullBehaviour {
-  /** Who may pull; everybody when absent. */
+  /** The login that may pull; pulls need none when absent. */
   readonly credentials?: { readonly username: string; readonly password: string } | undefined;
   /** The pull fails with this, after its progress. */
   readonly error?: { readonly kind: ErrorKind; readonly message?: string } | undefined;

@@ -1,7 +1,7 @@
 import { Process, type ProcessOptions } from "./process.js";
 import { SIGKILL } from "./signals.js";
 
-/** Told of each process that starts and ends. */
+/** Called for each process that starts and ends. */
 export interface ProcessObserver {
   started(process: Process): void;
   ended(process: Process): void;
@@ -44,7 +44,7 @@ export class ProcessTable {
     return this.live.size;
   }
 
-  /** Takes a process away without a word to anybody: what a node looks like after a crash that nobody saw. */
+  /** Removes a process without calling its `onEnd`: as after a crash that the engine did not notice. */
   forget(pid: number): void {
     const process = this.live.get(pid);
     if (!process) return;

@@ -1,7 +1,7 @@
 import type { MemoryNamespaceNetwork } from "../host/network.js";
 import { harmlessSignals, SIGKILL } from "./signals.js";
 
-/** What a process is made with. */
+/** The options of a process. */
 export interface ProcessOptions {
   /** For messages and `/proc/PID/comm`. */
   readonly name: string;
