@@ -100,7 +100,8 @@ export class ContainerIndex {
   }
 
   /**
-   * Brings the index in line with a full list: unknown containers are inspected, missing ones end.
+   * Brings the index in line with a full list: unknown containers are inspected, missing ones end. Containers on which
+   * Docker already hangs are not waited for.
    * @param everything Inspect every container, as after a gap in the events; otherwise those that differ.
    * @param listedAtMs When the list was requested; what became known later stays.
    * @returns How many containers differed from what was known.
@@ -128,7 +129,9 @@ export class ContainerIndex {
       const record = entry?.state.record;
       const differs = !handled && !(record && sameAsListed(record, summary));
       if (differs) differing++;
-      if (everything || differs) inspects.push(this.describe(fromSummary(summary)));
+      if (!everything && !differs) continue;
+      const described = this.describe(fromSummary(summary));
+      if (!entry || !isStuck(entry.state)) inspects.push(described);
     }
     await Promise.all(inspects);
     return differing;

@@ -318,6 +318,19 @@ describe("Inventory", () => {
     await eventually("and then Docker's own word", () => !inventory.record(stuck)?.provisional, 5_000);
   });
 
+  it("syncs again at once though Docker hangs on a container for long already", async () => {
+    await using lab = await openInventory();
+    const { engine, inventory } = lab;
+    const pod = await makeSandbox(engine, "p");
+    await inventory.refresh(pod);
+    engine.faults.on("containers.inspect", { hang: true, id: pod });
+    await inventory.refresh(pod);
+    engine.faults.events.breakStream();
+    await eventually("the loss is noticed", () => !inventory.connection.ok, 1_000);
+    await eventually("it is in sync again", () => inventory.connection.ok, 1_500);
+    assert.equal(stage(inventory.record(pod)), "running");
+  });
+
   it("syncs though an inspect hangs, and shows what the list tells of that container", async () => {
     await using lab = await openInventory({ ready: false });
     const { engine, inventory } = lab;
