@@ -1,7 +1,6 @@
 export { podInterface } from "./cni/attachment.js";
-export { BridgeNetwork } from "./bridge-network.js";
 export { CniNetwork, type CniNetworkOptions } from "./cni-network.js";
-export { createNetwork, type NetworkOptions } from "./create-network.js";
+export { BridgeNetwork, createNetwork, type NetworkOptions } from "./create-network.js";
 export {
   Network,
   type NetworkAttachment,

@@ -1,14 +1,17 @@
 import { messageOf, ShimError } from "../../base/index.js";
+import type { NetworkCallOptions } from "../network.js";
 import type { Attachment } from "./attachment.js";
 import { isObject, type JsonObject } from "./json.js";
 import type { NetworkList, PluginConfig } from "./network-config.js";
+import type { Verb } from "./plugin-failure.js";
 import type { PluginRunner } from "./plugin-runner.js";
-import { attachmentRequest, gcRequest, statusRequest, type ValidAttachment, type Verb } from "./request.js";
 import { readResult, type CniResult } from "./result.js";
 import { atLeast } from "./versions.js";
 
-export interface ListCallOptions {
-  readonly signal?: AbortSignal | undefined;
+/** An attachment that GC must spare. */
+export interface ValidAttachment {
+  readonly containerID: string;
+  readonly ifname: string;
 }
 
 /**
@@ -19,7 +22,11 @@ export class ListRunner {
   constructor(private readonly plugins: PluginRunner) {}
 
   /** Runs ADD of every plugin with the result of the one before. @returns The last result. @throws ShimError. */
-  async add(list: NetworkList, attachment: Attachment, { signal }: ListCallOptions = {}): Promise<CniResult> {
+  async add(
+    list: NetworkList,
+    attachment: Attachment,
+    { signal }: NetworkCallOptions = {},
+  ): Promise<CniResult> {
     let result: CniResult | undefined;
     for (const plugin of list.plugins) {
       const request = attachmentRequest(list, plugin, attachment, result);
@@ -27,16 +34,11 @@ export class ListRunner {
       try {
         result = readResult(raw, list.version);
       } catch (error) {
-        throw new ShimError("internal", `CNI plugin ${plugin.type}: ${messageOf(error)}`, {
-          operation: "network.plugin",
-          cause: error,
-        });
+        throw failure("internal", `CNI plugin ${plugin.type}: ${messageOf(error)}`, error);
       }
     }
     if (result) return result;
-    throw new ShimError("failed-precondition", `network ${list.name} has no plugins`, {
-      operation: "network.plugin",
-    });
+    throw failure("failed-precondition", `network ${list.name} has no plugins`);
   }
 
   /**
@@ -48,10 +50,11 @@ export class ListRunner {
     list: NetworkList,
     attachment: Attachment,
     result: JsonObject | undefined,
-    options: ListCallOptions = {},
+    options: NetworkCallOptions = {},
   ): Promise<void> {
+    const prevResult = atLeast(list.version, "0.4.0") ? result : undefined;
     for (const plugin of list.plugins.toReversed())
-      await this.deleteOne(list, plugin, attachment, result, options);
+      await this.runFor(attachment, list, plugin, "DEL", prevResult, options);
   }
 
   /**
@@ -59,13 +62,9 @@ export class ListRunner {
    * @returns The failures.
    */
   async undo(list: NetworkList, attachment: Attachment): Promise<unknown[]> {
-    const failures: unknown[] = [];
-    for (const plugin of list.plugins.toReversed()) {
-      await this.deleteOne(list, plugin, attachment, undefined, {}).catch((error: unknown) => {
-        failures.push(error);
-      });
-    }
-    return failures;
+    return collectFailures(list.plugins.toReversed(), (plugin) =>
+      this.runFor(attachment, list, plugin, "DEL", undefined, {}),
+    );
   }
 
   /** Runs CHECK of every plugin. @throws ShimError. */
@@ -73,30 +72,23 @@ export class ListRunner {
     list: NetworkList,
     attachment: Attachment,
     result: JsonObject,
-    options: ListCallOptions,
+    options: NetworkCallOptions,
   ): Promise<void> {
     if (!atLeast(list.version, "0.4.0")) {
-      throw new ShimError(
-        "unsupported",
-        `network ${list.name} has cniVersion ${list.version}: CHECK came with 0.4.0`,
-        { operation: "network.check" },
-      );
+      const text = `network ${list.name} has cniVersion ${list.version}: CHECK came with 0.4.0`;
+      throw new ShimError("unsupported", text, { operation: "network.check" });
     }
     if (list.disableCheck) return;
     const expected = withoutHostAddresses(result);
-    for (const plugin of list.plugins) {
-      const request = attachmentRequest(list, plugin, attachment, expected);
-      await this.plugins.run(runOf(list, plugin, "CHECK"), { request, attachment, signal: options.signal });
-    }
+    for (const plugin of list.plugins)
+      await this.runFor(attachment, list, plugin, "CHECK", expected, options);
   }
 
   /** Runs STATUS of every plugin; nothing before CNI 1.1.0. @throws ShimError. */
-  async status(list: NetworkList, options: ListCallOptions): Promise<void> {
+  async status(list: NetworkList, { signal }: NetworkCallOptions): Promise<void> {
     if (!atLeast(list.version, "1.1.0")) return;
-    for (const plugin of list.plugins) {
-      const request = statusRequest(list, plugin);
-      await this.plugins.run(runOf(list, plugin, "STATUS"), { request, signal: options.signal });
-    }
+    for (const plugin of list.plugins)
+      await this.plugins.run(runOf(list, plugin, "STATUS"), { request: baseRequest(list, plugin), signal });
   }
 
   /**
@@ -106,32 +98,60 @@ export class ListRunner {
   async gc(
     list: NetworkList,
     valid: readonly ValidAttachment[],
-    options: ListCallOptions,
+    { signal }: NetworkCallOptions,
   ): Promise<unknown[]> {
-    const failures: unknown[] = [];
-    if (!atLeast(list.version, "1.1.0")) return failures;
-    for (const plugin of list.plugins) {
-      const request = gcRequest(list, plugin, valid);
-      await this.plugins
-        .run(runOf(list, plugin, "GC"), { request, signal: options.signal })
-        .catch((error: unknown) => {
-          failures.push(error);
-        });
-    }
-    return failures;
+    if (!atLeast(list.version, "1.1.0")) return [];
+    // Plugins built with an early library read the second key.
+    const attachments = { "cni.dev/valid-attachments": valid, "cni.dev/attachments": valid };
+    return collectFailures(list.plugins, (plugin) => {
+      const request = { ...baseRequest(list, plugin), ...attachments };
+      return this.plugins.run(runOf(list, plugin, "GC"), { request, signal });
+    });
   }
 
-  private async deleteOne(
+  private async runFor(
+    attachment: Attachment,
     list: NetworkList,
     plugin: PluginConfig,
-    attachment: Attachment,
-    result: JsonObject | undefined,
-    options: ListCallOptions,
+    verb: Verb,
+    prevResult: JsonObject | undefined,
+    { signal }: NetworkCallOptions,
   ): Promise<void> {
-    const known = atLeast(list.version, "0.4.0") ? result : undefined;
-    const request = attachmentRequest(list, plugin, attachment, known);
-    await this.plugins.run(runOf(list, plugin, "DEL"), { request, attachment, signal: options.signal });
+    const request = attachmentRequest(list, plugin, attachment, prevResult);
+    await this.plugins.run(runOf(list, plugin, verb), { request, attachment, signal });
   }
+}
+
+async function collectFailures<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<unknown[]> {
+  const failures: unknown[] = [];
+  for (const item of items) await work(item).catch((error: unknown) => failures.push(error));
+  return failures;
+}
+
+/**
+ * The configuration that a plugin reads for ADD, CHECK and DEL.
+ * @see CNI SPEC, "Deriving request configuration from plugin configuration"
+ */
+function attachmentRequest(
+  list: NetworkList,
+  plugin: PluginConfig,
+  attachment: Attachment,
+  prevResult: JsonObject | undefined,
+): JsonObject {
+  const { capabilities: _capabilities, prevResult: _prevResult, ...rest } = baseRequest(list, plugin);
+  const runtimeConfig = Object.fromEntries(
+    Object.entries(attachment.capabilityArgs).filter(([capability]) => plugin.capabilities.has(capability)),
+  );
+  return {
+    ...rest,
+    ...(Object.keys(runtimeConfig).length > 0 && { runtimeConfig }),
+    ...(prevResult && { prevResult }),
+  };
+}
+
+function baseRequest(list: NetworkList, plugin: PluginConfig): JsonObject {
+  const own = Object.entries(plugin.raw).filter(([key]) => !key.startsWith("cni.dev/"));
+  return { ...Object.fromEntries(own), cniVersion: list.version, name: list.name };
 }
 
 /**
@@ -151,4 +171,8 @@ function withoutHostAddresses(result: JsonObject): JsonObject {
 
 function runOf(list: NetworkList, { type }: PluginConfig, verb: Verb) {
   return { type, verb, networkName: list.name };
+}
+
+function failure(kind: "internal" | "failed-precondition", message: string, cause?: unknown): ShimError {
+  return new ShimError(kind, message, { operation: "network.plugin", cause });
 }

@@ -1,7 +1,9 @@
 import { messageOf, ShimError, type ErrorKind } from "../../base/index.js";
 import type { HostCommandResult } from "../../host/index.js";
 import { excerpt, parseObject, type JsonObject } from "./json.js";
-import type { Verb } from "./request.js";
+
+/** The operations of CNI. */
+export type Verb = "ADD" | "CHECK" | "DEL" | "STATUS" | "GC" | "VERSION";
 
 /** One run of one plugin, for error texts. */
 export interface PluginRun {

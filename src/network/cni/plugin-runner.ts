@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { ShimError } from "../../base/index.js";
 import type { Host, HostCommandResult } from "../../host/index.js";
-import type { Attachment } from "./attachment.js";
+import { formatArgs, type Attachment } from "./attachment.js";
 import { excerpt, isStringArray, parseObject, type JsonObject } from "./json.js";
 import {
   failureOf,
@@ -10,8 +10,8 @@ import {
   PluginFailure,
   unknownContainer,
   type PluginRun,
+  type Verb,
 } from "./plugin-failure.js";
-import { pluginEnvironment, worksFor, type Verb } from "./request.js";
 import { newestVersion } from "./versions.js";
 
 /** Results are a few kilobytes. */
@@ -150,4 +150,38 @@ function senseless(run: PluginRun, result: HostCommandResult): ShimError {
 /** `ETXTBSY`: the program is being written. */
 function isBusy(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ETXTBSY";
+}
+
+const standardPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** The whole environment of a plugin. */
+function pluginEnvironment(
+  verb: Verb,
+  binDirs: readonly string[],
+  attachment?: Attachment,
+): Record<string, string> {
+  const cniPath = binDirs.join(":");
+  return {
+    CNI_COMMAND: verb,
+    ...(attachment && {
+      CNI_CONTAINERID: attachment.containerId,
+      CNI_NETNS: attachment.netns,
+      CNI_IFNAME: attachment.ifName,
+      CNI_ARGS: formatArgs(attachment.args),
+    }),
+    CNI_PATH: cniPath,
+    // Plugins call ip, iptables, tc. The system's come first: there are plugins named like them.
+    PATH: `${standardPath}:${cniPath}`,
+  };
+}
+
+/** True for the environment of a plugin that runs for one of these pods, or of what it started. */
+function worksFor(
+  podIds: ReadonlySet<string>,
+  binDirs: readonly string[],
+  environment: ReadonlyMap<string, string>,
+): boolean {
+  return (
+    environment.get("CNI_PATH") === binDirs.join(":") && podIds.has(environment.get("CNI_CONTAINERID") ?? "")
+  );
 }
