@@ -107,7 +107,10 @@ export class Scene {
   }
 
   async logs(id: string, options?: LogOptions): Promise<LogFrame[]> {
-    return (await collect(this.service.containers.logs(id, options))).flat();
+    const entries: LogFrame[] = [];
+    // A batch is valid only until the next is requested.
+    for await (const batch of this.service.containers.logs(id, options)) entries.push(...batch);
+    return entries;
   }
 
   /** Removes what the tests made, running or not. */
