@@ -4,13 +4,13 @@ import type {
   LinuxContainerSecurityContext,
   PodSandboxConfig,
 } from "../gen/runtime/v1/api_pb.js";
-import { absolutePath, invalid, required, withoutNul } from "./checks.js";
+import { absolutePath, invalid, required, withoutNul } from "./validation.js";
 import { cdiNames, dockerDevices } from "./devices.js";
 import { cgroupParent, type EngineEnvironment } from "./environment.js";
 import { environmentVariables } from "./env-vars.js";
 import { refuseUnsupported } from "./field-table/index.js";
-import { checkImageHandler } from "./image-spec.js";
-import type { ExportedImages } from "./image-volumes.js";
+import { checkImageHandler } from "./images.js";
+import type { ExportedImages } from "./exported-images.js";
 import { containerLabels } from "./labels.js";
 import { dockerMounts } from "./mounts.js";
 import { containerName } from "./names.js";
@@ -22,31 +22,30 @@ import { toDockerSignal } from "./signals.js";
 
 const contextField = "config.linux.security_context";
 
-/** A CreateContainer, with what the node had to be asked for it. */
+/** A CreateContainer request, with the facts of the node that it depends on. */
 export interface ContainerSpecRequest {
   readonly config: ContainerConfig;
   readonly sandboxConfig: PodSandboxConfig | undefined;
   /** The sandbox's full id. */
   readonly sandboxId: string;
-  /** The OCI runtime that the sandbox was made with; absent: the default. */
+  /** The OCI runtime of the sandbox. Absent: the default runtime. */
   readonly sandboxRuntime?: string | undefined;
-  /** The sandbox is on the node's network. */
+  /** The sandbox uses the node's network namespace. */
   readonly sandboxHostNetwork: boolean;
   readonly env: EngineEnvironment;
   /** The content of the file that `seccompFile` names for the container's security context. */
   readonly seccompProfile?: string | undefined;
   /** The full id of the container that namespace_options.target_id names, when it is in this pod. */
   readonly pidTargetId?: string | undefined;
-  /** The images to mount, where Docker has no image mounts (before API 1.48). */
+  /** The images to mount, for engines without image mounts (before API 1.48). */
   readonly exportedImages?: ExportedImages | undefined;
 }
 
 /**
- * All that Docker needs to make a container.
+ * Translates a CreateContainer request to Docker's create request.
  *
- * Without a security context Docker's defaults hold: its seccomp profile, its masked and read-only paths.
- * With one, the context is the whole truth: empty lists of paths mask nothing, and no seccomp profile means
- * none, as the kubelet means it and containerd does it.
+ * Without a security context Docker's defaults apply: its seccomp profile, masked and read-only paths. With a security
+ * context only its own values apply, as in containerd: empty lists mask nothing, and no seccomp profile means unconfined.
  * @throws ShimError "invalid-argument" or "unsupported", naming the field.
  * @see CRI v1 RuntimeService.CreateContainer; Docker API POST /containers/create
  */
@@ -133,12 +132,12 @@ function securityOf(
   env: EngineEnvironment,
 ): DockerHostConfig {
   const groupAdd = groups(context.supplementalGroups, contextField);
-  // eslint-disable-next-line @typescript-eslint/no-deprecated -- older kubelets say it this way only
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- older kubelets set only this field
   const olderApparmor = context.apparmorProfile;
   const securityOpt = [
     ...selinuxLabels(context.selinuxOptions, contextField),
     ...apparmorOption(context.apparmor, olderApparmor, env, contextField),
-    // A dockerd with --no-new-privileges would set it for all.
+    // Always explicit: dockerd --no-new-privileges changes the default.
     context.noNewPrivs ? "no-new-privileges" : "no-new-privileges=false",
     ...seccompOption(context, seccompProfile, env),
   ];
@@ -154,8 +153,8 @@ function securityOf(
 }
 
 /**
- * Privileged containers, node agents above all, read the node's whole tree; on cgroup v1 every container does. Said
- * always, as dockerd's default can be either.
+ * Privileged containers, such as node agents, get the node's cgroup namespace, and on cgroup v1 all containers do.
+ * Always explicit, because dockerd's default is configurable.
  */
 function cgroupNamespace(
   context: LinuxContainerSecurityContext | undefined,
@@ -169,5 +168,5 @@ function checkPrivileged(
   sandboxConfig: PodSandboxConfig,
 ): void {
   if (!context?.privileged || sandboxConfig.linux?.securityContext?.privileged) return;
-  throw invalid(`${contextField}.privileged`, "needs a pod whose own security context is privileged");
+  throw invalid(`${contextField}.privileged`, "needs a pod whose security context is privileged");
 }

@@ -8,8 +8,8 @@ import {
   type Container,
   type ContainerStatus,
 } from "../gen/runtime/v1/api_pb.js";
-import { quote } from "./checks.js";
-import { currentResources, currentUser, int32, timeNanos } from "./current.js";
+import { quote } from "./validation.js";
+import { currentResources, currentUser, int32, timeNanos } from "./status-fields.js";
 import { identify, type Identity, type WorkloadIdentity } from "./identity.js";
 import { currentMounts } from "./mount-status.js";
 import { fromDockerSignal } from "./signals.js";
@@ -21,15 +21,15 @@ export interface ImageNames {
   readonly repoDigests: readonly string[];
 }
 
-/** What is known of a container beside Docker's answer. */
+/** Facts about a container that Docker's inspect result does not have. */
 export interface ContainerContext {
-  /** Absent while it is not known. */
+  /** Absent until the image has been inspected. */
   readonly image?: ImageNames | undefined;
-  /** Read out of the answer alone when absent. */
+  /** Absent: derived from the inspect result. */
   readonly identity?: Identity | undefined;
 }
 
-/** What a container's end was like; times are nanoseconds since the epoch, 0 for never. */
+/** How a container exited. Times are nanoseconds since the epoch; 0 is unset. */
 interface Outcome {
   readonly startedAt: bigint;
   readonly finishedAt: bigint;
@@ -38,17 +38,17 @@ interface Outcome {
   readonly message: string;
 }
 
-/** Docker's exit code for what it could not start, and 128 + SIGKILL. */
+/** Docker's exit code for a container that failed to start, and 128 + SIGKILL. */
 const cannotRunCode = 128;
 const killedCode = 137;
-/** Never 0, which would be a success. */
+/** For an exit without a known code. Not 0, which means success. */
 const unknownCode = 255;
 /** Docker's own default. */
 const defaultStopSignal = "SIGTERM";
 
 /**
- * CRI's state of a container. A paused one is running; one whose start failed has exited, in lists as in
- * its status, for it will never run.
+ * The CRI state of a container. A paused container is running. A container whose start failed has exited, because Docker
+ * never starts it again.
  */
 export function containerState(docker: DockerContainer): ContainerState {
   const { state } = docker;
@@ -62,10 +62,10 @@ export function containerState(docker: DockerContainer): ContainerState {
 }
 
 /**
- * A container as lists show it.
+ * The message for ListContainers.
  *
- * `image_id` and `image_ref` are both the image's one id, here and in the status: kubelets up to 1.29 know
- * an image in use by `image_ref` alone and compare it with Image.id, later ones by `image_id`.
+ * `image_id` and `image_ref` both hold the image ID, here and in the status. Kubelets up to 1.29 compare `image_ref` with
+ * Image.id to find images in use; later ones compare `image_id`.
  */
 export function toContainer(docker: DockerContainer, context: ContainerContext = {}): Container {
   const identity = workloadOf(docker, context);
@@ -84,7 +84,7 @@ export function toContainer(docker: DockerContainer, context: ContainerContext =
   });
 }
 
-/** A container in full: its state, and its settings as they are now. */
+/** The message for ContainerStatus, with the current settings. */
 export function toContainerStatus(docker: DockerContainer, context: ContainerContext = {}): ContainerStatus {
   const identity = workloadOf(docker, context);
   const imageId = imageIdOf(docker, context.image);
@@ -120,11 +120,11 @@ function workloadOf(
 }
 
 function imageIdOf(docker: DockerContainer, image: ImageNames | undefined): string {
-  // kubelet refuses a status without an image_ref, so what the container was made with is the last resort.
+  // kubelet rejects a status without image_ref, so fall back to the image name of the create request.
   return image?.id ?? docker.imageId ?? docker.config.image ?? "";
 }
 
-/** The image as it was asked for; one that was asked for by its id has a name for people, where there is one. */
+/** The image as requested. For a request by ID it is the user-specified name or a tag, where there is one. */
 export function imageSpecOf(
   docker: DockerContainer,
   image: ImageNames | undefined,
@@ -148,7 +148,7 @@ function neverStarted({ state }: DockerContainer): boolean {
   );
 }
 
-/** Docker leaves a container that it failed to start as `created`, with an error or an exit code. */
+/** A container that Docker failed to start stays `created`, with an error or an exit code. */
 function cannotRun(docker: DockerContainer): boolean {
   const { error = "", exitCode = 0 } = docker.state;
   return neverStarted(docker) && (error !== "" || exitCode !== 0);
@@ -182,18 +182,18 @@ function failedStart(docker: DockerContainer): Outcome {
 function ended(docker: DockerContainer): Outcome {
   const { state } = docker;
   const startedAt = timeNanos(state.startedAtNanos ?? createdAt(docker));
-  const told = int32(state.exitCode) ?? (state.oomKilled ? killedCode : undefined);
-  const exitCode = told ?? unknownCode;
+  const reported = int32(state.exitCode) ?? (state.oomKilled ? killedCode : undefined);
+  const exitCode = reported ?? unknownCode;
   return {
     startedAt,
     finishedAt: timeNanos(state.finishedAtNanos ?? startedAt),
     exitCode,
     reason: state.oomKilled ? "OOMKilled" : exitCode === 0 ? "Completed" : "Error",
-    message: state.error || (told === undefined ? "Docker has not told the exit code" : ""),
+    message: state.error || (reported === undefined ? "Docker did not report the exit code" : ""),
   };
 }
 
-/** Details for people, under the key `info`; no environment, for that is where secrets are. */
+/** Verbose details under the key `info`. Without the environment, which may contain secrets. */
 export function containerInfo(docker: DockerContainer, sandboxId: string): Record<string, string> {
   const { config, host, state } = docker;
   return {

@@ -1,9 +1,9 @@
 import type { DockerDevice } from "../docker/index.js";
 import type { CDIDevice, Device } from "../gen/runtime/v1/api_pb.js";
-import { absolutePath, invalid, quote, unsupported } from "./checks.js";
+import { absolutePath, invalid, quote, unsupported } from "./validation.js";
 import { speaksApi, type EngineEnvironment } from "./environment.js";
 
-/** Docker's form of devices, folders of them among these. @throws ShimError "invalid-argument" */
+/** Translates devices, or directories of devices. @throws ShimError "invalid-argument" */
 export function dockerDevices(devices: readonly Device[]): DockerDevice[] {
   return devices.map(({ hostPath, containerPath, permissions }, index) => {
     const field = `config.devices[${index}]`;
@@ -18,7 +18,7 @@ export function dockerDevices(devices: readonly Device[]): DockerDevice[] {
   });
 }
 
-/** The names of CDI devices. @throws ShimError "unsupported" where Docker has no CDI; "invalid-argument" */
+/** The names of CDI devices. @throws ShimError "unsupported" without CDI in Docker; "invalid-argument" */
 export function cdiNames(devices: readonly CDIDevice[], env: EngineEnvironment): string[] {
   const names = devices.map(({ name }, index) => {
     if (/^[^/=\s]+\/[^/=\s]+=[^/=\s]+$/.test(name)) return name;
@@ -30,8 +30,8 @@ export function cdiNames(devices: readonly CDIDevice[], env: EngineEnvironment):
   if (names.length > 0 && !(env.cdiEnabled && speaksApi(env, 44))) {
     throw unsupported(
       "config.CDI_devices",
-      `asks for ${quote(names.join(", "))}, but Docker has CDI only from version 25 on, and where ` +
-        `"features": {"cdi": true} in daemon.json allows it`,
+      `asks for ${quote(names.join(", "))}, but CDI needs Docker 25 and ` +
+        `"features": {"cdi": true} in daemon.json`,
     );
   }
   return names;

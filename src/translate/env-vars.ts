@@ -1,12 +1,12 @@
 import type { KeyValue } from "../gen/runtime/v1/api_pb.js";
-import { invalid, quote, unsupported } from "./checks.js";
+import { invalid, quote, unsupported } from "./validation.js";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * `NAME=value` for each variable, the last of a name alone: programs differ in which of two they take.
- * @throws ShimError "invalid-argument"; "unsupported" for bytes that Docker's JSON cannot carry. No value is
- *   ever shown.
+ * `NAME=value` for each variable. Of duplicate names the last one wins, because programs differ in which one they read.
+ * Errors never contain a value.
+ * @throws ShimError "invalid-argument"; "unsupported" for a value that is not UTF-8, because Docker's API is JSON.
  */
 export function environmentVariables(variables: readonly KeyValue[]): string[] {
   const values = new Map<string, string>();

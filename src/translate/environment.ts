@@ -1,10 +1,10 @@
 import { ShimError } from "../base/index.js";
 import type { ShimConfig } from "../config/index.js";
 import type { DockerHostConfig, DockerInfo, DockerRuntime } from "../docker/index.js";
-import { quote } from "./checks.js";
+import { quote } from "./validation.js";
 import { dockerLogConfig } from "./log-config.js";
 
-/** What the engine, its node and the shim's settings allow, as far as a create depends on it. */
+/** The capabilities of the engine and its node, and the settings of the shim, that a create request depends on. */
 export interface EngineEnvironment {
   readonly cgroupDriver: "cgroupfs" | "systemd";
   readonly cgroupVersion: 1 | 2;
@@ -14,29 +14,29 @@ export interface EngineEnvironment {
   readonly defaultRuntime?: string;
   /** `uname -r` of the engine's node. */
   readonly kernelRelease: string;
-  /** The host name of the engine's node; absent where it does not tell. */
+  /** The host name of the engine's node. Absent if Docker does not report it. */
   readonly hostname?: string;
   readonly swapLimitSupported: boolean;
-  /** The security modules that the engine uses. */
+  /** The security modules that the engine has enabled. */
   readonly security: { readonly seccomp: boolean; readonly apparmor: boolean; readonly selinux: boolean };
   /** dockerd runs with `userns-remap`. */
   readonly usernsRemapped: boolean;
   readonly cdiEnabled: boolean;
-  /** No container gets an oom_score_adj below it; absent: no such limit. */
+  /** The lowest oom_score_adj of a container. Absent: no limit. */
   readonly oomScoreAdjFloor?: number;
-  /** Docker's network for pods that are not on the node's: `none` where CNI makes it. */
+  /** Docker's network for pods without host network: `none` with CNI. */
   readonly networkMode: "none" | "default";
-  /** Docker's log driver for every container; absent: the daemon's own. */
+  /** Docker's log driver for every container. Absent: the daemon's default. */
   readonly logConfig?: NonNullable<DockerHostConfig["logConfig"]>;
-  /** What becomes of a mount whose host path is missing. */
+  /** Whether a missing host path of a mount is created or is an error. */
   readonly missingHostPath: "create" | "refuse";
 }
 
-/** Reads the environment out of what the engine said of itself and the shim's settings. */
+/** Derives the environment from Docker's info and the shim's settings. */
 export function engineEnvironment(facts: {
   readonly info: DockerInfo;
   readonly apiVersion: readonly [major: number, minor: number];
-  /** `uname -r` here, for an engine that does not tell its own. */
+  /** `uname -r` of the shim's node, for engines that do not report theirs. */
   readonly kernelRelease: string;
   /** Of the shim's own process. */
   readonly oomScoreAdj: number;
@@ -76,9 +76,9 @@ export function speaksApi({ apiVersion: [major, own] }: EngineEnvironment, minor
 }
 
 /**
- * The OCI runtime for a RuntimeClass handler; undefined for the engine's default. `docker` is the default
- * too: clusters that came from the kubelet's built-in shim still say it.
- * @throws ShimError "invalid-argument" naming the handlers that there are.
+ * The OCI runtime for a RuntimeClass handler; undefined for the engine's default. `docker` is the default too: clusters
+ * that migrated from the kubelet's dockershim still use it.
+ * @throws ShimError "invalid-argument" with the list of known handlers.
  */
 export function resolveRuntime(handler: string, { runtimes }: EngineEnvironment): string | undefined {
   if (handler === "") return undefined;
@@ -93,9 +93,8 @@ export function resolveRuntime(handler: string, { runtimes }: EngineEnvironment)
 }
 
 /**
- * Whether pods of a handler may ask for recursive read-only mounts: Docker 25, Linux 5.12, and a runtime
- * that says it can.
- * @param handler Empty for the default one.
+ * Whether a handler supports recursive read-only mounts: Docker 25, Linux 5.12, and a runtime that reports `rro`.
+ * @param handler Empty for the default runtime.
  */
 export function recursiveReadOnlySupported(env: EngineEnvironment, handler: string): boolean {
   const name = handler === "" || handler === "docker" ? env.defaultRuntime : handler;
@@ -108,14 +107,14 @@ export function recursiveReadOnlySupported(env: EngineEnvironment, handler: stri
   );
 }
 
-/** `score`, raised to the lowest that may be set here. */
+/** Raises `score` to the floor, if there is one. */
 export function clampOomScoreAdj(score: number, { oomScoreAdjFloor }: EngineEnvironment): number {
   return oomScoreAdjFloor === undefined ? score : Math.max(score, oomScoreAdjFloor);
 }
 
 /**
- * Docker's form of CRI's cgroup parent, a path: under systemd it is the last element, a slice.
- * @throws ShimError "invalid-argument" when it is not one, which is how two cgroup drivers show.
+ * Translates CRI's cgroup parent, a path. With the systemd driver Docker expects its last element, a slice.
+ * @throws ShimError "invalid-argument" when that is not a slice: kubelet and Docker use different cgroup drivers.
  */
 export function cgroupParent(path: string, { cgroupDriver }: EngineEnvironment): string | undefined {
   if (path === "") return undefined;

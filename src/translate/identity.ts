@@ -8,19 +8,19 @@ import {
   type PodSandboxMetadata,
 } from "../gen/runtime/v1/api_pb.js";
 import { readLabels, typeLabel, type ReadLabels } from "./labels.js";
-import { metadataOf, type Metadata } from "./metadata.js";
+import { metadataOf, type Metadata } from "./metadata-label.js";
 import { parseContainerName, parseSandboxName } from "./names.js";
 import { labelsOfOthers, labelsOfOurCreate } from "./own-labels.js";
 
 type Labels = Readonly<Record<string, string>>;
 
 interface IdentityBase {
-  /** CRI's, exactly those of the request where our own create wrote them. */
+  /** The CRI labels. Identical to the request's if this shim created the container. */
   readonly labels: Labels;
   readonly annotations: Labels;
-  /** Docker's labels as far as a shim wrote them. */
+  /** The Docker labels that a shim wrote. */
   readonly written: Labels;
-  /** The pod it is, or belongs to. */
+  /** The pod of the sandbox or container. */
   readonly pod: PodSandboxMetadata;
 }
 
@@ -34,23 +34,23 @@ export interface WorkloadIdentity extends IdentityBase {
   readonly kind: "container";
   readonly container: ContainerMetadata;
   readonly sandboxId: string;
-  /** Where the log goes; empty when none was asked for. */
+  /** The absolute path of the log. Empty: no log. */
   readonly logPath: string;
-  /** The folder that the log lies in or below, where a label of ours tells it. */
+  /** The pod's log directory, if a label of this shim has it. */
   readonly logDirectory: string | undefined;
-  /** The image as it was asked for; undefined where that is not known. */
+  /** The image as requested; undefined if unknown. */
   readonly image: ImageSpec | undefined;
 }
 
-/** What a container is to CRI. */
+/** A Docker container as a CRI object. */
 export type Identity = SandboxIdentity | WorkloadIdentity;
 
 /**
- * Reads what a shim wrote of a container, and nothing that its image or `docker run -l` put beside it. A container of
- * our own is known by its labels, whatever it is called; one of cri-dockerd or of an earlier docker-cri by its name,
- * which no image can give, or, renamed, by labels that its image does not bring.
- * @param imageLabels Of its image; undefined while they are not known.
- * @returns Undefined when no shim made it.
+ * Reads the metadata that a shim wrote, ignoring labels of the image or of `docker run -l`. Containers of this shim are
+ * identified by their labels. Containers of cri-dockerd or an earlier docker-cri are identified by their name, which an
+ * image cannot set, or after a rename by labels that their image does not have.
+ * @param imageLabels The labels of the image; undefined if unknown.
+ * @returns Undefined for a container that no shim created.
  */
 export function identify(docker: DockerContainer, imageLabels?: Labels): Identity | undefined {
   const ours = labelsOfOurCreate(docker);
@@ -83,7 +83,7 @@ function fromName(name: string, kind: "sandbox" | "container"): Metadata | undef
   return pod && { pod };
 }
 
-/** What kubelet's own labels tell of a container whose name was changed. */
+/** The metadata in kubelet's own labels, for a renamed container. */
 function fromLabels({ kind, labels, annotations }: ReadLabels): Metadata | undefined {
   const of = (key: string) => labels[`io.kubernetes.${key}`] ?? "";
   const pod = create(PodSandboxMetadataSchema, {

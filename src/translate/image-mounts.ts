@@ -1,32 +1,31 @@
 import type { DockerMount } from "../docker/index.js";
 import { MountPropagation, type Mount } from "../gen/runtime/v1/api_pb.js";
-import { invalid, quote, unsupported, withoutNul } from "./checks.js";
+import { invalid, quote, unsupported, withoutNul } from "./validation.js";
 import { speaksApi, type EngineEnvironment } from "./environment.js";
-import type { ImageSpellings } from "./image-spellings.js";
-import { checkImageHandler } from "./image-spec.js";
+import { checkImageHandler } from "./images.js";
 
-/** One mount of an image. */
-export interface ImageMountPlace {
+/** Where an image is mounted. */
+export interface ImageMountTarget {
   readonly target: string;
   /** The mount's path in the request, for errors. */
   readonly field: string;
-  /** What shall be seen, where Docker cannot mount images: a folder or file of the node. */
+  /** The unpacked image on the node, for engines without image mounts. */
   readonly exported: string | undefined;
 }
 
-/** True where Docker mounts images itself. */
+/** Whether the engine supports image mounts (API 1.48). */
 export function mountsImages(env: EngineEnvironment): boolean {
   return speaksApi(env, 48);
 }
 
 /**
- * A mount of an image, always read-only: of Docker's own kind, or of the folder that holds it, as one of `binds`
- * where it needs an SELinux label, which all containers that see it share.
- * @throws ShimError "invalid-argument"; "unsupported" where nothing was exported and Docker has no such mounts.
+ * Translates an image mount, always read-only: to an image mount of Docker, else to a bind mount of the unpacked image.
+ * The bind mount is in the text form of `binds` if it needs an SELinux label, which is shared by all containers.
+ * @throws ShimError "invalid-argument"; "unsupported" for an engine without image mounts if the image is not unpacked.
  */
 export function imageMount(
   mount: Mount,
-  { target, field, exported }: ImageMountPlace,
+  { target, field, exported }: ImageMountTarget,
   env: EngineEnvironment,
   images: ImageSpellings,
 ): DockerMount | string {
@@ -41,31 +40,25 @@ export function imageMount(
     };
   }
   if (exported === undefined) {
-    throw unsupported(
-      `${field}.image`,
-      "needs Docker 28, which is the first that mounts images, or one on this node",
-    );
+    throw unsupported(`${field}.image`, "needs Docker 28 for image mounts, or a Docker on this node");
   }
   if (!mount.selinuxRelabel || !env.security.selinux) {
     return { type: "bind", source: exported, target, readonly: true };
   }
   if (!`${exported}${target}`.includes(":")) return `${exported}:${target}:ro,z`;
-  throw unsupported(
-    `${field}.selinux_relabel`,
-    "cannot be done through Docker for a path that holds a colon",
-  );
+  throw unsupported(`${field}.selinux_relabel`, "is not supported by Docker for a path with a colon");
 }
 
 /**
- * Checks all of an image's mount that needs no look at the image.
- * @throws ShimError "invalid-argument"; "unsupported" for a runtime of the image's own.
+ * Validates an image mount without looking at the image.
+ * @throws ShimError "invalid-argument"; "unsupported" for a runtime handler in the image spec.
  */
 export function checkedImage(
   mount: Mount,
   field: string,
   env: EngineEnvironment,
 ): { readonly image: string; readonly subPath: string } {
-  if (mount.hostPath !== "") throw invalid(`${field}.host_path`, "excludes an image");
+  if (mount.hostPath !== "") throw invalid(`${field}.host_path`, "excludes an image: set only one of them");
   if (mount.propagation !== MountPropagation.PROPAGATION_PRIVATE) {
     throw invalid(`${field}.propagation`, "must be private for an image");
   }
@@ -80,4 +73,34 @@ export function checkedImage(
     );
   }
   return { image: withoutNul(image, `${field}.image.image`), subPath };
+}
+
+const idPrefix = "sha256:";
+
+/**
+ * Docker 28 rejects two mounts of one image in a container ("mount already exists with name") if both use the same
+ * spelling. Each further mount of an image ID therefore uses a prefix that is one digit shorter.
+ */
+export class ImageSpellings {
+  private readonly uses = new Map<string, number>();
+
+  /** @throws ShimError "unsupported" for a second mount by name, which has no other spelling. */
+  next(image: string, field: string): string {
+    const used = this.uses.get(image) ?? 0;
+    this.uses.set(image, used + 1);
+    if (used === 0) return image;
+    if (/^sha256:[0-9a-f]{64}$/.test(image) && used <= 32) {
+      return image.slice(idPrefix.length, image.length - (used - 1));
+    }
+    throw unsupported(
+      field,
+      `mounts ${quote(image)} again, which Docker supports only by the image's full ID`,
+    );
+  }
+}
+
+/** Expands a short spelling to the full image ID, which is among the other mounts of the container. */
+export function spelledOut(source: string, others: readonly string[]): string {
+  if (!/^[0-9a-f]{32,64}$/.test(source)) return source;
+  return others.find((other) => other.startsWith(idPrefix + source)) ?? source;
 }

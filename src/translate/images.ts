@@ -1,9 +1,11 @@
 import { create } from "@bufbuild/protobuf";
 import { formatRfc3339Nanos } from "../base/index.js";
 import type { DockerImage, DockerImageConfig, DockerImageHistory } from "../docker/index.js";
-import { ImageSchema, type Image } from "../gen/runtime/v1/api_pb.js";
+import { ImageSchema, type Image, type ImageSpec } from "../gen/runtime/v1/api_pb.js";
+import type { EngineEnvironment } from "./environment.js";
+import { quote, unsupported } from "./validation.js";
 
-/** What is needed of an image; an inspect's answer is one. */
+/** The fields of an image that CRI shows. An inspect result has them. */
 export interface ImageFacts {
   readonly id: string;
   readonly repoTags: readonly string[];
@@ -13,10 +15,10 @@ export interface ImageFacts {
 }
 
 const largestUid = 0xffff_ffff;
-/** The end of the year 9999, beyond which RFC 3339 does not go. */
+/** The end of the year 9999, the maximum of RFC 3339. */
 const latestSeconds = 253_402_300_799;
 
-/** An image as CRI shows it, under Docker's id. @param options.pinned kubelet must not remove it. */
+/** The CRI message of an image, with Docker's image ID. @param options.pinned kubelet must not remove the image. */
 export function toImage(image: ImageFacts, { pinned }: { readonly pinned: boolean }): Image {
   return create(ImageSchema, {
     id: image.id,
@@ -29,13 +31,13 @@ export function toImage(image: ImageFacts, { pinned }: { readonly pinned: boolea
   });
 }
 
-/** kubelet takes an image of size 0 for a broken answer, but Docker may not know a size, or know it as 0. */
+/** At least 1: kubelet rejects an image of size 0, but Docker may report no size or 0. */
 function sizeOf(bytes: number | undefined): bigint {
   const whole = Math.trunc(bytes ?? 0);
   return whole >= 1 && Number.isSafeInteger(whole) ? BigInt(whole) : 1n;
 }
 
-/** The user part of `user[:group]`: a number is a uid, anything else a name. */
+/** The user part of `user[:group]`, as a uid if it is a number, else as a name. */
 function userOf(text: string): { uid?: { value: bigint }; username?: string } {
   const user = text.split(":", 1)[0] ?? "";
   if (user === "") return {};
@@ -44,8 +46,8 @@ function userOf(text: string): { uid?: { value: bigint }; username?: string } {
 }
 
 /**
- * Details for people, under the key `info`: the labels, and the image in the form of an OCI image config.
- * @param history Newest first, as Docker tells it.
+ * Verbose details under the key `info`: the labels and an OCI image config.
+ * @param history Newest first, as Docker returns it.
  * @see OCI image specification, "Image Configuration"
  */
 export function imageInfo(
@@ -92,4 +94,22 @@ function ociHistory({ createdAtSeconds, createdBy, comment, sizeBytes }: DockerI
     comment: comment === "" ? undefined : comment,
     empty_layer: (sizeBytes ?? 0) === 0 ? true : undefined,
   };
+}
+
+/**
+ * Rejects a runtime handler other than the default: Docker has one image store for all runtimes.
+ * @param field The path of the image spec, for the error.
+ * @throws ShimError "unsupported"
+ */
+export function checkImageHandler(
+  spec: ImageSpec | undefined,
+  { defaultRuntime }: Pick<EngineEnvironment, "defaultRuntime">,
+  field: string,
+): void {
+  const handler = spec?.runtimeHandler ?? "";
+  if (handler === "" || handler === "docker" || handler === defaultRuntime) return;
+  throw unsupported(
+    `${field}.runtime_handler`,
+    `is ${quote(handler)}, but Docker has one image store for all runtimes: leave it empty`,
+  );
 }

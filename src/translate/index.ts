@@ -14,15 +14,14 @@ export {
   type EngineEnvironment,
 } from "./environment.js";
 export { fieldTable, refuseUnsupported, type FieldTable, type Treatment } from "./field-table/index.js";
-export { checkImageHandler } from "./image-spec.js";
 export { checkedImage, mountsImages } from "./image-mounts.js";
 export {
   imageVolumesOf,
   type ExportedImage,
   type ExportedImages,
   type ImageVolume,
-} from "./image-volumes.js";
-export { imageInfo, toImage, type ImageFacts } from "./images.js";
+} from "./exported-images.js";
+export { checkImageHandler, imageInfo, toImage, type ImageFacts } from "./images.js";
 export { identify, type Identity, type SandboxIdentity, type WorkloadIdentity } from "./identity.js";
 export * from "./labels.js";
 export { logDriver } from "./log-config.js";
@@ -42,4 +41,4 @@ export {
 export { apparmorProfile } from "./security.js";
 export { seccompFile } from "./seccomp.js";
 export { noSwapFile } from "./swap.js";
-export { cgroupFiles, checkUnified, updatedCgroupFiles } from "./unified.js";
+export { cgroupFiles, checkUnified, updatedCgroupFiles } from "./cgroup-v2.js";

@@ -1,24 +1,24 @@
 import { NamespaceMode, type ContainerConfig, type PodSandboxConfig } from "../gen/runtime/v1/api_pb.js";
-import { imageVolumesLabel, imageVolumesLabels, type ExportedImages } from "./image-volumes.js";
+import { imageVolumesLabel, imageVolumesLabels, type ExportedImages } from "./exported-images.js";
 import { resolveLogPath } from "./log-path.js";
-import { metadataLabel, metadataLabels } from "./metadata.js";
+import { metadataLabel, metadataLabels } from "./metadata-label.js";
 import { ownLabelsLabel } from "./own-labels.js";
 
-/** `podsandbox` or `container`: what tells our containers from everybody else's. */
+/** `podsandbox` or `container`: marks the containers of a CRI shim. */
 export const typeLabel = "io.kubernetes.docker.type";
-/** On containers: the id of their sandbox, as the request gave it. */
+/** On containers: the sandbox ID of the request. */
 export const sandboxIdLabel = "io.kubernetes.sandbox.id";
-/** On containers: the absolute path of the log, or empty. */
+/** On containers: the absolute log path, or empty. */
 export const logPathLabel = "io.kubernetes.container.logpath";
-/** On containers with a log: the pod's log directory, below which the log's writer follows no link. */
+/** On containers with a log: the pod's log directory. The log writer follows no symlinks below it. */
 export const logDirectoryLabel = "io.kubernetes.docker.log-directory";
 /** On sandboxes: always `POD`. */
 export const containerNameLabel = "io.kubernetes.container.name";
-/** On sandboxes whose containers share one PID namespace: `pod`. Docker's own answer does not tell. */
+/** On sandboxes whose containers share a PID namespace: `pod`. An inspect result does not show it. */
 export const pidNamespaceLabel = "io.kubernetes.docker.pid-namespace";
-/** Before the key of an annotation: Docker has labels only. */
+/** Key prefix of annotations, because Docker has only labels. */
 export const annotationPrefix = "annotation.";
-/** Before the key of a caller's label that would be read back as something else. */
+/** Key prefix of caller labels whose own key is reserved. */
 export const callerLabelPrefix = "io.kubernetes.docker.label.";
 
 const sandboxContainerName = "POD";
@@ -26,20 +26,20 @@ const types = { sandbox: "podsandbox", container: "container" } as const;
 
 type Labels = Readonly<Record<string, string>>;
 
-/** What labels say that a CRI shim wrote. */
+/** The parsed labels of a sandbox or container. */
 export interface ReadLabels {
-  /** Undefined: not those of a pod or its container. */
+  /** Undefined: not a sandbox or container of a shim. */
   readonly kind: "sandbox" | "container" | undefined;
-  /** CRI's labels, without the shim's own. */
+  /** The caller's labels, without the shim's. */
   readonly labels: Labels;
   readonly annotations: Labels;
   /** Of containers. */
   readonly sandboxId?: string;
-  /** Of containers: where the log goes; empty when none was asked for. */
+  /** Of containers: the log path; empty: no log. */
   readonly logPath?: string;
-  /** Of containers with a log that we made: the folder that the log lies in or below. */
+  /** Of containers of this shim with a log: the pod's log directory. */
   readonly logDirectory?: string;
-  /** Of sandboxes: the containers share one PID namespace. */
+  /** Of sandboxes: the containers share a PID namespace. */
   readonly sharedPidNamespace: boolean;
 }
 
@@ -56,8 +56,8 @@ export function sandboxLabels(config: PodSandboxConfig): Record<string, string> 
 
 /**
  * The Docker labels of a container.
- * @param exported Images that it sees by way of the node's folders.
- * @throws ShimError "invalid-argument" when the log path leads out of the pod's log folder.
+ * @param exported The unpacked images among its mounts.
+ * @throws ShimError "invalid-argument" when the log path is not inside the pod's log directory.
  */
 export function containerLabels(
   config: ContainerConfig,
@@ -76,7 +76,7 @@ export function containerLabels(
   });
 }
 
-/** Takes the labels apart again that a shim has written, without what an image may have added. */
+/** Parses the labels that a shim has written. @param dockerLabels Without the labels of the image. */
 export function readLabels(dockerLabels: Labels): ReadLabels {
   const type = dockerLabels[typeLabel];
   const kind = type === types.sandbox ? "sandbox" : type === types.container ? "container" : undefined;
@@ -97,7 +97,7 @@ export function readLabels(dockerLabels: Labels): ReadLabels {
     annotations: Object.fromEntries(annotations),
     ...(ofContainer && sandboxId !== undefined ? { sandboxId } : {}),
     ...(ofContainer && path !== undefined ? { logPath: path } : {}),
-    // Where a label's origin is not known, an image may have brought it.
+    // Without the own-labels marker the label may come from the image.
     ...(ofContainer && directory && path?.startsWith(`${directory}/`) ? { logDirectory: directory } : {}),
     sharedPidNamespace: kind === "sandbox" && dockerLabels[pidNamespaceLabel] === "pod",
   };
@@ -129,7 +129,7 @@ function merge(config: { labels: Labels; annotations: Labels }, own: Labels): Re
   ]);
 }
 
-/** A label that would come back as an annotation, or not at all, stands under a key of its own. */
+/** Prefixes a caller's label whose key is reserved, so that it is read back as the same label. */
 function dockerKey(key: string, own: Labels): string {
   const misread =
     key.startsWith(annotationPrefix) ||

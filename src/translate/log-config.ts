@@ -1,15 +1,15 @@
 import type { ShimConfig } from "../config/index.js";
 import type { DockerHostConfig } from "../docker/index.js";
 
-/** The API of Docker 23. */
+/** API 1.42, Docker 23. */
 const firstApiWithWholeLocalLogs = 42;
 
 /**
- * The log driver of the containers that the shim makes: one that can be read, whatever the engine's default is.
+ * The log driver for containers of the shim, independent of the engine's default, which may be unreadable.
  *
- * json-file stores text: a byte that is not UTF-8 comes back as U+FFFD, and so does each half of a character that
- * Docker's cut at 16 KiB divides. `local` stores bytes, but before Docker 23 (API 1.42) it loses the newline of a line
- * over 16 KiB, and the next line would follow on it. In the mode `docker-json` kubelet reads json-file's own file.
+ * `local` stores bytes. `json-file` stores text: bytes that are not UTF-8 become U+FFFD, as do the halves of a character
+ * that Docker splits at 16 KiB. But before Docker 23 (API 1.42) `local` loses the newline of lines over 16 KiB, so the
+ * next line is appended to it. In the mode `docker-json` kubelet reads the file of `json-file`.
  */
 export function logDriver(
   logs: ShimConfig["logs"],
@@ -21,7 +21,7 @@ export function logDriver(
 }
 
 /**
- * The driver with its options. Docker's copy is bounded: the whole log is in the file that kubelet reads.
+ * The log driver and its options. Docker's copy is bounded, because the complete log is in the CRI log file.
  * @see Docker's logging drivers json-file and local: max-size, max-file
  */
 export function dockerLogConfig(
@@ -32,7 +32,7 @@ export function dockerLogConfig(
   const options = {
     "max-size": String(logs.dockerMaxSizeBytes),
     "max-file": String(logs.dockerMaxFiles),
-    // The driver local compresses by default, and refuses to when there is only one file.
+    // The local driver compresses by default, which is an error with max-file=1.
     ...(driver === "local" ? { compress: "false" } : {}),
   };
   return { driver, options };

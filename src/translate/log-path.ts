@@ -1,24 +1,23 @@
 import { posix } from "node:path";
-import { boundedPath, invalid, quote } from "./checks.js";
+import { boundedPath, invalid, quote } from "./validation.js";
 
-/** What Linux takes for a path, and for each name in it. */
+/** PATH_MAX without the NUL, and NAME_MAX. */
 const longestPathBytes = 4095;
 const longestNameBytes = 255;
-/** Kubelet renames a log to `NAME.20060102-150405`, and packs it as that with `.tmp` behind. */
+/** Kubelet rotates a log to `NAME.20060102-150405` and compresses it to that name with `.tmp` appended. */
 const suffixBytes = 20;
 
-/** Where the log of a container goes. */
+/** The path of a container's log. */
 export interface LogPath {
   /** Absolute. */
   readonly path: string;
-  /** The pod's log directory: neither it nor anything below it may be a link. */
+  /** The pod's log directory. Neither it nor anything below it may be a symlink. */
   readonly root: string;
 }
 
 /**
- * The place of a container's log, out of the pod's `log_directory` and the container's `log_path`; undefined
- * when one of them is empty, which asks for no log.
- * @throws ShimError "invalid-argument" when it would not lie in the log directory, or is too long for the kernel.
+ * Resolves the container's `log_path` in the pod's `log_directory`. Undefined if one of them is empty: no log.
+ * @throws ShimError "invalid-argument" when the path is not inside the log directory, or is too long.
  * @see CRI v1 PodSandboxConfig.log_directory, ContainerConfig.log_path
  */
 export function resolveLogPath(logDirectory: string, logPath: string): LogPath | undefined {
@@ -27,13 +26,13 @@ export function resolveLogPath(logDirectory: string, logPath: string): LogPath |
     invalid(`log_path ${quote(logPath)} in log_directory ${quote(logDirectory)}`, why);
   boundedPath(logDirectory, "log_directory");
   boundedPath(logPath, "log_path");
-  if (logDirectory.includes("\0") || logPath.includes("\0")) throw refuse("holds a NUL byte");
+  if (logDirectory.includes("\0") || logPath.includes("\0")) throw refuse("contains a NUL byte");
   if (!logDirectory.startsWith("/")) throw refuse("is refused: log_directory must be an absolute path");
   const root = withoutSlash(posix.normalize(logDirectory));
   const path = withoutSlash(posix.join(root, logPath));
   const inside = root === "/" ? "/" : `${root}/`;
   if (!path.startsWith(inside) || path === root)
-    throw refuse("is refused: the file must lie in the directory");
+    throw refuse("is refused: the file must be inside the directory");
   const names = path.split("/");
   const tooLong = names.find((name) => Buffer.byteLength(name) > longestNameBytes);
   if (tooLong !== undefined)
@@ -43,8 +42,8 @@ export function resolveLogPath(logDirectory: string, logPath: string): LogPath |
     Buffer.byteLength(path) > longestPathBytes - suffixBytes
   )
     throw refuse(
-      `is too long: rotation adds ${suffixBytes} bytes, and Linux takes ${longestNameBytes} for a name and ` +
-        `${longestPathBytes} for a path`,
+      `is too long: rotation adds ${suffixBytes} bytes, and the limit of Linux is ${longestNameBytes} bytes for a ` +
+        `name and ${longestPathBytes} for a path`,
     );
   return { path, root };
 }

@@ -1,13 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import type { DockerContainer, DockerMount, DockerMountPoint } from "../docker/index.js";
-import { imageVolumesOf, type ImageVolume } from "./image-volumes.js";
-import { spelledOut } from "./image-spellings.js";
+import { imageVolumesOf, type ImageVolume } from "./exported-images.js";
+import { spelledOut } from "./image-mounts.js";
 import { MountPropagation, MountSchema, type Mount } from "../gen/runtime/v1/api_pb.js";
 
 /**
- * What is mounted in a container, whichever way it was asked for: older shims used Docker's `Binds`, and
- * images bring volumes of their own.
- * @param labels Those that a shim wrote.
+ * The mounts of a container, from whatever source: requested as mounts or as `Binds`, or volumes of the image.
+ * @param labels Labels that a shim wrote.
  */
 export function currentMounts(
   { mounts, host }: DockerContainer,
@@ -22,7 +21,7 @@ export function currentMounts(
   });
 }
 
-/** An image that Docker knows as a folder only; its path on the node is nobody's business. */
+/** An image that is bind-mounted from the node. The path of the unpacked image is internal and not shown. */
 function exportedMount({ target }: DockerMountPoint, { image, imageSubPath }: ImageVolume): Mount {
   return create(MountSchema, {
     containerPath: target,

@@ -1,27 +1,26 @@
 import { posix } from "node:path";
 import type { DockerMount } from "../docker/index.js";
 import { MountPropagation, type Mount } from "../gen/runtime/v1/api_pb.js";
-import { absolutePath, invalid, quote, unsupported } from "./checks.js";
+import { absolutePath, invalid, quote, unsupported } from "./validation.js";
 import { recursiveReadOnlySupported, speaksApi, type EngineEnvironment } from "./environment.js";
-import { imageMount } from "./image-mounts.js";
-import { ImageSpellings } from "./image-spellings.js";
-import type { ExportedImages } from "./image-volumes.js";
+import { imageMount, ImageSpellings } from "./image-mounts.js";
+import type { ExportedImages } from "./exported-images.js";
 
 export interface MountContext {
   readonly env: EngineEnvironment;
-  /** The OCI runtime of the pod; empty: the default. */
+  /** The OCI runtime of the pod. Empty: the default runtime. */
   readonly runtime: string;
-  /** For image mounts on engines that have none of their own. */
+  /** The unpacked images, for engines without image mounts. */
   readonly exportedImages: ExportedImages;
 }
 
-/** Docker's two ways of bind mounting: `binds` are texts, and do what `mounts` cannot. */
+/** Docker's two forms of bind mounts. `binds` are strings with options that `mounts` do not have. */
 export interface DockerMounts {
   readonly mounts: DockerMount[];
   readonly binds: string[];
 }
 
-/** Of all mounts of a container; a thousand long paths. Working on more would hold up all other calls. */
+/** For all mounts of a container, about a thousand long paths. More would block the event loop. */
 const maxPathCharacters = 256 * 1024;
 
 type Propagation = "rslave" | "rshared";
@@ -39,7 +38,7 @@ export function dockerMounts(requested: readonly Mount[], context: MountContext)
     const place = withoutSlash(posix.normalize(target));
     const other = taken.get(place);
     if (other !== undefined)
-      throw invalid(`${field}.container_path`, `is ${quote(target)}, where ${other} is mounted already`);
+      throw invalid(`${field}.container_path`, `is ${quote(target)}, where ${other} is already mounted`);
     taken.set(place, field);
     if (mount.image) {
       const exported = context.exportedImages.get(mount.containerPath)?.path;
@@ -64,7 +63,7 @@ function checkPathCharacters(requested: readonly Mount[]): void {
   if (characters > maxPathCharacters)
     throw invalid(
       "config.mounts",
-      `have paths of ${characters} characters, and ${maxPathCharacters} are taken`,
+      `have paths of ${characters} characters in total, but the limit is ${maxPathCharacters}`,
     );
 }
 
@@ -92,7 +91,7 @@ function bindMount(
     target,
     ...(mount.readonly ? { readonly: true } : {}),
     ...(propagation === undefined ? {} : { propagation }),
-    // Docker makes read-only mounts recursive by itself from API 1.44 on, which CRI asks for separately.
+    // From API 1.44 Docker makes read-only mounts recursive by default. In CRI that is a separate option.
     ...(mount.recursiveReadOnly
       ? { readonlyForceRecursive: true, propagation: "rprivate" as const }
       : mount.readonly && speaksApi(env, 44)
@@ -103,8 +102,8 @@ function bindMount(
 }
 
 /**
- * The mount as one of `binds`, where that is the only way: to give the path an SELinux label, and to make a
- * missing one before API 1.42. A colon in a path cannot be said in it.
+ * The bind in its string form, if only that supports it: SELinux relabeling, and creating the host path before API 1.42.
+ * A path in it cannot contain a colon.
  */
 function bindText(
   mount: Mount,
@@ -118,16 +117,13 @@ function bindText(
   if (!relabel && !make) return undefined;
   if (source.includes(":") || target.includes(":")) {
     if (!relabel) return undefined;
-    throw unsupported(
-      `${field}.selinux_relabel`,
-      "cannot be done through Docker for a path that holds a colon",
-    );
+    throw unsupported(`${field}.selinux_relabel`, "is not supported by Docker for a path with a colon");
   }
   const options = [mount.readonly ? "ro" : "rw", relabel ? "Z" : undefined, propagationOf(mount, field)];
   return `${source}:${target}:${options.filter((option) => option !== undefined).join(",")}`;
 }
 
-/** Private is left to Docker, which makes it `rslave` for folders that hold its own mounts. */
+/** Undefined for private: Docker then uses `rslave` for directories that contain its own mounts. */
 function propagationOf({ propagation }: Mount, field: string): Propagation | undefined {
   switch (propagation) {
     case MountPropagation.PROPAGATION_PRIVATE:
@@ -137,19 +133,19 @@ function propagationOf({ propagation }: Mount, field: string): Propagation | und
     case MountPropagation.PROPAGATION_BIDIRECTIONAL:
       return "rshared";
     default:
-      throw invalid(`${field}.propagation`, `has a value that CRI v1 does not know`);
+      throw invalid(`${field}.propagation`, `has a value that CRI v1 does not define`);
   }
 }
 
 function checkRecursiveReadOnly(mount: Mount, field: string, { env, runtime }: MountContext): void {
   if (!mount.recursiveReadOnly) return;
   const name = `${field}.recursive_read_only`;
-  if (!mount.readonly) throw invalid(name, "needs readonly beside it");
+  if (!mount.readonly) throw invalid(name, "needs readonly");
   if (mount.propagation !== MountPropagation.PROPAGATION_PRIVATE) {
     throw invalid(name, "needs private propagation");
   }
   if (recursiveReadOnlySupported(env, runtime)) return;
-  // The kubelet looks for the first word.
+  // The kubelet matches on the first word.
   throw unsupported(
     "RROUnsupported:",
     `${name} of ${quote(mount.hostPath)} needs Docker 25, Linux 5.12 and a runtime that reports "rro"`,

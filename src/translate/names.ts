@@ -6,19 +6,19 @@ import {
   type ContainerMetadata,
   type PodSandboxMetadata,
 } from "../gen/runtime/v1/api_pb.js";
-import { invalid } from "./checks.js";
+import { invalid } from "./validation.js";
 
 const prefix = "k8s";
 const sandboxPart = "POD";
 const separator = "_";
 const largestAttempt = 0xffff_ffff;
-/** As Kubernetes has them, and longer. */
+/** The names of Kubernetes, and longer ones. */
 const ordinaryPart = /^[a-zA-Z0-9.-]{1,253}$/;
 const readableLength = 40;
 
 /**
- * The Docker name of a sandbox: `k8s_POD_<name>_<namespace>_<uid>_<attempt>`. It is the same for the same
- * pod, so Docker itself refuses a second one.
+ * The Docker name of a sandbox: `k8s_POD_<name>_<namespace>_<uid>_<attempt>`. It is deterministic, so Docker rejects a
+ * second sandbox of the same pod.
  * @throws ShimError "invalid-argument" when a part is missing.
  */
 export function sandboxName(metadata: PodSandboxMetadata): string {
@@ -36,30 +36,30 @@ export function containerName(pod: PodSandboxMetadata, container: ContainerMetad
   return dockerName(pod, container);
 }
 
-/** The name that a create gives to a pod's sandbox, or to a container of it. */
+/** The Docker name of a pod's sandbox, or of one of its containers. */
 export function dockerName(pod: PodSandboxMetadata, container?: ContainerMetadata): string {
   const { name, namespace, uid } = pod;
   const parts = [name, namespace, uid, String((container ?? pod).attempt)];
   if (!container) return join(sandboxPart, parts);
-  // That one would be the sandbox's.
+  // The plain name would be the sandbox's.
   const isSandboxName = container.name === sandboxPart;
   return isSandboxName ? encoded(sandboxPart, [...parts, "container"]) : join(container.name, parts);
 }
 
-/** The name with one more part of eight random hex digits, for when Docker's name table holds a ghost. */
+/** Appends eight random hex digits, for a name that Docker reserves for a container that no longer exists. */
 export function withRandomSuffix(name: string): string {
   return `${name}${separator}${randomBytes(4).toString("hex")}`;
 }
 
-/** Reads the pod out of a sandbox's name; undefined for a name of another form. */
+/** Parses the pod from a sandbox name; undefined for a name of another form. */
 export function parseSandboxName(name: string): PodSandboxMetadata | undefined {
   const parts = parse(name);
   return parts && create(PodSandboxMetadataSchema, { ...parts.pod, attempt: parts.attempt });
 }
 
 /**
- * Reads container and pod out of a container's name; undefined for a name of another form. The attempt in
- * it is the container's: the pod's stays 0.
+ * Parses container and pod from a container name; undefined for a name of another form. The attempt is the container's;
+ * the pod's attempt is 0.
  */
 export function parseContainerName(
   name: string,
@@ -90,8 +90,8 @@ function join(first: string, others: readonly string[]): string {
 }
 
 /**
- * A name for parts that Docker's names cannot hold: `k8s_<readable>_<hash>`. It has three parts, and a cri-dockerd
- * name six or seven, so the two never meet; the parts themselves are in the container's labels.
+ * The name for parts with characters that Docker names do not allow: `k8s_<readable>_<hash>`. It has three parts and a
+ * cri-dockerd name six or seven, so they cannot collide. The original parts are in the container's labels.
  */
 function encoded(first: string, others: readonly string[]): string {
   const readable = first.replace(/[^a-zA-Z0-9.-]/g, "-").slice(0, readableLength);

@@ -1,6 +1,6 @@
 import type { DockerHostConfig } from "../docker/index.js";
 import { NamespaceMode, type NamespaceOption } from "../gen/runtime/v1/api_pb.js";
-import { invalid, quote, unsupported } from "./checks.js";
+import { invalid, quote, unsupported } from "./validation.js";
 import type { EngineEnvironment } from "./environment.js";
 
 type Namespaces = Pick<DockerHostConfig, "networkMode" | "ipcMode" | "pidMode" | "utsMode">;
@@ -8,7 +8,7 @@ type Namespaces = Pick<DockerHostConfig, "networkMode" | "ipcMode" | "pidMode" |
 const { POD, CONTAINER, NODE, TARGET } = NamespaceMode;
 
 /**
- * The namespaces of a sandbox: those that its containers join must be shareable.
+ * The namespaces of a sandbox. IPC is shareable, so that containers can join it.
  * @throws ShimError "invalid-argument"; "unsupported" for a user namespace.
  */
 export function sandboxNamespaces(
@@ -27,19 +27,19 @@ export function sandboxNamespaces(
   };
 }
 
-/** What a container's namespaces depend on beside its own options. */
+/** The facts of the pod that a container's namespaces depend on. */
 export interface PodNamespaces {
   readonly sandboxId: string;
-  /** The sandbox is on the node's network. */
+  /** The sandbox uses the node's network namespace. */
   readonly hostNetwork: boolean;
-  /** The sandbox's options, which hold where the container has none. */
+  /** The sandbox's options, the default for a container without options. */
   readonly ofSandbox: NamespaceOption | undefined;
-  /** The full id of the container that target_id names, once it is known to be in the same pod. */
+  /** The full id of the container that target_id names, if it is in the same pod. */
   readonly pidTargetId: string | undefined;
 }
 
 /**
- * The namespaces of a container. Network and IPC are the sandbox's, always.
+ * The namespaces of a container. Network and IPC are always the sandbox's.
  * @throws ShimError "invalid-argument" for a namespace that the sandbox does not have; "unsupported" for a
  *   user namespace.
  */
@@ -55,14 +55,14 @@ export function containerNamespaces(own: NamespaceOption | undefined, pod: PodNa
     networkMode: joined,
     ipcMode: joined,
     ...pidNamespace(pid, targetId, pod),
-    // Docker gives the host name of the sandbox's network along, except for that of the node.
+    // Joining the sandbox's network also shares its host name, except with the host network.
     ...(pod.hostNetwork ? { utsMode: "host" } : {}),
   };
 }
 
 /**
- * The user namespace of every pod is the node's: Docker has none for a single pod. Under dockerd's `userns-remap` it
- * must be asked for; in the remapped one host namespaces are refused and root's volumes unreadable.
+ * Pods use the node's user namespace, because Docker has no user namespace per pod. With dockerd's `userns-remap` that is
+ * explicit: in the remapped namespace Docker rejects host namespaces, and volumes of root are unreadable.
  */
 export function userNamespace({ usernsRemapped }: EngineEnvironment): Pick<DockerHostConfig, "usernsMode"> {
   return usernsRemapped ? { usernsMode: "host" } : {};
@@ -91,7 +91,7 @@ function checkUserNamespace(options: NamespaceOption | undefined): void {
   if (mode === undefined || mode === NODE) return;
   const field = fieldOf("userns_options.mode");
   if (mode !== POD) throw invalid(field, "must be POD or NODE");
-  throw unsupported(field, "is POD, but Docker has no user namespace for a single pod: set hostUsers: true");
+  throw unsupported(field, "is POD, but Docker has no user namespace per pod: set hostUsers: true");
 }
 
 function beyondSandbox(name: string) {

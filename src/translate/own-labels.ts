@@ -1,38 +1,37 @@
-import { invalid } from "./checks.js";
+import { invalid } from "./validation.js";
 import { ShimError } from "../base/index.js";
 import type { DockerContainer, DockerContainerSpec } from "../docker/index.js";
 
 type Labels = Readonly<Record<string, string>>;
 
 /**
- * Which of a container's labels its create wrote, and from which image: `{"image":"sha256:…","keys":[…]}`. Docker
- * merges an image's labels into its containers', and this one too could come from there. But an image's id is a hash
- * over its labels, so no image can hold its own id: the label is ours if it names the image of the container.
+ * Lists the label keys that this shim wrote: `{"image":"sha256:…","keys":[…]}`. Docker merges an image's labels into
+ * those of its containers, so a forged marker could come from the image. But an image ID is a hash over the image's
+ * labels, so no image can contain its own ID: the marker is genuine if it names the image of the container.
  */
 export const ownLabelsLabel = "io.kubernetes.docker.own-labels";
 
-/** An image with its labels, as its inspect told. */
+/** An image with the labels of its inspect result. */
 export interface LabelledImage {
   readonly id: string;
   readonly labels: Labels;
 }
 
 /**
- * What a caller may store with one container. Kubernetes allows 256 KiB of annotations; a list with one container of
- * this size stays far below the 16 MiB that a kubelet reads.
+ * Limit of the labels, annotations and names of one container. Kubernetes allows 256 KiB of annotations. The kubelet's
+ * limit of a whole response is 16 MiB.
  */
 const largestOwnBytes = 512 * 1024;
-/** An image's labels beyond this are not copied into each of its containers: Docker's own lists would grow by them. */
+/** Larger labels of an image are emptied in its containers, to keep Docker's lists small. */
 const largestForeignBytes = 64 * 1024;
-/** Prefixes that cri-dockerd and others read as Kubernetes' own word. */
+/** Prefixes that cri-dockerd and other readers trust. */
 const reservedPrefixes = ["annotation.", "io.kubernetes."];
 
 /**
- * The spec with the image pinned to the one that was looked at, and with labels that can be told from those of the
- * image. An image's label cannot be left out, only overridden: those with a reserved key get an empty value, and so do
- * all when they are many.
- * @throws ShimError "invalid-argument" when the caller's labels are too large; "failed-precondition" when the keys of
- *   the image's are.
+ * Pins the spec to the inspected image ID, adds the marker label, and neutralizes labels of the image. An image label
+ * cannot be removed, only overridden: labels with a reserved key get an empty value, or all labels if they are large.
+ * @throws ShimError "invalid-argument" when the caller's labels are too large; "failed-precondition" when the image's
+ *   label keys are.
  */
 export function withOwnLabels(spec: DockerContainerSpec, image: LabelledImage): DockerContainerSpec {
   const own = spec.config.labels ?? {};
@@ -41,7 +40,7 @@ export function withOwnLabels(spec: DockerContainerSpec, image: LabelledImage): 
   if (ownBytes > largestOwnBytes) {
     throw invalid(
       "config",
-      `has labels, annotations and names that take ${ownBytes} bytes as labels of Docker: at most ${largestOwnBytes} are kept, so that lists of all containers can be sent`,
+      `has labels, annotations and names that take ${ownBytes} bytes as labels of Docker: at most ${largestOwnBytes} are allowed`,
     );
   }
   const labels = { ...emptied(own, image), ...own, [ownLabelsLabel]: marker };
@@ -57,8 +56,8 @@ function emptied(own: Labels, { id, labels }: LabelledImage): Record<string, str
   if (keyBytes > largestForeignBytes) {
     throw new ShimError(
       "failed-precondition",
-      `the image ${id} has labels whose names take ${keyBytes} bytes, and Docker copies them into every container: ` +
-        `at most ${largestForeignBytes} are taken; build the image with fewer labels`,
+      `the image ${id} has labels whose keys take ${keyBytes} bytes, and Docker copies them into every container: ` +
+        `at most ${largestForeignBytes} are allowed; build the image with fewer labels`,
     );
   }
   const tooLarge = sizeOf(Object.fromEntries(foreign)) > largestForeignBytes;
@@ -66,7 +65,7 @@ function emptied(own: Labels, { id, labels }: LabelledImage): Record<string, str
   return Object.fromEntries(keys.filter((key) => tooLarge || isReserved(key)).map((key) => [key, ""]));
 }
 
-/** The labels that our create wrote; undefined for a container that cri-dockerd or an earlier docker-cri made. */
+/** The labels that this shim wrote; undefined for a container of cri-dockerd or an earlier docker-cri. */
 export function labelsOfOurCreate({ config, imageId }: DockerContainer): Labels | undefined {
   const labels = config.labels ?? {};
   const marker = readMarker(labels[ownLabelsLabel]);
@@ -76,9 +75,9 @@ export function labelsOfOurCreate({ config, imageId }: DockerContainer): Labels 
 }
 
 /**
- * The labels of a container that says nothing of their origin, without those that its image brings just so. Labels
- * that every such container has are kept: an image made by `docker commit` brings them as well.
- * @param imageLabels Undefined while the image is not known.
+ * The labels of a container without the marker, minus those that equal a label of its image. Labels that cri-dockerd
+ * writes to every container are kept: an image made by `docker commit` has them too.
+ * @param imageLabels Undefined if the image is unknown.
  */
 export function labelsOfOthers(labels: Labels, imageLabels: Labels | undefined): Labels {
   if (!imageLabels) return labels;

@@ -1,12 +1,12 @@
 import { isIP } from "node:net";
 import type { DockerPortBinding } from "../docker/index.js";
 import { Protocol, type PortMapping } from "../gen/runtime/v1/api_pb.js";
-import { invalid, quote, unknownValue } from "./checks.js";
+import { invalid, quote, unknownValue } from "./validation.js";
 
 const largestPort = 65_535;
 
 /**
- * The ports to open on the node; those without a host port are only checked.
+ * The ports to publish on the node. Mappings without a host port are only validated.
  * @throws ShimError "invalid-argument"
  */
 export function portBindings(mappings: readonly PortMapping[]): DockerPortBinding[] {
@@ -27,7 +27,7 @@ export function portBindings(mappings: readonly PortMapping[]): DockerPortBindin
 
 function checkPort(port: number, field: string): void {
   if (port < 0 || port > largestPort)
-    throw invalid(field, `is ${port}, but must lie between 0 and ${largestPort}`);
+    throw invalid(field, `is ${port}, but must be between 0 and ${largestPort}`);
 }
 
 function protocolOf(protocol: Protocol, field: string): DockerPortBinding["protocol"] {

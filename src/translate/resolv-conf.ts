@@ -1,9 +1,9 @@
 import type { DNSConfig } from "../gen/runtime/v1/api_pb.js";
-import { invalid, quote } from "./checks.js";
+import { invalid, quote } from "./validation.js";
 
 /**
- * The text of a pod's resolv.conf; undefined when nothing is asked for, and Docker's own file stays.
- * @throws ShimError "invalid-argument" for an entry that would not be one word of the file.
+ * The content of a pod's resolv.conf. Undefined for an empty configuration: Docker's own file is used.
+ * @throws ShimError "invalid-argument" for an entry that is not a single word of printable ASCII.
  */
 export function resolvConf({ servers, searches, options }: DNSConfig): string | undefined {
   const lines = [
@@ -23,7 +23,7 @@ function words(entries: readonly string[], field: string): readonly string[] {
     if (!/^[\x21-\x7e]+$/.test(entry)) {
       throw invalid(
         `config.dns_config.${field}`,
-        `holds ${quote(entry)}: an entry is one word of resolv.conf`,
+        `contains ${quote(entry)}: an entry must be one word of resolv.conf`,
       );
     }
   }

@@ -1,24 +1,24 @@
 import type { DockerResources } from "../docker/index.js";
 import type { LinuxContainerResources } from "../gen/runtime/v1/api_pb.js";
-import { integer, invalid, unsupported, withoutNul } from "./checks.js";
+import { integer, invalid, unsupported, withoutNul } from "./validation.js";
 import { clampOomScoreAdj, type EngineEnvironment } from "./environment.js";
 import { memorySwap, updatedMemorySwap } from "./swap.js";
-import { checkUnified, unifiedMemory, unifiedResources } from "./unified.js";
+import { checkUnified, unifiedMemory, unifiedResources } from "./cgroup-v2.js";
 
-/** The kernel's bounds of cpu.shares: what lies outside is taken as the bound, as the kernel does. */
+/** The kernel's bounds of cpu.shares. Other values are clamped, as the kernel does. */
 const leastShares = 2;
 const mostShares = 262_144;
 
 /**
- * The limits of a new container. Memory without a word on swap means no swap.
+ * The limits of a new container. A memory limit without a swap limit means no swap.
  *
- * `unified` overrides the fields of the same meaning, as with every runtime; what Docker has no option for is in
+ * `unified` overrides the fields of the same meaning, as in every runtime. Entries without an option in Docker are in
  * {@link cgroupFiles}.
  *
- * Docker cannot limit huge pages: the pod's cgroup, which the kubelet limits, holds them. The kubelet names
- * every page size with 0 for those that a container does not use, which is no demand.
- * @param parent The pod's cgroup as the request gave it; empty: none.
- * @throws ShimError "invalid-argument"; "unsupported" for limits that nobody would keep.
+ * Docker has no option for huge pages: the kubelet sets those limits on the pod's cgroup. It sends 0 for every page size
+ * that a container does not use, which is ignored.
+ * @param parent The pod's cgroup of the request. Empty: none.
+ * @throws ShimError "invalid-argument"; "unsupported" for limits that cannot be enforced.
  */
 export function createResources(
   resources: LinuxContainerResources | undefined,
@@ -27,7 +27,7 @@ export function createResources(
 ): DockerResources {
   if (!resources) return { oomScoreAdj: clampOomScoreAdj(0, env) };
   checkUnified(resources.unified, env);
-  if (parent === "") checkHugepages(resources, "because there is no cgroup_parent whose limit would hold");
+  if (parent === "") checkHugepages(resources, "because there is no cgroup_parent to enforce the limit");
   const memory = unifiedMemory(resources.unified) ?? memoryLimit(resources);
   const memoryBytes = memory === "max" ? 0 : memory;
   const score = integer(resources.oomScoreAdj, "resources.oom_score_adj", { min: -1000n, max: 1000n });
@@ -41,10 +41,10 @@ export function createResources(
 }
 
 /**
- * The limits to change of a container that exists: 0 and "" are left as they are. oom_score_adj stays too:
- * 0 cannot be told from "not given", and no runtime changes it after the start.
- * @param current The limits as they are; without them the container is taken to have no swap.
- * @throws ShimError "invalid-argument"; "unsupported" for what Docker cannot change. Nothing is changed then.
+ * The limits to update of an existing container: 0 and "" mean unchanged. oom_score_adj is never updated: 0 is both a
+ * value and the default, and no runtime changes it after the start.
+ * @param current The current limits. Without them the container is assumed to have no swap.
+ * @throws ShimError "invalid-argument"; "unsupported" for limits that Docker cannot change.
  */
 export function resourcesUpdate(
   resources: LinuxContainerResources,
@@ -52,13 +52,10 @@ export function resourcesUpdate(
   current: DockerResources = {},
 ): DockerResources {
   checkUnified(resources.unified, env);
-  checkHugepages(resources, "for Docker cannot change it");
+  checkHugepages(resources, "because Docker cannot change it");
   const memoryBytes = unifiedMemory(resources.unified) ?? memoryLimit(resources);
   if (memoryBytes === "max")
-    throw unsupported(
-      'resources.unified["memory.max"]',
-      "is max, but Docker cannot take a memory limit away",
-    );
+    throw unsupported('resources.unified["memory.max"]', "is max, but Docker cannot remove a memory limit");
   return {
     ...cpu(resources),
     ...unifiedResources(resources.unified),

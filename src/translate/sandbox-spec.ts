@@ -1,6 +1,6 @@
 import type { DockerContainerSpec, DockerHostConfig } from "../docker/index.js";
 import type { PodSandboxConfig } from "../gen/runtime/v1/api_pb.js";
-import { invalid, quote, required, withoutNul } from "./checks.js";
+import { invalid, quote, required, withoutNul } from "./validation.js";
 import { cgroupParent, clampOomScoreAdj, resolveRuntime, type EngineEnvironment } from "./environment.js";
 import { refuseUnsupported } from "./field-table/index.js";
 import { sandboxLabels } from "./labels.js";
@@ -11,23 +11,22 @@ import { resolvConf } from "./resolv-conf.js";
 import { seccompOption } from "./seccomp.js";
 import { apparmorOption, groups, selinuxLabels, userAndGroup } from "./security.js";
 
-/** The kernel kills the sandbox last of all in a pod, for the others live in its namespaces. */
+/** The OOM killer takes the sandbox last, because the other containers use its namespaces. */
 const oomScoreAdj = -998;
-/** The least weight there is: the sandbox's process only waits. */
+/** The minimum: the process of the sandbox is idle. */
 const cpuShares = 2;
 const shmSizeBytes = 64 * 1024 * 1024;
 /** The kernel's limit of a host name. */
 const longestHostname = 64;
 
 /**
- * All that Docker needs to make a pod's sandbox.
+ * Translates a RunPodSandbox request to Docker's create request.
  *
- * `linux.resources` and `linux.overhead` are the pod's sums: the kubelet writes them into the pod's cgroup,
- * which `cgroup_parent` names and the sandbox goes under. They are not the sandbox container's own, which
- * waits and needs nothing, and a limit on it would limit only that. Nor does a sandbox become privileged
- * because its containers may: it only says that they may.
+ * `linux.resources` and `linux.overhead` are totals of the pod. The kubelet sets them on the pod's cgroup, the parent of
+ * the sandbox, so the sandbox container has no limits of its own. `privileged` permits privileged containers in the pod;
+ * the sandbox container itself is never privileged.
  * @param runtimeHandler Empty for the engine's default runtime.
- * @param sandboxImage The image that waits.
+ * @param sandboxImage The pause image.
  * @param files.seccompProfile The content of the file that `seccompFile` names for the pod's security context.
  * @throws ShimError "invalid-argument" or "unsupported", naming the field.
  * @see CRI v1 RuntimeService.RunPodSandbox; Docker API POST /containers/create
@@ -45,7 +44,7 @@ export function sandboxSpec(
   const user = context && userAndGroup(context, "config.linux.security_context");
   const namespaces = sandboxNamespaces(context?.namespaceOptions, env.networkMode);
   const ports = portBindings(config.portMappings);
-  // On any other network Docker opens no ports: CNI does it, or the pod uses the node's own.
+  // Docker publishes ports only on its own network. CNI has a plugin for it, and the host network needs none.
   const published = namespaces.networkMode === "default" ? ports : [];
   return {
     name: sandboxName(required(config.metadata, "config.metadata")),
@@ -100,7 +99,7 @@ function hostConfig(
   };
 }
 
-/** On the node's network a pod has the node's host name: that needs no word to Docker, and another is not to be had. */
+/** With the host network Docker always uses the node's host name, so the request must match it. */
 function hostname(
   name: string,
   hostNetwork: boolean,

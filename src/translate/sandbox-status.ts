@@ -10,24 +10,24 @@ import {
   type PodSandbox,
   type PodSandboxStatus,
 } from "../gen/runtime/v1/api_pb.js";
-import { quote } from "./checks.js";
+import { quote } from "./validation.js";
 import { containerState } from "./container-status.js";
-import { timeNanos } from "./current.js";
+import { timeNanos } from "./status-fields.js";
 import { identify, type Identity, type SandboxIdentity } from "./identity.js";
 
 export interface SandboxContext {
   /** The engine's default OCI runtime: a pod that uses it has the handler "". */
   readonly defaultRuntime?: string | undefined;
-  /** Read out of Docker's answer alone when absent. */
+  /** Absent: derived from the inspect result. */
   readonly identity?: Identity | undefined;
 }
 
-/** A sandbox as lists show it. */
+/** The message for ListPodSandbox. */
 export function toPodSandbox(docker: DockerContainer, context: SandboxContext = {}): PodSandbox {
   return create(PodSandboxSchema, common(docker, context));
 }
 
-/** A sandbox in full. @param context.ips The pod's own addresses, the primary one first. */
+/** The message for PodSandboxStatus. @param context.ips The pod's own addresses, the primary one first. */
 export function toPodSandboxStatus(
   docker: DockerContainer,
   context: SandboxContext & { readonly ips: readonly string[] },
@@ -67,8 +67,8 @@ function sandboxOf(
 }
 
 /**
- * Whether a sandbox holds its pod's namespaces: one that has ended and was started again (`docker restart`) has new
- * ones, without the pod's network and without its containers. It must be replaced.
+ * Whether a sandbox runs with its original namespaces. A sandbox that was restarted (`docker restart`) has new ones,
+ * without the pod's network and containers, and must be replaced.
  */
 export function isReady(docker: DockerContainer): boolean {
   return (
@@ -85,7 +85,7 @@ function namespacesOf({ host }: DockerContainer, sharedPidNamespace: boolean) {
   };
 }
 
-/** Details for people, under the key `info`. */
+/** Verbose details under the key `info`. */
 export function sandboxInfo(docker: DockerContainer): Record<string, string> {
   const { config, host, state } = docker;
   return {

@@ -5,33 +5,33 @@ import {
   type SecurityProfile,
 } from "../gen/runtime/v1/api_pb.js";
 import { ShimError } from "../base/index.js";
-import { absolutePath, invalid, quote, unknownValue, unsupported } from "./checks.js";
+import { absolutePath, invalid, quote, unknownValue, unsupported } from "./validation.js";
 import type { EngineEnvironment } from "./environment.js";
 
-/** What a request wants of seccomp: Docker's default profile, none, or that of a file on the node. */
-type Wanted = "default" | "unconfined" | { readonly file: string };
+/** The requested profile: Docker's default, none, or a file on the node. */
+type RequestedProfile = "default" | "unconfined" | { readonly file: string };
 
 type SecurityContext = LinuxContainerSecurityContext | LinuxSandboxSecurityContext;
 
 const localhostPrefix = "localhost/";
 
 /**
- * The path of the seccomp profile that a container or sandbox needs; its content goes into the spec.
- * Undefined when it needs none.
+ * The path of the seccomp profile of a container or sandbox, whose content goes into the spec. Undefined if the request
+ * names no file.
  * @throws ShimError "invalid-argument" for a path that is not absolute.
  */
 export function seccompFile(context: SecurityContext | undefined): string | undefined {
-  const wanted = wants(context);
-  return typeof wanted === "object" ? wanted.file : undefined;
+  const requested = requestedProfile(context);
+  return typeof requested === "object" ? requested.file : undefined;
 }
 
 /**
  * Docker's option for seccomp.
  *
- * No security context at all leaves Docker's defaults alone. With one, a container without a profile is
- * unconfined, as CRI says and containerd does; a sandbox gets Docker's default profile. A privileged
- * container has none, whatever it asks for.
- * @param content Of the file that {@link seccompFile} names.
+ * Without a security context Docker's default applies. With a security context but no profile, a container is
+ * unconfined, as CRI defines and containerd does, and a sandbox gets Docker's default profile. A privileged container is
+ * always unconfined.
+ * @param content The content of the file that {@link seccompFile} names.
  * @throws ShimError "invalid-argument" for a file that is not a profile; "unsupported" without seccomp.
  */
 export function seccompOption(
@@ -39,34 +39,34 @@ export function seccompOption(
   content: string | undefined,
   env: EngineEnvironment,
 ): string[] {
-  const wanted = wants(context);
-  if (wanted === "default") return [];
-  if (wanted === "unconfined") return ["seccomp=unconfined"];
+  const requested = requestedProfile(context);
+  if (requested === "default") return [];
+  if (requested === "unconfined") return ["seccomp=unconfined"];
   if (!env.security.seccomp) {
     throw unsupported(
       "security_context.seccomp",
-      `asks for ${quote(wanted.file)}, but Docker runs without seccomp`,
+      `asks for ${quote(requested.file)}, but Docker runs without seccomp`,
     );
   }
   if (content === undefined) {
-    throw new ShimError("internal", `the seccomp profile ${quote(wanted.file)} was not read`);
+    throw new ShimError("internal", `the seccomp profile ${quote(requested.file)} was not read`);
   }
-  checkProfile(content, wanted.file);
+  checkProfile(content, requested.file);
   return [`seccomp=${content}`];
 }
 
-function wants(context: SecurityContext | undefined): Wanted {
+function requestedProfile(context: SecurityContext | undefined): RequestedProfile {
   if (!context) return "default";
   const ofContainer = context.$typeName === "runtime.v1.LinuxContainerSecurityContext";
   if (ofContainer && context.privileged) return "unconfined";
   if (context.seccomp) return ofProfile(context.seccomp);
-  // eslint-disable-next-line @typescript-eslint/no-deprecated -- older kubelets say it this way only
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- older kubelets set only this field
   const path = context.seccompProfilePath;
   if (path === "") return ofContainer ? "unconfined" : "default";
   return ofDeprecatedPath(path);
 }
 
-function ofProfile({ profileType, localhostRef }: SecurityProfile): Wanted {
+function ofProfile({ profileType, localhostRef }: SecurityProfile): RequestedProfile {
   switch (profileType) {
     case ProfileType.RuntimeDefault:
       return "default";
@@ -79,7 +79,7 @@ function ofProfile({ profileType, localhostRef }: SecurityProfile): Wanted {
   }
 }
 
-function ofDeprecatedPath(text: string): Wanted {
+function ofDeprecatedPath(text: string): RequestedProfile {
   const field = "security_context.seccomp_profile_path";
   if (text === "runtime/default" || text === "docker/default") return "default";
   if (text === "unconfined") return "unconfined";
@@ -88,11 +88,11 @@ function ofDeprecatedPath(text: string): Wanted {
   }
   throw invalid(
     field,
-    `is ${quote(text)}, but may be runtime/default, unconfined or localhost/<absolute path>`,
+    `is ${quote(text)}, but must be runtime/default, unconfined or localhost/<absolute path>`,
   );
 }
 
-/** Docker takes a profile without a default action for "no profile", and runs the container unconfined. */
+/** Docker treats a profile without a default action as no profile, and runs the container unconfined. */
 function checkProfile(content: string, file: string): void {
   const refuse = (why: string) => invalid(`the seccomp profile ${quote(file)}`, why);
   let profile: unknown;

@@ -13,44 +13,44 @@ import {
   unsupported,
   userOrGroupId,
   withoutNul,
-} from "./checks.js";
+} from "./validation.js";
 import type { EngineEnvironment } from "./environment.js";
 
-/** Who a process shall be. */
-export interface Identity {
+/** The user and group of a process. */
+export interface UserIdentity {
   readonly runAsUser?: Int64Value | undefined;
   readonly runAsGroup?: Int64Value | undefined;
-  /** Empty, or absent: not said. */
+  /** Empty or absent: unset. */
   readonly runAsUsername?: string;
 }
 
 /**
- * Docker's `user[:group]`; undefined for the image's own user.
+ * Docker's `user[:group]`; undefined for the image's default user.
  * @param field The path of the security context, for errors.
  * @throws ShimError "invalid-argument"
  */
-export function userAndGroup(identity: Identity, field: string): string | undefined {
+export function userAndGroup(identity: UserIdentity, field: string): string | undefined {
   const { runAsUser, runAsGroup, runAsUsername = "" } = identity;
   if (runAsUser && runAsUsername !== "") {
-    throw invalid(`${field}.run_as_username`, "excludes run_as_user: say one of them");
+    throw invalid(`${field}.run_as_username`, "excludes run_as_user: set only one of them");
   }
   if (/[:\0\n]/.test(runAsUsername)) {
     throw invalid(`${field}.run_as_username`, `is not the name of a user: ${quote(runAsUsername)}`);
   }
   const user = runAsUser ? userOrGroupId(runAsUser.value, `${field}.run_as_user`) : runAsUsername;
   if (!runAsGroup) return user === "" ? undefined : user;
-  if (user === "") throw invalid(`${field}.run_as_group`, "needs run_as_user or run_as_username beside it");
+  if (user === "") throw invalid(`${field}.run_as_group`, "needs run_as_user or run_as_username");
   return `${user}:${userOrGroupId(runAsGroup.value, `${field}.run_as_group`)}`;
 }
 
-/** Docker's form of supplemental groups. @throws ShimError "invalid-argument" */
+/** Translates supplemental groups. @throws ShimError "invalid-argument" */
 export function groups(gids: readonly bigint[], field: string): string[] {
   return gids.map((gid) => userOrGroupId(gid, `${field}.supplemental_groups`));
 }
 
 /**
- * The names of capabilities as Docker writes them: `ALL`, or without `CAP_`, each once.
- * @throws ShimError "invalid-argument" for what cannot be a name.
+ * Capability names in Docker's form: `ALL`, or without `CAP_`, without duplicates.
+ * @throws ShimError "invalid-argument" for an invalid name.
  */
 export function capabilities(capability: Capability | undefined): { capAdd?: string[]; capDrop?: string[] } {
   const add = names(capability?.addCapabilities ?? [], "add_capabilities");
@@ -64,7 +64,7 @@ function names(given: readonly string[], field: string): string[] {
     if (!/^[A-Z0-9_]+$/.test(bare)) {
       throw invalid(
         `security_context.capabilities.${field}`,
-        `holds ${quote(name)}, which is not a capability`,
+        `contains ${quote(name)}, which is not a capability`,
       );
     }
     return bare;
@@ -72,7 +72,7 @@ function names(given: readonly string[], field: string): string[] {
   return [...new Set(normal)];
 }
 
-/** Docker's options for the parts of an SELinux label that are given; without SELinux they mean nothing. */
+/** Docker's options for the parts of an SELinux label. Docker ignores them without SELinux. */
 export function selinuxLabels(label: SELinuxOption | undefined, field: string): string[] {
   if (!label) return [];
   const parts = { user: label.user, role: label.role, type: label.type, level: label.level };
@@ -83,8 +83,8 @@ export function selinuxLabels(label: SELinuxOption | undefined, field: string): 
 
 /**
  * Docker's option for an AppArmor profile; none for the runtime's default.
- * @param deprecated The older form, which counts where the newer one is absent: empty, `runtime/default`,
- *   `unconfined`, `localhost/<name>` or a bare name.
+ * @param deprecated The deprecated field, used if `profile` is absent: empty, `runtime/default`, `unconfined`,
+ *   `localhost/<name>` or a bare name.
  * @throws ShimError "unsupported" for a named profile without AppArmor; "invalid-argument".
  */
 export function apparmorOption(
@@ -105,7 +105,7 @@ export function apparmorOption(
 }
 
 /**
- * The AppArmor profile that a security context names, which the node must have loaded; undefined when it names none.
+ * The AppArmor profile that must be loaded on the node; undefined if the security context names none.
  * @throws ShimError as {@link apparmorOption} does.
  */
 export function apparmorProfile(
@@ -146,7 +146,7 @@ function withoutPrefix(name: string): string {
   return name.startsWith(localhostPrefix) ? name.slice(localhostPrefix.length) : name;
 }
 
-/** Paths to mask or to make read-only. @throws ShimError "invalid-argument" for one that is not absolute. */
+/** Masked or read-only paths. @throws ShimError "invalid-argument" for a path that is not absolute. */
 export function paths(list: readonly string[], field: string): string[] {
   return list.map((path) => absolutePath(path, field));
 }

@@ -1,5 +1,5 @@
 import { Signal } from "../gen/runtime/v1/api_pb.js";
-import { unknownValue } from "./checks.js";
+import { unknownValue } from "./validation.js";
 
 /** The kernel's names of signals 1 to 31, in order. */
 const numbered = (
@@ -13,8 +13,8 @@ const firstRealTime = 34;
 const lastRealTime = 64;
 
 /**
- * A stop signal as Docker names it, `SIGRTMIN+3` among them; undefined for the image's own.
- * @throws ShimError "invalid-argument" for a value that CRI does not know.
+ * Docker's name of a stop signal, such as `SIGRTMIN+3`; undefined for the image's default.
+ * @throws ShimError "invalid-argument" for a value that CRI does not define.
  */
 export function toDockerSignal(signal: Signal, field: string): string | undefined {
   if (signal === Signal.RUNTIME_DEFAULT) return undefined;
@@ -23,7 +23,7 @@ export function toDockerSignal(signal: Signal, field: string): string | undefine
   return name.replace("RTMINPLUS", "RTMIN+").replace("RTMAXMINUS", "RTMAX-");
 }
 
-/** CRI's signal for Docker's name or number, with or without `SIG`; RUNTIME_DEFAULT for an unknown one. */
+/** The CRI signal for a name or number, with or without `SIG`. RUNTIME_DEFAULT if unknown. */
 export function fromDockerSignal(text: string): Signal {
   const bare = /^\d+$/.test(text) ? nameOf(Number(text)) : text.toUpperCase().replace(/^SIG/, "");
   const name = `SIG${bare.replace("RTMIN+", "RTMINPLUS").replace("RTMAX-", "RTMAXMINUS")}`;

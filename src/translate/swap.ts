@@ -1,8 +1,8 @@
 import type { DockerResources } from "../docker/index.js";
 import type { LinuxContainerResources } from "../gen/runtime/v1/api_pb.js";
-import { integer, invalid, unsupported } from "./checks.js";
+import { integer, invalid, unsupported } from "./validation.js";
 import type { EngineEnvironment } from "./environment.js";
-import { swapFile, unifiedSwap } from "./unified.js";
+import { swapFile, unifiedSwap } from "./cgroup-v2.js";
 
 const field = "resources.memory_swap_limit_in_bytes";
 const unlimited = -1;
@@ -10,10 +10,10 @@ const unlimited = -1;
 type SwapLimit = Pick<DockerResources, "memorySwapBytes">;
 
 /**
- * Docker's limit of memory and swap for a new container: the one asked for, else that of memory, which is
- * no swap: without one, Docker would allow as much swap as memory. Nothing where the engine cannot count swap.
+ * Docker's limit of memory plus swap for a new container: the requested limit, else the memory limit, which means no
+ * swap. Docker's own default allows as much swap as memory. Empty if the engine does not support swap limits.
  *
- * Docker limits swap only beside memory. What `memory.swap.max` says without a memory limit is written by docker-cri.
+ * Docker limits swap only together with memory. `memory.swap.max` without a memory limit is one of {@link cgroupFiles}.
  */
 export function memorySwap(
   resources: LinuxContainerResources,
@@ -25,7 +25,7 @@ export function memorySwap(
     if (memoryBytes === 0) {
       throw unsupported(
         field,
-        "needs memory_limit_in_bytes beside it: Docker limits no swap without memory; memory.swap.max does without",
+        "needs memory_limit_in_bytes: Docker limits swap only together with memory; unified memory.swap.max needs none",
       );
     }
     if (asked < memoryBytes) throw belowMemory(asked, memoryBytes);
@@ -35,8 +35,8 @@ export function memorySwap(
 }
 
 /**
- * The same for a container that exists. Where only memory changes, a container without swap stays without,
- * and another keeps its limit of memory and swap, raised where memory would pass it.
+ * The same for an existing container. If only memory changes, a container without swap stays without swap; another keeps
+ * its limit of memory plus swap, raised to the memory limit if necessary.
  * @param memoryBytes The new memory limit; 0: unchanged.
  */
 export function updatedMemorySwap(
@@ -49,20 +49,20 @@ export function updatedMemorySwap(
   const memory = memoryBytes || memoryNow;
   const asked = askedFor(resources, memory);
   if (asked !== undefined && asked > 0) {
-    if (memory === 0) throw unsupported(field, "needs a memory limit beside it: the container has none");
+    if (memory === 0) throw unsupported(field, "needs a memory limit, but the container has none");
     if (asked < memory) throw belowMemory(asked, memory);
   }
   if (!env.swapLimitSupported) return {};
   if (asked !== undefined) return { memorySwapBytes: asked };
   if (memoryBytes === 0) return {};
-  // Docker compares the new memory limit with the old -1 unless that is said again.
+  // Without an explicit -1 Docker compares the new memory limit with the old -1, and rejects it.
   if (swapNow === unlimited) return { memorySwapBytes: unlimited };
   return { memorySwapBytes: swapNow === memoryNow ? memoryBytes : Math.max(swapNow, memoryBytes) };
 }
 
 /**
- * "No swap" as a file of cgroup v2, where it has to be kept: runc 1.1 writes it and does not tell systemd, which sets the
- * file to max when it applies its own values again.
+ * The cgroup v2 file for "no swap", if it must be rewritten: runc 1.1 writes the file without informing systemd, which
+ * resets it to max when it reapplies its own values.
  */
 export function noSwapFile(
   { memoryBytes, memorySwapBytes }: DockerResources,
@@ -72,7 +72,7 @@ export function noSwapFile(
   return noSwap && swapLimitSupported && cgroupDriver === "systemd" ? { [swapFile]: "0" } : {};
 }
 
-/** Memory and swap together; -1 is unlimited, undefined is not given, or nothing that Docker can be told. */
+/** The requested memory plus swap. -1: unlimited. Undefined: unset, or not expressible as an option of Docker. */
 function askedFor(resources: LinuxContainerResources, memoryBytes: number): number | undefined {
   const limit = integer(resources.memorySwapLimitInBytes, field, { min: -1n });
   if (limit !== 0) return limit;

@@ -1,10 +1,10 @@
 import { each, ignored, mapped, refused, windows, type FieldTable } from "./treatment.js";
 
 const id = mapped("the container");
-const filter = mapped("the inventory, where all conditions must hold");
-const ownIds = refused("maps ids for a user namespace of the pod's own, which Docker has not");
+const filter = mapped("the inventory's records; all conditions must match");
+const ownIds = refused("maps IDs for a user namespace per pod, which Docker does not have");
 
-/** The messages that containers are made, found and changed with. */
+/** The messages of the container RPCs. */
 export const containerFields: FieldTable = {
   CreateContainerRequest: {
     pod_sandbox_id: mapped("the namespaces to join, and a label"),
@@ -18,7 +18,7 @@ export const containerFields: FieldTable = {
     args: mapped("Config.Cmd"),
     working_dir: mapped("Config.WorkingDir"),
     envs: mapped("Config.Env"),
-    mounts: mapped("HostConfig.Mounts, or Binds where only they can"),
+    mounts: mapped("HostConfig.Mounts, or Binds for options that only they have"),
     devices: mapped("HostConfig.Devices"),
     ...each(mapped("Config.Labels"), "labels", "annotations", "log_path"),
     stdin: mapped("Config.OpenStdin"),
@@ -38,10 +38,10 @@ export const containerFields: FieldTable = {
     selinux_relabel: mapped("Binds with Z, where Docker runs with SELinux"),
     propagation: mapped("BindOptions.Propagation"),
     ...each(ownIds, "uidMappings", "gidMappings"),
-    recursive_read_only: mapped("BindOptions.ReadOnlyForceRecursive, where the runtime can"),
-    image: mapped("a mount of type image, or of a folder that holds the image"),
+    recursive_read_only: mapped("BindOptions.ReadOnlyForceRecursive, if the runtime supports it"),
+    image: mapped("a mount of type image, or a bind mount of the unpacked image"),
     image_sub_path: mapped("ImageOptions.Subpath"),
-    mount_options: refused("cannot be given to Docker's mounts, as RuntimeFeatures.mount_options says"),
+    mount_options: refused("is not supported by Docker's mounts, as RuntimeFeatures.mount_options reports"),
   },
   Device: {
     container_path: mapped("PathInContainer"),
@@ -58,19 +58,19 @@ export const containerFields: FieldTable = {
     cpu_quota: mapped("CpuQuota"),
     cpu_shares: mapped("CpuShares"),
     memory_limit_in_bytes: mapped("Memory"),
-    oom_score_adj: mapped("OomScoreAdj at create; it cannot change later, as with every runtime"),
+    oom_score_adj: mapped("OomScoreAdj at create; no runtime changes it later"),
     cpuset_cpus: mapped("CpusetCpus"),
     cpuset_mems: mapped("CpusetMems"),
-    hugepage_limits: mapped("the pod's cgroup, which holds them; refused without one, and in an update"),
+    hugepage_limits: mapped("the limits of the pod's cgroup; refused without one, and in an update"),
     unified: mapped(
-      "HostConfig's limits where Docker has one, else the container's cgroup; unknown files are refused",
+      "HostConfig's limits if Docker has one, else the container's cgroup; unknown files are refused",
     ),
     memory_swap_limit_in_bytes: mapped("MemorySwap"),
   },
   HugepageLimit: each(mapped("see hugepage_limits"), "page_size", "limit"),
   LinuxContainerSecurityContext: {
     capabilities: mapped("CapAdd and CapDrop"),
-    privileged: mapped("Privileged and CgroupnsMode, in a pod that may"),
+    privileged: mapped("Privileged and CgroupnsMode, in a privileged pod"),
     namespace_options: mapped("NetworkMode, IpcMode, PidMode and UTSMode"),
     selinux_options: mapped("SecurityOpt label="),
     ...each(mapped("Config.User"), "run_as_user", "run_as_group", "run_as_username"),
@@ -86,7 +86,7 @@ export const containerFields: FieldTable = {
   Capability: {
     add_capabilities: mapped("CapAdd"),
     drop_capabilities: mapped("CapDrop"),
-    add_ambient_capabilities: refused("cannot be set through Docker: no kubelet asks for them"),
+    add_ambient_capabilities: refused("are not supported by Docker: no kubelet sets them"),
   },
   WindowsContainerConfig: each(windows, "resources", "security_context"),
   WindowsContainerResources: each(
@@ -107,12 +107,12 @@ export const containerFields: FieldTable = {
   StreamContainersRequest: each(filter, "filter"),
   ContainerFilter: each(filter, "id", "state", "pod_sandbox_id", "label_selector"),
   ContainerStateValue: each(filter, "state"),
-  ContainerStatusRequest: { container_id: id, verbose: mapped("the answer's info") },
+  ContainerStatusRequest: { container_id: id, verbose: mapped("the response's info") },
   UpdateContainerResourcesRequest: {
     container_id: id,
     linux: mapped("Docker's update"),
     windows,
-    annotations: ignored("they are for runtimes with limits of their own, and Docker's are all in linux"),
+    annotations: ignored("they are for runtimes with additional limits, and Docker's are all in linux"),
   },
   ReopenContainerLogRequest: each(id, "container_id"),
 };

@@ -1,28 +1,28 @@
 import { each, ignored, mapped, refused, type FieldTable } from "./treatment.js";
 
-const filter = mapped("the inventory, where all conditions must hold");
+const filter = mapped("the inventory's records; all conditions must match");
 const stream = mapped("the streaming session");
 const auth = mapped("X-Registry-Auth");
 const imageName = mapped("the image's name");
-const wholePod = refused("belongs to saving a whole pod, which Docker cannot");
+const wholePod = refused("belongs to checkpoints of whole pods, which Docker does not support");
 
 /** Images, commands and streams, statistics, and the runtime as a whole. */
 export const otherFields: FieldTable = {
   ImageSpec: {
     image: imageName,
-    annotations: ignored("they are for runtimes that pull in several ways"),
-    user_specified_image: ignored("it says for people what image was resolved from"),
-    runtime_handler: mapped("the default runtime only, for Docker does not keep images by runtime"),
-    image_ref: ignored("runtimes fill it in their answers"),
+    annotations: ignored("they are for runtimes with several ways to pull"),
+    user_specified_image: ignored("it is informational: the name that was resolved to image"),
+    runtime_handler: mapped("the default runtime only, because Docker has one image store for all runtimes"),
+    image_ref: ignored("runtimes set it in responses"),
   },
   ListImagesRequest: each(filter, "filter"),
   StreamImagesRequest: each(filter, "filter"),
   ImageFilter: each(filter, "image"),
-  ImageStatusRequest: { image: imageName, verbose: mapped("the answer's info") },
+  ImageStatusRequest: { image: imageName, verbose: mapped("the response's info") },
   PullImageRequest: {
     image: imageName,
     auth,
-    sandbox_config: ignored("it says for people which pod the image is for"),
+    sandbox_config: ignored("it is informational: the pod of the pull"),
   },
   AuthConfig: each(
     auth,
@@ -57,8 +57,8 @@ export const otherFields: FieldTable = {
   ListPodSandboxMetricsRequest: {},
   StreamPodSandboxMetricsRequest: {},
 
-  VersionRequest: each(ignored("there is one CRI v1, whatever the caller's release"), "version"),
-  StatusRequest: each(mapped("the answer's info"), "verbose"),
+  VersionRequest: each(ignored("there is one CRI v1 for all releases of callers"), "version"),
+  StatusRequest: each(mapped("the response's info"), "verbose"),
   RuntimeConfigRequest: {},
   UpdateRuntimeConfigRequest: each(mapped("the pod network"), "runtime_config"),
   RuntimeConfig: each(mapped("the pod network"), "network_config"),

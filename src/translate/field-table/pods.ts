@@ -1,22 +1,22 @@
 import { each, ignored, mapped, refused, windows, type FieldTable } from "./treatment.js";
 
 const userNamespace = refused(
-  "needs a user namespace of the pod's own, which Docker has not: set hostUsers: true",
+  "needs a user namespace per pod, which Docker does not have: set hostUsers: true",
 );
-const ofThePod = ignored("the kubelet writes the pod's sums into the pod's cgroup itself");
+const ofThePod = ignored("the kubelet sets the pod's totals on the pod's cgroup");
 const id = mapped("the container");
-const filter = mapped("the inventory, where all conditions must hold");
+const filter = mapped("the inventory's records; all conditions must match");
 
-/** The messages that pods are made, found and changed with. */
+/** The messages of the pod sandbox RPCs. */
 export const podFields: FieldTable = {
   RunPodSandboxRequest: {
     config: mapped("the sandbox container"),
-    runtime_handler: mapped("HostConfig.Runtime, where Docker knows it"),
+    runtime_handler: mapped("HostConfig.Runtime, for a runtime that Docker has"),
   },
   PodSandboxConfig: {
     metadata: mapped("the container's name"),
-    hostname: mapped("Config.Hostname; on the node's network only the node's own is taken"),
-    log_directory: mapped("the containers' label with the log path"),
+    hostname: mapped("Config.Hostname; with the host network only the node's host name is allowed"),
+    log_directory: mapped("the log path label of the containers"),
     dns_config: mapped("the file at ResolvConfPath"),
     port_mappings: mapped("the CNI plugins, or HostConfig.PortBindings on Docker's own network"),
     ...each(mapped("Config.Labels"), "labels", "annotations"),
@@ -25,7 +25,7 @@ export const podFields: FieldTable = {
   },
   PodSandboxMetadata: each(mapped("the container's name"), "name", "uid", "namespace", "attempt"),
   DNSConfig: each(mapped("resolv.conf"), "servers", "searches", "options"),
-  PortMapping: each(mapped("the port's opening"), "protocol", "container_port", "host_port", "host_ip"),
+  PortMapping: each(mapped("the published port"), "protocol", "container_port", "host_port", "host_ip"),
   LinuxPodSandboxConfig: {
     cgroup_parent: mapped("HostConfig.CgroupParent of the sandbox and its containers"),
     security_context: mapped("HostConfig"),
@@ -69,7 +69,7 @@ export const podFields: FieldTable = {
   WindowsNamespaceOption: each(windows, "network"),
   StopPodSandboxRequest: each(id, "pod_sandbox_id"),
   RemovePodSandboxRequest: each(id, "pod_sandbox_id"),
-  PodSandboxStatusRequest: { pod_sandbox_id: id, verbose: mapped("the answer's info") },
+  PodSandboxStatusRequest: { pod_sandbox_id: id, verbose: mapped("the response's info") },
   ListPodSandboxRequest: each(filter, "filter"),
   StreamPodSandboxesRequest: each(filter, "filter"),
   PodSandboxFilter: each(filter, "id", "state", "label_selector"),

@@ -2,16 +2,16 @@ import { createRegistry, type DescField, type Message } from "@bufbuild/protobuf
 import { reflect, type ReflectMessage } from "@bufbuild/protobuf/reflect";
 import { ShimError } from "../../base/index.js";
 import { file_runtime_v1_api } from "../../gen/runtime/v1/api_pb.js";
-import { unknownValue, unsupported } from "../checks.js";
+import { unknownValue, unsupported } from "../validation.js";
 import { fieldTable } from "./table.js";
 
 const registry = createRegistry(file_runtime_v1_api);
 
 /**
- * Walks a request, or a part of one, by the table of fields, so that nothing asked for is passed over.
- * @param path Where the message stands in its request, for the error.
- * @throws ShimError "unsupported" for a refused field with a value; "invalid-argument" for an enum value that
- *   CRI v1 does not know.
+ * Checks a request, or a part of one, against the field table, so that no field is silently ignored.
+ * @param path The path of the message in its request, for the error.
+ * @throws ShimError "unsupported" for a refused field that is set; "invalid-argument" for an enum value that CRI v1 does
+ *   not define.
  */
 export function refuseUnsupported(message: Message, path = ""): void {
   const desc = registry.getMessage(message.$typeName);
@@ -24,7 +24,7 @@ function walk(message: ReflectMessage, path: string): void {
     if (!message.isSet(field)) continue;
     const name = path === "" ? field.name : `${path}.${field.name}`;
     const treatment = fieldTable[message.desc.name]?.[field.name];
-    if (!treatment) throw new ShimError("internal", `nobody has decided what becomes of ${name}`);
+    if (!treatment) throw new ShimError("internal", `${name} has no entry in the field table`);
     if (treatment.how === "refused") throw unsupported(name, treatment.why);
     if (treatment.how === "mapped") descend(message, field, name);
   }

@@ -4,7 +4,6 @@ import { podFields } from "./pods.js";
 import type { FieldTable } from "./treatment.js";
 
 /**
- * Every field of every message that a request can hold, and what becomes of it. A test walks the contract and
- * fails for a field that nobody has decided on.
+ * The treatment of every field of every request message. A test fails for a field of the contract without an entry.
  */
 export const fieldTable: FieldTable = { ...podFields, ...containerFields, ...otherFields };

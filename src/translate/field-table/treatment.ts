@@ -1,12 +1,12 @@
-/** What the shim does with a field of a request, and where it goes or why not. */
+/** How the shim handles a request field: where it is mapped to, or why it is not. */
 export type Treatment =
   | { readonly how: "mapped"; readonly to: string }
   /** A value other than the default is an error. */
   | { readonly how: "refused"; readonly why: string }
-  /** It cannot matter to a container. */
+  /** It has no effect on a container. */
   | { readonly how: "ignored"; readonly why: string };
 
-/** By message, by field, both as the contract names them. */
+/** By message name and field name of the contract. */
 export type FieldTable = Readonly<Record<string, Readonly<Record<string, Treatment>>>>;
 
 export function mapped(to: string): Treatment {
@@ -21,7 +21,7 @@ export function ignored(why: string): Treatment {
   return { how: "ignored", why };
 }
 
-/** One treatment for several fields. */
+/** The same treatment for several fields. */
 export function each<T extends string>(treatment: Treatment, ...fields: T[]): Record<T, Treatment> {
   return Object.fromEntries(fields.map((field) => [field, treatment])) as Record<T, Treatment>;
 }

@@ -82,7 +82,7 @@ const states: [name: string, docker: StateChanges, state: ContainerState, outcom
       finishedAt: 3_000n,
       exitCode: 255,
       reason: "Error",
-      message: "Docker has not told the exit code",
+      message: "Docker did not report the exit code",
     },
   ],
   [
@@ -94,7 +94,7 @@ const states: [name: string, docker: StateChanges, state: ContainerState, outcom
       finishedAt: 1_000n,
       exitCode: 255,
       reason: "Error",
-      message: "Docker has not told the exit code",
+      message: "Docker did not report the exit code",
     },
   ],
   [

@@ -44,7 +44,7 @@ describe("the table of fields", () => {
     assert.deepEqual(
       expected.filter((name) => !decided.includes(name)),
       [],
-      "nobody has decided what becomes of these",
+      "these have no entry in the field table",
     );
   });
 

@@ -5,7 +5,7 @@ import type { DockerMount } from "../../../src/docker/index.js";
 import { MountPropagation, MountSchema } from "../../../src/gen/runtime/v1/api_pb.js";
 import type { EngineEnvironment, ExportedImages } from "../../../src/translate/index.js";
 import { dockerMounts } from "../../../src/translate/mounts.js";
-import { imageVolumesLabel, imageVolumesLabels } from "../../../src/translate/image-volumes.js";
+import { imageVolumesLabel, imageVolumesLabels } from "../../../src/translate/exported-images.js";
 import { currentMounts } from "../../../src/translate/mount-status.js";
 import { dockerContainer } from "./docker-container.js";
 import { environment, oldEnvironment } from "./engine-environment.js";
@@ -185,7 +185,7 @@ describe("mounts", () => {
     const twice = ["/a", "/b"].map((containerPath) =>
       create(MountSchema, { containerPath, image: { image: "img:1" } }),
     );
-    refuses("unsupported", /mounts\[1\]\.image\.image.*full id/, () =>
+    refuses("unsupported", /mounts\[1\]\.image\.image.*full ID/, () =>
       dockerMounts(twice, { env: environment(api48), runtime: "", exportedImages: new Map() }),
     );
   });
@@ -201,7 +201,7 @@ describe("mounts", () => {
       );
       refuses(
         "invalid-argument",
-        /config\.mounts\[2\]\.container_path is ".*", where config\.mounts\[0\] is mounted already/,
+        /config\.mounts\[2\]\.container_path is ".*", where config\.mounts\[0\] is already mounted/,
         () => dockerMounts(twice, { env: environment(), runtime: "", exportedImages: new Map() }),
       );
     });
@@ -224,7 +224,7 @@ describe("mounts", () => {
     ["invalid-argument", /mounts\[0\]\.container_path must be an absolute/, { ...base, containerPath: "c" }],
     ["invalid-argument", /mounts\[0\]\.container_path must not be \//, { ...base, containerPath: "//" }],
     ["invalid-argument", /mounts\[0\]\.container_path must not be \//, { ...base, containerPath: "/a/.." }],
-    ["invalid-argument", /mounts\[0\]\.container_path holds a NUL/, { ...base, containerPath: "/a\0" }],
+    ["invalid-argument", /mounts\[0\]\.container_path contains a NUL/, { ...base, containerPath: "/a\0" }],
     ["invalid-argument", /mounts\[0\]\.host_path must be an absolute/, { ...base, hostPath: "h" }],
     ["invalid-argument", /mounts\[0\]\.host_path must be an absolute/, { containerPath: "/c" }],
     ["invalid-argument", /propagation/, { ...base, propagation: unknownEnum() }],

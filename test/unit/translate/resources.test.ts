@@ -246,7 +246,7 @@ describe("resourcesUpdate", () => {
     ["invalid-argument", /page_size/, { hugepageLimits: [{ limit: 0n }] }, noSwap],
     ["invalid-argument", /below the memory limit/, { memorySwapLimitInBytes: 1n }, noSwap],
     ["unsupported", /needs a memory limit/, { memorySwapLimitInBytes: memory }, {}],
-    ["unsupported", /cannot take a memory limit away/, { unified: { "memory.max": "max" } }, noSwap],
+    ["unsupported", /cannot remove a memory limit/, { unified: { "memory.max": "max" } }, noSwap],
   ] as [Parameters<typeof refuses>[0], RegExp, Init, DockerResources][]) {
     it(`refuses ${message.source}, looking at the limits as they are`, () => {
       refuses(kind, message, () => resourcesUpdate(resources(init), environment(), current));

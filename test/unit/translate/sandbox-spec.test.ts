@@ -199,7 +199,7 @@ describe("a sandbox's spec", () => {
 
   const refusals: [ErrorKind, RegExp, Init, Partial<EngineEnvironment>?, string?][] = [
     ["invalid-argument", /config\.hostname is longer than 64/, { hostname: "h".repeat(65) }],
-    ["invalid-argument", /config\.hostname holds a NUL/, { hostname: "h\0" }],
+    ["invalid-argument", /config\.hostname contains a NUL/, { hostname: "h\0" }],
     [
       "invalid-argument",
       /config\.hostname is "web-0", but on the node's network a pod has the node's host name, "node-1"/,
@@ -213,7 +213,7 @@ describe("a sandbox's spec", () => {
       { cgroupDriver: "systemd" },
     ],
     ["invalid-argument", /sysctls holds "a b"/, { linux: { sysctls: { "a b": "1" } } }],
-    ["invalid-argument", /sysctls\["a\.b"\] holds a NUL/, { linux: { sysctls: { "a.b": "\0" } } }],
+    ["invalid-argument", /sysctls\["a\.b"\] contains a NUL/, { linux: { sysctls: { "a.b": "\0" } } }],
     ["invalid-argument", /port_mappings\[0\]\.host_port is 65536/, { portMappings: [{ hostPort: 65_536 }] }],
     [
       "invalid-argument",

@@ -1,29 +1,29 @@
 import { posix } from "node:path";
 import type { Mount } from "../gen/runtime/v1/api_pb.js";
 
-/** On containers that see exported images: which. */
+/** Label on containers with mounts of unpacked images. Its value lists the images by container path. */
 export const imageVolumesLabel = "io.kubernetes.docker.image-volumes";
 
-/** Where an image is on the node, on an engine that has no image mounts (before API 1.48). */
+/** An image that was unpacked on the node, for engines without image mounts (before API 1.48). */
 export interface ExportedImage {
   /** `sha256:…` */
   readonly imageId: string;
-  /** What shall be seen, sub-path included, every link in it resolved inside the image. */
+  /** The path to mount, including the sub-path, with all symlinks resolved inside the image. */
   readonly path: string;
 }
 
 /** By container path. */
 export type ExportedImages = ReadonlyMap<string, ExportedImage>;
 
-/** What a label says of such a mount: to Docker it is a folder like any other. */
+/** The mount's image, as recorded in the label. Docker itself knows only a bind mount. */
 export interface ImageVolume {
   readonly imageId: string;
-  /** As the request named it. */
+  /** The image name of the request. */
   readonly image: string;
   readonly imageSubPath: string;
 }
 
-/** The label of a container that sees exported images; none without them. */
+/** The label for a container's mounts of unpacked images. Empty if there are none. */
 export function imageVolumesLabels(
   mounts: readonly Mount[],
   exported: ExportedImages,
@@ -36,7 +36,7 @@ export function imageVolumesLabels(
   return volumes.length === 0 ? {} : { [imageVolumesLabel]: JSON.stringify(Object.fromEntries(volumes)) };
 }
 
-/** Reads the label back, by container path; what anybody else wrote there counts as nothing. */
+/** Parses the label, by container path. Malformed content is ignored. */
 export function imageVolumesOf(labels: Readonly<Record<string, string>>): ReadonlyMap<string, ImageVolume> {
   const text = labels[imageVolumesLabel];
   if (text === undefined) return new Map();

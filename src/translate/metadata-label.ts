@@ -8,17 +8,18 @@ import {
   type PodSandboxMetadata,
 } from "../gen/runtime/v1/api_pb.js";
 
-/** The names as the request gave them: Docker's own name of a container can be changed, and cannot hold them all. */
+/** Label with the request's names. The Docker name can be changed by a rename, and cannot contain all characters. */
 export const metadataLabel = "io.kubernetes.docker.metadata";
 
-/** Of a sandbox its pod; of a container also itself, and its image as it was asked for. */
+/** The metadata of a sandbox or a container. Container and image are set for containers only. */
 export interface Metadata {
   readonly pod: PodSandboxMetadata | undefined;
   readonly container?: ContainerMetadata | undefined;
+  /** The image as requested. */
   readonly image?: ImageSpec | undefined;
 }
 
-/** The label; none for a configuration without metadata. */
+/** The label. Empty without pod metadata. */
 export function metadataLabels({ pod, container, image }: Metadata): Readonly<Record<string, string>> {
   if (!pod) return {};
   const text = JSON.stringify({
@@ -29,7 +30,7 @@ export function metadataLabels({ pod, container, image }: Metadata): Readonly<Re
   return { [metadataLabel]: text };
 }
 
-/** Reads the label back. @param labels Those that our own create wrote. */
+/** Parses the label. @param labels Labels that this shim wrote. */
 export function metadataOf(labels: Readonly<Record<string, string>>): Metadata | undefined {
   const text = labels[metadataLabel];
   if (text === undefined) return undefined;

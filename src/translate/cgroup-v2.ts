@@ -1,5 +1,5 @@
 import type { DockerResources } from "../docker/index.js";
-import { integer, invalid, quote, unsupported } from "./checks.js";
+import { integer, invalid, quote, unsupported } from "./validation.js";
 import type { EngineEnvironment } from "./environment.js";
 
 export const swapFile = "memory.swap.max";
@@ -8,11 +8,11 @@ const memoryFile = "memory.max";
 const flag = /^[01]$/;
 const bytes = /^(max|\d{1,16}[kKmMgGtT]?)$/;
 const percent = /^(max|\d{1,3}(\.\d{1,2})?)$/;
-/** What only the kernel can judge: devices and their limits. */
+/** Device limits, which only the kernel can validate. */
 const line = /^[\x20-\x7e]{1,1024}$/;
 const hugetlbFile = /^hugetlb\.\d{1,9}[KMGT]B\.(rsvd\.)?max$/;
 
-/** Those that Docker has an option for, which takes all of their values. */
+/** Files with an equivalent option in Docker. */
 const dockerFiles: Readonly<Record<string, RegExp>> = {
   "cpu.max": /^(max|[1-9]\d{0,15})( [1-9]\d{0,15})?$/,
   "cpuset.cpus": /^[\d,-]{1,1024}$/,
@@ -23,8 +23,8 @@ const dockerFiles: Readonly<Record<string, RegExp>> = {
 };
 
 /**
- * Those that docker-cri writes itself. Docker's cpu shares are no cpu.weight: how one becomes the other differs between
- * releases of runc. Docker's memory reservation is no memory.low: it takes none below 6 MiB.
+ * Files that docker-cri writes itself. Docker's CPU shares are not used for cpu.weight, because the conversion differs
+ * between runc releases. Docker's memory reservation is not used for memory.low, because its minimum is 6 MiB.
  */
 const ownFiles: Readonly<Record<string, RegExp>> = {
   "cpu.idle": flag,
@@ -51,20 +51,19 @@ const ownFiles: Readonly<Record<string, RegExp>> = {
 type Unified = Readonly<Record<string, string>>;
 
 /**
- * Checks the files of cgroup v2 that a request wants written.
- * @throws ShimError "unsupported" naming a file that is not known, or that needs cgroup v2; "invalid-argument" for a bad
- *   value.
+ * Validates the cgroup v2 files of a request.
+ * @throws ShimError "unsupported" for an unknown file, or on cgroup v1; "invalid-argument" for a bad value.
  * @see Linux, Documentation/admin-guide/cgroup-v2.rst
  */
 export function checkUnified(unified: Unified, env: EngineEnvironment): void {
   for (const [file, value] of Object.entries(unified)) {
     const field = `resources.unified[${quote(file)}]`;
     if (env.cgroupVersion === 1) {
-      throw unsupported(field, "is a file of cgroup v2, but this node has cgroup v1");
+      throw unsupported(field, "is a cgroup v2 file, but this node has cgroup v1");
     }
     const pattern = patternOf(file);
-    if (!pattern) throw unsupported(field, "is not a limit of cgroup v2 that docker-cri knows: leave it out");
-    if (!pattern.test(value)) throw invalid(field, `has a value that the file cannot hold: ${quote(value)}`);
+    if (!pattern) throw unsupported(field, "is not a cgroup v2 limit that docker-cri supports: leave it out");
+    if (!pattern.test(value)) throw invalid(field, `has an invalid value: ${quote(value)}`);
   }
 }
 
@@ -76,7 +75,7 @@ function patternOf(file: string): RegExp | undefined {
 
 /**
  * The files that docker-cri writes into the container's cgroup, with their values.
- * @param memoryBytes Docker's limit of the container's memory: only beside one can Docker limit swap.
+ * @param memoryBytes The container's memory limit. Docker limits swap only together with memory.
  */
 export function cgroupFiles(
   unified: Unified,
@@ -92,8 +91,8 @@ export function cgroupFiles(
 
 /**
  * The files of a container after an update.
- * @param before What was asked for earlier.
- * @param memoryBytes Docker's limit of the container's memory after the update.
+ * @param before The files before the update.
+ * @param memoryBytes The container's memory limit after the update.
  */
 export function updatedCgroupFiles(
   before: Unified,
@@ -103,13 +102,13 @@ export function updatedCgroupFiles(
 ): Record<string, string> {
   const asked = cgroupFiles(unified, memoryBytes, env);
   const replaced = new Set(memoryBytes ? [swapFile] : []);
-  // Two spellings of what CPU shares say.
+  // Both files are other forms of CPU shares.
   const weights = ["cpu.weight", "cpu.weight.nice"];
   if (cpuShares > 0n || weights.some((file) => file in asked)) for (const file of weights) replaced.add(file);
   return { ...Object.fromEntries(Object.entries(before).filter(([file]) => !replaced.has(file))), ...asked };
 }
 
-/** What Docker has options for, but for memory and swap. */
+/** The entries with an equivalent option in Docker, except memory and swap. */
 export function unifiedResources(unified: Unified): DockerResources {
   const [quota, period] = unified["cpu.max"]?.split(" ") ?? [];
   const { "cpuset.cpus": cpusetCpus, "cpuset.mems": cpusetMems, "pids.max": pids } = unified;
@@ -122,17 +121,17 @@ export function unifiedResources(unified: Unified): DockerResources {
   };
 }
 
-/** Docker's -1 is the kernel's max. */
+/** Docker uses -1 for the kernel's max. */
 function countOrUnlimited(text: string): number {
   return text === "max" ? -1 : Number(text);
 }
 
-/** The limit that `memory.max` sets, in bytes; undefined when it is not given. @throws ShimError "invalid-argument" */
+/** The value of `memory.max` in bytes; undefined if unset. @throws ShimError "invalid-argument" */
 export function unifiedMemory(unified: Unified): number | "max" | undefined {
   return byteCount(unified, memoryFile, 1n);
 }
 
-/** The swap that `memory.swap.max` allows beside memory, in bytes. @throws ShimError "invalid-argument" */
+/** The value of `memory.swap.max` in bytes, without memory; undefined if unset. @throws ShimError "invalid-argument" */
 export function unifiedSwap(unified: Unified): number | "max" | undefined {
   return byteCount(unified, swapFile, 0n);
 }

@@ -7,7 +7,7 @@ import {
   type LinuxContainerUser,
 } from "../gen/runtime/v1/api_pb.js";
 
-/** The limits that Docker holds for a container now, after all updates. */
+/** The current limits of a container, after all updates. */
 export function currentResources(resources: DockerResources): LinuxContainerResources {
   return create(LinuxContainerResourcesSchema, {
     cpuPeriod: int64(resources.cpuPeriodMicros),
@@ -22,8 +22,8 @@ export function currentResources(resources: DockerResources): LinuxContainerReso
 }
 
 /**
- * Who the first process was, where that is certain: with uid and gid both given as numbers Docker looks
- * nothing up in the image. Otherwise undefined, for a gid of 0 would be a guess.
+ * The user of the first process, if uid and gid are both numeric. Undefined otherwise: Docker resolves names and the
+ * default gid inside the image.
  */
 export function currentUser({ config, host }: DockerContainer): LinuxContainerUser | undefined {
   const [, uid, gid] = /^(\d{1,10}):(\d{1,10})$/.exec(config.user ?? "") ?? [];
@@ -39,13 +39,13 @@ export function currentUser({ config, host }: DockerContainer): LinuxContainerUs
 
 const largestInt64 = 2n ** 63n - 1n;
 
-/** A time as CRI can carry it: a nonsense date far ahead must not make the whole answer unsendable. */
+/** Clamps a time to int64: a bogus date in the far future must not break the response. */
 export function timeNanos(nanos: bigint | undefined): bigint {
   if (nanos === undefined || nanos < 0n) return 0n;
   return nanos > largestInt64 ? largestInt64 : nanos;
 }
 
-/** A whole number that fits, else undefined. */
+/** The value if it is a 32-bit integer, else undefined. */
 export function int32(value: number | undefined): number | undefined {
   return value !== undefined && value === (value | 0) ? value : undefined;
 }
