@@ -3,17 +3,17 @@ import type { RegistryAuth } from "../docker/index.js";
 import type { AuthConfig } from "../gen/runtime/v1/api_pb.js";
 import { registryHost } from "./registry-host.js";
 
-/** What a request says of credentials. */
+/** The credentials of a request. */
 export type RequestAuth =
   | { readonly kind: "none" }
   | { readonly kind: "given"; readonly auth: RegistryAuth }
-  /** They are for another registry, and are not shown to this one. */
+  /** For another registry, so they must not be sent to this one. */
   | { readonly kind: "foreign"; readonly server: string };
 
 /**
- * CRI's credentials in Docker's form. `auth` is base64 of `user:password` and counts where no user is named.
- * @param registry Of the image, such as `docker.io`.
- * @throws ShimError "invalid-argument" for an `auth` that holds no user and password.
+ * Translates CRI credentials to Docker's. `auth` is base64 of `user:password`, used if `username` is empty.
+ * @param registry The registry of the image, such as `docker.io`.
+ * @throws ShimError "invalid-argument" for a malformed `auth`.
  */
 export function readAuth(config: AuthConfig | undefined, registry: string): RequestAuth {
   if (!config) return { kind: "none" };
@@ -36,17 +36,17 @@ export function readAuth(config: AuthConfig | undefined, registry: string): Requ
   return { kind: "given", auth: { ...auth, serverAddress } };
 }
 
-/** What base64 of `user:password` holds; undefined for anything else. */
+/** Decodes base64 of `user:password`; undefined if malformed. */
 export function decodeLogin(auth: string): { username: string; password: string } | undefined {
   if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(auth.trim())) return undefined;
   const text = Buffer.from(auth.trim(), "base64").toString("utf8");
   const colon = text.indexOf(":");
   if (colon < 1) return undefined;
-  // Docker's own config files pad the password with NULs.
+  // Docker's configuration files may pad the password with NULs.
   return { username: text.slice(0, colon), password: trimTrailing(text.slice(colon + 1), "\0") };
 }
 
-/** Without the members that are empty. */
+/** Removes empty fields. */
 export function compact(auth: RegistryAuth): RegistryAuth {
   return Object.fromEntries(Object.entries(auth).filter(([, value]) => value !== "" && value !== undefined));
 }

@@ -4,24 +4,23 @@ import type { DockerInfo } from "../docker/index.js";
 import type { ImageFsInfoResponseSchema } from "../gen/runtime/v1/api_pb.js";
 import type { FileSystemUsage, Host } from "../host/index.js";
 import type { ImageRecord, Inventory } from "../inventory/index.js";
-import { bytesOnDisk } from "./disk-use.js";
 import { chainIdsOf, LayerSizes } from "./layer-sizes.js";
 
 const containerdConfig = "/etc/containerd/config.toml";
 const containerdRoot = "/var/lib/containerd";
-/** So long a call waits for the sizes of layers that are new; what is late counts in the next answer. */
-const learningMs = 500;
+/** How long a call waits for the sizes of new layers. Later ones are counted in the next call. */
+const layerSizesWaitMs = 500;
 
-/** The file system that images and writable layers lie on. */
+/** The file system of images and writable layers. */
 export interface Disk {
   readonly mountPoint: string;
   readonly usage: FileSystemUsage;
 }
 
-/** The file systems that images and containers lie on. */
+/** The usage of the file systems of images and containers. */
 export class ImageFilesystems {
   private readonly sizes: LayerSizes;
-  /** Looked for once a connection. */
+  /** Resolved once per connection. */
   private readonly containerdRoots = new WeakMap<DockerInfo, Promise<string>>();
   private readonly chains = new WeakMap<ImageRecord, readonly string[]>();
 
@@ -33,21 +32,21 @@ export class ImageFilesystems {
   }
 
   /**
-   * What the kernel says of the file system, and what the images take by the sizes of their layers. Nothing is
-   * walked. Docker keeps images and containers in one place, so both lists show the same file system.
-   * @throws ShimError "failed-precondition" when Docker's folder cannot be seen from here.
+   * The usage from statfs, and the usage of images from the sizes of their layers; no directory is walked. Docker keeps
+   * images and containers in one directory, so both lists have the same file system.
+   * @throws ShimError "failed-precondition" when Docker's directory is not accessible.
    */
   async info(): Promise<MessageInitShape<typeof ImageFsInfoResponseSchema>> {
     const { info } = this.inventory.engine();
     const { mountPoint: mountpoint, usage } = await this.disk();
     const imageBytes = BigInt(await this.imageBytes(info));
-    // The store may compress: what is not used on disk, images cannot take.
+    // With compression images may use less than the sum of their layers.
     const images = imageBytes < usage.usedBytes ? imageBytes : usage.usedBytes;
     const filesystem = (usedBytes: bigint) => ({
       timestamp: nowNanos(),
       fsId: { mountpoint },
       usedBytes: { value: usedBytes },
-      // Some file systems do not count inodes.
+      // Some file systems have no inode count.
       ...(usage.totalInodes > 0n ? { inodesUsed: { value: usage.usedInodes } } : {}),
     });
     return {
@@ -57,8 +56,8 @@ export class ImageFilesystems {
   }
 
   /**
-   * The file system that images and writable layers lie on.
-   * @throws ShimError "failed-precondition" when Docker's folder cannot be seen from here.
+   * The file system of images and writable layers.
+   * @throws ShimError "failed-precondition" when Docker's directory is not accessible.
    */
   async disk(): Promise<Disk> {
     const { info } = this.inventory.engine();
@@ -69,8 +68,8 @@ export class ImageFilesystems {
     } catch (error) {
       throw new ShimError(
         "failed-precondition",
-        `the folder ${root}, where Docker keeps its images, cannot be seen by docker-cri (${messageOf(error)}); ` +
-          "let docker-cri run where Docker's files are",
+        `docker-cri has no access to ${root}, where Docker keeps its images (${messageOf(error)}); ` +
+          "run docker-cri where Docker's files are",
         { cause: error },
       );
     }
@@ -85,7 +84,7 @@ export class ImageFilesystems {
     if (!info.containerdImageStore && rootDirectory !== undefined && storageDriver !== undefined) {
       const folder = `${rootDirectory}/image/${storageDriver}/layerdb`;
       const learned = this.sizes.learn(folder, new Set(images.flatMap(({ chain }) => chain)));
-      await atMost(learningMs, learned);
+      await atMost(layerSizesWaitMs, learned);
     }
     return Math.trunc(bytesOnDisk(images, (chainId) => this.sizes.get(chainId)));
   }
@@ -105,7 +104,7 @@ export class ImageFilesystems {
     return await known;
   }
 
-  /** Docker does not tell where its containerd keeps images: it has one of its own, or uses the system's. */
+  /** Docker's API does not expose the root of containerd, which is Docker's own instance or the system's. */
   private async containerdRoot({ rootDirectory }: DockerInfo): Promise<string> {
     const { files } = this.host;
     const own = `${rootDirectory ?? ""}/containerd/daemon`;
@@ -126,4 +125,39 @@ async function atMost(ms: number, work: Promise<void>): Promise<void> {
   });
   await Promise.race([work, enough]);
   clearTimeout(timer);
+}
+
+/** The fields of an image that its disk usage depends on. */
+interface ImageOnDisk {
+  readonly sizeBytes?: number;
+  /** Chain ids, lowest first. */
+  readonly chain: readonly string[];
+}
+
+/**
+ * The disk usage of images in bytes. A layer that several images share counts once. If layer sizes are unknown, the
+ * size of an image's base image is subtracted from its own size.
+ */
+export function bytesOnDisk(
+  images: readonly ImageOnDisk[],
+  sizeOf: (chainId: string) => number | undefined,
+): number {
+  const counted = new Set<string>();
+  const whole = new Map<string, number>();
+  let total = 0;
+  for (const { sizeBytes = 0, chain } of [...images].sort((a, b) => a.chain.length - b.chain.length)) {
+    const top = chain.at(-1);
+    if (top === undefined) total += sizeBytes;
+    if (top === undefined || counted.has(top)) continue;
+    const fresh = chain.filter((chainId) => !counted.has(chainId));
+    const sizes = fresh.map(sizeOf);
+    const base = chain[chain.length - fresh.length - 1];
+    const shared = base === undefined ? 0 : (whole.get(base) ?? 0);
+    total += sizes.every((size) => size !== undefined)
+      ? sizes.reduce((sum, size) => sum + size, 0)
+      : Math.max(0, sizeBytes - shared);
+    for (const chainId of fresh) counted.add(chainId);
+    whole.set(top, sizeBytes);
+  }
+  return total;
 }

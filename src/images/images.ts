@@ -12,10 +12,10 @@ import { NodeCredentials } from "./node-credentials.js";
 import { Pulls, type PullLogin } from "./pulls.js";
 import { Removals } from "./removals.js";
 
-/** The images on the node. */
+/** The images of the node: list, status, pull, remove, usage. */
 @injectable()
 export class Images {
-  private readonly made = new WeakMap<ImageRecord, Image>();
+  private readonly messages = new WeakMap<ImageRecord, Image>();
   private readonly pulls: Pulls;
   private readonly removals: Removals;
   private readonly filesystems: ImageFilesystems;
@@ -36,7 +36,7 @@ export class Images {
   }
 
   /**
-   * The images, or the one that the filter names.
+   * Lists all images, or the one of the filter.
    * @throws ShimError "unavailable" before the first sync.
    */
   list(filter: ImageFilter | undefined): Image[] {
@@ -51,8 +51,8 @@ export class Images {
   }
 
   /**
-   * One image, by id, unambiguous short id, tag, familiar name, repo@digest or tag@digest; an unknown one is an
-   * answer without it. Docker is asked for the history alone, and that only for `verbose`.
+   * One image, by ID, unambiguous short ID, tag, familiar name, repo@digest or tag@digest. For an unknown image the result
+   * is empty. Served from the inventory; only `verbose` calls Docker, for the history.
    */
   async status(
     spec: ImageSpec | undefined,
@@ -66,19 +66,19 @@ export class Images {
     try {
       return { image, info: imageInfo(record, await this.docker.images.history(record.id)) };
     } catch (error) {
-      // It went while its history was asked for.
+      // Removed after it was found in the inventory.
       if (isKind(error, "not-found")) return {};
       throw error;
     }
   }
 
   /**
-   * Pulls an image, or joins the pull of the same reference and credentials that is under way. Only a lack of
-   * progress ends a pull, or that nobody has waited for it as long.
-   * @param signal Of this caller: it ends the waiting, and not the pull for others.
-   * @returns The image's id; the inventory has seen it.
-   * @throws ShimError "invalid-argument" for what is no name; "not-found", "unauthenticated",
-   *   "registry-unavailable", "resource-exhausted", "deadline-exceeded" as it went.
+   * Pulls an image, or joins a running pull with the same reference and credentials. A pull is cancelled only without
+   * progress, or without any caller, for the duration of the progress deadline.
+   * @param signal Cancels this caller's wait, not the pull of other callers.
+   * @returns The image ID. The inventory already has the image.
+   * @throws ShimError "invalid-argument" for an invalid name; "not-found", "unauthenticated", "registry-unavailable",
+   *   "resource-exhausted", "deadline-exceeded".
    */
   async pull(
     spec: ImageSpec | undefined,
@@ -90,18 +90,18 @@ export class Images {
     return await this.pulls.pull(name, this.loginFor(name, auth), signal);
   }
 
-  /** Pulls the sandbox image once the inventory knows that it is missing, so that no pod has to wait for it. */
+  /** Pulls a missing sandbox image after the first sync, so that the first pod does not wait for it. */
   async keepSandboxImage(): Promise<void> {
     await this.inventory.whenReady();
     if (this.inventory.isReady) await this.ensureSandboxImage(new AbortController().signal);
   }
 
-  /** Ends the pulls under way. */
+  /** Cancels running pulls. */
   close(): void {
     this.pulls.close();
   }
 
-  /** Makes sure that the sandbox image is there, with a pull by the node's Docker logins where it is not. */
+  /** Pulls the sandbox image with the node's Docker logins, unless the node has it. */
   async ensureSandboxImage(signal: AbortSignal): Promise<void> {
     const { sandboxImage } = this.config;
     if (this.inventory.images.find(sandboxImage)) return;
@@ -117,24 +117,24 @@ export class Images {
   }
 
   /**
-   * By id removes an image with all its names; by a name that name, and the image with the last one. What is gone
-   * is a success.
-   * @throws ShimError "failed-precondition" when it is pinned or a container uses it; no name is lost then.
+   * Removes an image with all its names if given its ID; else that name, and the image with its last name. Succeeds for a
+   * missing image.
+   * @throws ShimError "failed-precondition" when the image is pinned or in use; it then keeps all its names.
    */
   async remove(spec: ImageSpec | undefined): Promise<void> {
     this.inventory.assertReady();
     await this.removals.remove(this.nameIn(spec));
   }
 
-  /** How much of which file systems images and containers take. */
+  /** The usage of the file systems of images and containers. */
   async fsInfo() {
     this.inventory.assertReady();
     return await this.filesystems.info();
   }
 
   /**
-   * The file system that images and the writable layers of containers lie on.
-   * @throws ShimError "failed-precondition" when Docker's folder cannot be seen from here.
+   * The file system of images and writable layers of containers.
+   * @throws ShimError "failed-precondition" when Docker's directory is not accessible.
    */
   async disk(): Promise<Disk> {
     return await this.filesystems.disk();
@@ -157,10 +157,10 @@ export class Images {
 
   private message(record: ImageRecord, pinnedId: string | undefined): Image {
     const pinned = record.id === pinnedId;
-    const known = this.made.get(record);
-    if (known?.pinned === pinned) return known;
+    const cached = this.messages.get(record);
+    if (cached?.pinned === pinned) return cached;
     const message = deepFreeze(toImage(record, { pinned }));
-    this.made.set(record, message);
+    this.messages.set(record, message);
     return message;
   }
 
@@ -175,7 +175,7 @@ export class Images {
   }
 }
 
-/** kubelet looks for a registry's failure only in a pull; for a pod it is one more thing that is not there. */
+/** The kubelet handles "registry-unavailable" only in PullImage; for RunPodSandbox it is "unavailable". */
 function sandboxKind(error: unknown) {
   if (!(error instanceof ShimError) || error.kind === "registry-unavailable") return "unavailable";
   return error.kind;

@@ -4,8 +4,8 @@ import type { Host } from "../host/index.js";
 const readsAtOnce = 8;
 
 /**
- * The sizes of layers, as Docker's own store has noted them down. A layer never changes, so each is read once.
- * Layers are known by chain id, which stands for one layer upon those below it.
+ * The sizes of layers, from Docker's layer store. A layer never changes, so each size is read once. Layers are identified
+ * by chain ID, a hash of the layer and those below it.
  * @see OCI image specification, "Layer ChainID"
  */
 export class LayerSizes {
@@ -14,14 +14,14 @@ export class LayerSizes {
 
   constructor(private readonly host: Host) {}
 
-  /** In bytes; undefined where it is not known. */
+  /** In bytes; undefined if unknown. */
   get(chainId: string): number | undefined {
     return this.sizes.get(chainId);
   }
 
   /**
-   * Reads the sizes of layers that were not asked for before, and forgets all others.
-   * @param folder Where Docker keeps its layers' facts, a folder for each chain id.
+   * Reads the sizes of new layers and drops those of layers not in `chainIds`.
+   * @param folder Docker's `layerdb`, with a directory for each chain ID.
    */
   async learn(folder: string, chainIds: ReadonlySet<string>): Promise<void> {
     this.learning ??= this.read(folder, chainIds).finally(() => {
@@ -45,13 +45,13 @@ export class LayerSizes {
       const text = (await this.host.files.read(`${folder}/${algorithm}/${digits}/size`)).toString("utf8");
       return /^\d{1,15}\s*$/.test(text) ? Number(text) : undefined;
     } catch {
-      // Another kind of store, or another machine's: the images' own sizes must do.
+      // Another kind of store, or a remote Docker: the sizes of whole images are used.
       return undefined;
     }
   }
 }
 
-/** The chain ids of an image's layers, lowest first; none when a layer's id is not what ids look like. */
+/** The chain IDs of an image's layers, lowest first. Empty if a layer ID is malformed. */
 export function chainIdsOf(layers: readonly string[]): string[] {
   const chain: string[] = [];
   for (const layer of layers) {

@@ -9,7 +9,7 @@ import { parseServer, registryHost, serverCovers } from "./registry-host.js";
 const helperDeadlineMs = 15_000;
 const longestAnswerBytes = 1024 * 1024;
 const hubServer = "https://index.docker.io/v1/";
-/** How a helper marks that its secret is an identity token. */
+/** The username with which a helper marks its secret as an identity token. */
 const tokenUser = "<token>";
 
 const text = z.string().catch("");
@@ -34,12 +34,12 @@ type DockerConfigFile = z.output<typeof DockerConfigFile>;
 const HelperAnswer = z.object({ Username: z.string(), Secret: z.string().min(1) });
 
 /**
- * The logins that Docker's own client has on this node: the `auths` of its configuration, and its credential
- * helpers. What cannot be read is said in the log and counts as no login.
+ * The logins of Docker's client on this node: the `auths` of its configuration and its credential helpers. An unreadable
+ * configuration or a failing helper is logged and counts as no login.
  * @see Docker CLI, "docker login": credential stores, credential helpers
  */
 export class NodeCredentials {
-  private lastComplaint = "";
+  private lastWarning = "";
 
   constructor(
     private readonly host: Host,
@@ -47,7 +47,7 @@ export class NodeCredentials {
     private readonly settings: () => DockerClientSettings = dockerClientSettings,
   ) {}
 
-  /** What there is for an image's repository, the most particular first; empty when there is nothing. */
+  /** The logins for an image's repository, the most specific first. */
   async find(reference: ImageReference, signal: AbortSignal): Promise<RegistryAuth[]> {
     const settings = this.settings();
     const config = await this.read(settings.configFile);
@@ -68,24 +68,24 @@ export class NodeCredentials {
     try {
       content = (await this.host.files.read(file)).toString("utf8");
     } catch (error) {
-      if (codeOf(error) !== "ENOENT" && codeOf(error) !== "ENOTDIR") this.complain(file, messageOf(error));
+      if (codeOf(error) !== "ENOENT" && codeOf(error) !== "ENOTDIR") this.warnOnce(file, messageOf(error));
       return undefined;
     }
     try {
       return DockerConfigFile.parse(JSON.parse(content));
     } catch {
-      // The parser's own message would quote the file.
-      this.complain(file, "it is not the JSON of a Docker configuration");
+      // Without the parser's message, which quotes the file.
+      this.warnOnce(file, "it is not the JSON of a Docker configuration");
       return undefined;
     }
   }
 
-  /** Once for one trouble: pods are tried again and again. */
-  private complain(file: string, trouble: string): void {
-    const complaint = `${file}: ${trouble}`;
-    if (this.lastComplaint === complaint) return;
-    this.lastComplaint = complaint;
-    this.log.warn({ file, err: trouble }, "could not read the node's Docker logins: pulling without them");
+  /** Logs a problem once, because kubelet retries pulls. */
+  private warnOnce(file: string, problem: string): void {
+    const warning = `${file}: ${problem}`;
+    if (this.lastWarning === warning) return;
+    this.lastWarning = warning;
+    this.log.warn({ file, err: problem }, "could not read the node's Docker logins: pulling without them");
   }
 
   private async fromHelpers(
@@ -101,21 +101,21 @@ export class NodeCredentials {
     if (helper === "") return [];
     const host = registryHost(reference.registry);
     const server = own?.[0] ?? (host === "docker.io" ? hubServer : host);
-    const auth = await this.ask(helper, server, settings, signal);
+    const auth = await this.runHelper(helper, server, settings, signal);
     return auth ? [auth] : [];
   }
 
-  private async ask(
+  private async runHelper(
     helper: string,
     server: string,
     settings: DockerClientSettings,
     signal: AbortSignal,
   ): Promise<RegistryAuth | undefined> {
-    const trouble = (err: string): RegistryAuth | undefined => {
-      this.log.warn({ helper, server, err }, "a Docker credential helper gave no login");
+    const fail = (err: string): RegistryAuth | undefined => {
+      this.log.warn({ helper, server, err }, "a Docker credential helper returned no login");
       return undefined;
     };
-    if (!/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(helper)) return trouble("that is not the name of a helper");
+    if (!/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(helper)) return fail("that is not the name of a helper");
     try {
       const { exitCode, stdout } = await this.host.processes.run({
         file: `docker-credential-${helper}`,
@@ -128,9 +128,9 @@ export class NodeCredentials {
       });
       const answer = stdout.toString("utf8");
       if (exitCode !== 0) {
-        // The one refusal that is no trouble: the helper knows no login for the server.
+        // Not a failure: the helper has no login for the server.
         if (/credentials not found/i.test(answer)) return undefined;
-        return trouble(`it ended with ${exitCode}`);
+        return fail(`it exited with code ${exitCode}`);
       }
       const { Username: username, Secret: secret } = HelperAnswer.parse(JSON.parse(answer));
       return username === tokenUser
@@ -138,8 +138,8 @@ export class NodeCredentials {
         : compact({ username, password: secret, serverAddress: server });
     } catch (error) {
       if (isKind(error, "cancelled")) throw error;
-      return trouble(
-        isKind(error, "deadline-exceeded", "not-found") ? error.message : "its answer is not a login",
+      return fail(
+        isKind(error, "deadline-exceeded", "not-found") ? error.message : "its output is not a login",
       );
     }
   }
@@ -147,7 +147,7 @@ export class NodeCredentials {
   private fromEntry(server: string, entry: Entry): RegistryAuth | undefined {
     const login = entry.auth === "" ? undefined : decodeLogin(entry.auth);
     if (entry.auth !== "" && !login) {
-      this.complain(server, "its auth is not base64 of user:password");
+      this.warnOnce(server, "its auth is not base64 of user:password");
       return undefined;
     }
     const auth = compact({
@@ -160,7 +160,7 @@ export class NodeCredentials {
   }
 }
 
-/** A longer path is more particular, and a name without `*` more than one with it. */
+/** Specificity: a longer path ranks higher, and a host without `*` above one with it. */
 function rank(server: string): number {
   const { host, path } = parseServer(server);
   return path.length * 2 + (host.includes("*") ? 0 : 1);

@@ -11,10 +11,10 @@ import {
 import { RegistryUnavailable, type DockerService, type RegistryAuth } from "../docker/index.js";
 import type { Inventory } from "../inventory/index.js";
 import type { NodeCredentials } from "./node-credentials.js";
-import { PullWatch } from "./pull-watch.js";
+import { PullMonitor } from "./pull-monitor.js";
 import { SharedWork } from "./shared-work.js";
 
-/** With what a pull logs in: nothing, what a request brought, or what the node has. */
+/** The login of a pull: none, the node's, or the request's credentials. */
 export type PullLogin = "anonymous" | "node" | RegistryAuth;
 
 export interface PullsOptions {
@@ -22,67 +22,67 @@ export interface PullsOptions {
   readonly inventory: Inventory;
   readonly credentials: NodeCredentials;
   readonly log: Logger;
-  /** A pull without any progress for this long is ended, and so is one that nobody waits for. */
+  /** A pull without progress, or without a caller, is cancelled after this time. */
   readonly progressDeadlineMs: number;
 }
 
-/** The words with which kubelet wants the text to begin. */
+/** The error prefix that kubelet matches. */
 const registryUnavailable = "RegistryUnavailable";
 
-/** Pulls images; callers of one reference with one login share one pull. */
+/** Pulls images. Calls with the same reference and login share a pull. */
 export class Pulls {
   private readonly shared: SharedWork<string>;
   private readonly closed = new AbortController();
 
   constructor(private readonly options: PullsOptions) {
     this.shared = new SharedWork("images.pull", options.progressDeadlineMs, (error) => {
-      options.log.warn({ err: messageOf(error) }, "an image that nobody waited for was not pulled");
+      options.log.warn({ err: messageOf(error) }, "a pull without a waiting caller failed");
     });
   }
 
   /**
-   * Pulls an image, or joins the pull of it that is under way.
-   * @returns The image's id; the inventory has seen it.
-   * @throws ShimError "invalid-argument" for what is no name, before Docker is asked; "not-found",
-   *   "unauthenticated", "registry-unavailable", "resource-exhausted", "deadline-exceeded" as it went.
+   * Pulls an image, or joins a running pull of it.
+   * @returns The image ID. The inventory already has the image.
+   * @throws ShimError "invalid-argument" for an invalid name, without a call to Docker; "not-found", "unauthenticated",
+   *   "registry-unavailable", "resource-exhausted", "deadline-exceeded".
    */
   async pull(text: string, login: PullLogin, signal: AbortSignal): Promise<string> {
     const reference = parseReference(text);
     const name = dockerName(reference);
-    return await this.shared.join(JSON.stringify([name, login]), signal, (unwanted) =>
-      this.run({ reference, name, login }, unwanted),
+    return await this.shared.join(JSON.stringify([name, login]), signal, (abandoned) =>
+      this.run({ reference, name, login }, abandoned),
     );
   }
 
-  /** Ends the pulls under way. */
+  /** Cancels running pulls. */
   close(): void {
     this.closed.abort();
   }
 
   private async run(
     { reference, name, login }: { reference: ImageReference; name: string; login: PullLogin },
-    unwanted: AbortSignal,
+    abandoned: AbortSignal,
   ): Promise<string> {
     const { log, progressDeadlineMs, inventory } = this.options;
-    const watch = new PullWatch(name, progressDeadlineMs, log);
-    const unlisten = onAbort(unwanted, () => {
-      watch.abort(unwanted.reason as ShimError);
+    const monitor = new PullMonitor(name, progressDeadlineMs, log);
+    const removeAbandonedListener = onAbort(abandoned, () => {
+      monitor.abort(abandoned.reason as ShimError);
     });
-    const stayOpen = onAbort(this.closed.signal, () => {
-      watch.abort(new ShimError("unavailable", `the pull of ${name} was ended: the shim closes`));
+    const removeClosedListener = onAbort(this.closed.signal, () => {
+      monitor.abort(new ShimError("unavailable", `the pull of ${name} was cancelled: the shim is closing`));
     });
     try {
-      await this.withLogins(name, await this.logins(login, reference, watch.signal), watch);
+      await this.withLogins(name, await this.logins(login, reference, monitor.signal), monitor);
       const record = await inventory.images.refresh(name);
-      if (!record) throw new ShimError("internal", `Docker pulled ${name}, but does not know it`);
-      log.info({ image: name, id: record.id, ...watch.end() }, "pulled an image");
+      if (!record) throw new ShimError("internal", `Docker pulled ${name}, but does not have it`);
+      log.info({ image: name, id: record.id, ...monitor.close() }, "pulled an image");
       return record.id;
     } catch (error) {
       throw explained(error, name, reference);
     } finally {
-      unlisten();
-      stayOpen();
-      watch.end();
+      removeAbandonedListener();
+      removeClosedListener();
+      monitor.close();
     }
   }
 
@@ -97,26 +97,26 @@ export class Pulls {
     return found.length === 0 ? [undefined] : found;
   }
 
-  /** Tries one login after the other, as kubelet does; only a refusal leads to the next. */
+  /** Tries the logins in order, as kubelet does. Only an authorization failure leads to the next one. */
   private async withLogins(
     name: string,
     [first, ...others]: readonly (RegistryAuth | undefined)[],
-    watch: PullWatch,
+    monitor: PullMonitor,
   ): Promise<void> {
     try {
       const request = { reference: name, ...(first ? { auth: first } : {}) };
-      for await (const progress of this.options.docker.images.pull(request, { signal: watch.signal })) {
-        watch.saw(progress);
+      for await (const progress of this.options.docker.images.pull(request, { signal: monitor.signal })) {
+        monitor.onProgress(progress);
       }
     } catch (error) {
-      // A registry that hides what one may not see says that it is not there.
+      // Some registries return not-found for repositories without access.
       if (others.length === 0 || !isKind(error, "unauthenticated", "not-found")) throw error;
-      await this.withLogins(name, others, watch);
+      await this.withLogins(name, others, monitor);
     }
   }
 }
 
-/** The one form in which Docker is asked for an image: where there is a digest, the tag says nothing. */
+/** The canonical name for Docker. A digest overrides the tag. */
 function dockerName(reference: ImageReference): string {
   const repository = familiarRepository(reference);
   if (reference.digest !== undefined) return `${repository}@${reference.digest}`;
@@ -131,7 +131,7 @@ function explained(error: unknown, name: string, { registry }: ImageReference): 
   if (error.cause instanceof RegistryUnavailable) {
     return new ShimError(
       "registry-unavailable",
-      `${registryUnavailable}: ${registry} did not give ${name}: ${error.message}`,
+      `${registryUnavailable}: could not pull ${name} from ${registry}: ${error.message}`,
       { operation, cause: error },
     );
   }

@@ -3,25 +3,25 @@ import { trimTrailing } from "../base/index.js";
 const hub = "docker.io";
 const hubHosts = new Set([hub, "index.docker.io", "registry-1.docker.io", "www.docker.io"]);
 
-/** The host and port that a registry's name or URL means, in lower case; `docker.io` for all names of the hub. */
+/** The host and port of a registry name or URL, in lower case; `docker.io` for all names of Docker Hub. */
 export function registryHost(server: string): string {
   return parseServer(server).host;
 }
 
-/** A server as Docker's configuration writes it: a URL or a name, and maybe a path of it. */
+/** Parses a server of Docker's configuration: a URL or a host name, with an optional path. */
 export function parseServer(server: string): { readonly host: string; readonly path: string } {
   const bare = server.trim().replace(/^[a-z]+:\/\//i, "");
   const slash = bare.indexOf("/");
   const named = (slash < 0 ? bare : bare.slice(0, slash)).toLowerCase();
   const path = slash < 0 ? "" : trimTrailing(bare.slice(slash + 1), "/");
   const host = hubHosts.has(named) ? hub : named;
-  // The API's own root names no part of the registry.
+  // The root of the registry API is not part of a repository path.
   return { host, path: /^v[12]$/.test(path) ? "" : path.replace(/^v[12]\//, "") };
 }
 
 /**
- * Whether a server of Docker's configuration means an image's repository, as kubelet tells it: host by host label,
- * where `*` stands for any part of one, the same port, and a path that leads to the repository.
+ * Whether a server of Docker's configuration matches a repository, by kubelet's rules: host labels match one by one, `*`
+ * matches any part of a label, the ports are equal, and the path is a prefix of the repository.
  */
 export function serverCovers(
   server: string,

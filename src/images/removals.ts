@@ -20,16 +20,16 @@ export interface RemovalsOptions {
   readonly isPinned: (record: ImageRecord) => boolean;
 }
 
-/** Removes images and names of images; removals of one image wait for each other. */
+/** Removes images and their names. Removals of one image are serialized. */
 export class Removals {
   private readonly lock = new KeyedLock();
 
   constructor(private readonly options: RemovalsOptions) {}
 
   /**
-   * By id, in full or short, removes an image with all its names; by a tag that tag, by a digest all names in that
-   * repository, and the image with the last one. What is gone is a success.
-   * @throws ShimError "failed-precondition" when it is pinned or a container uses it; no name is lost then.
+   * Removes an image with all its names if given a full or short ID; else the tag, or for a digest all names in that
+   * repository, and the image with its last name. Succeeds for a missing image.
+   * @throws ShimError "failed-precondition" when the image is pinned or in use; it then keeps all its names.
    */
   async remove(reference: string): Promise<void> {
     const record = await this.find(reference);
@@ -37,7 +37,7 @@ export class Removals {
     await this.lock.run(record.id, () => this.removeFound(reference));
   }
 
-  /** An image that has come this moment may be known to Docker alone. */
+  /** Refreshes an unknown name: the event of a new image may not have arrived yet. */
   private async find(reference: string): Promise<ImageRecord | undefined> {
     const { images } = this.options.inventory;
     const known = images.find(reference);
@@ -55,7 +55,7 @@ export class Removals {
         `image ${reference} is pinned: it is the sandbox image, which every pod needs`,
       );
     }
-    const names = namesMeant(record, reference);
+    const names = selectedNames(record, reference);
     try {
       if (names === undefined) await this.removeWhole(record);
       else await this.removeNames(record, names);
@@ -74,7 +74,7 @@ export class Removals {
     for (const name of names) await this.untag(name);
   }
 
-  /** Docker refuses an id with several names, so they go one by one; who uses the image is asked before. */
+  /** Docker rejects removal by ID for an image with several names, so they are removed one by one. */
   private async removeWhole(record: ImageRecord): Promise<void> {
     await this.refuseInUse(record);
     const removed: string[] = [];
@@ -98,7 +98,7 @@ export class Removals {
     }
   }
 
-  /** A container came between the question and the removal: the image keeps its names. */
+  /** Restores the names after a container was created during the removal. */
   private async restore(record: ImageRecord, tags: readonly string[]): Promise<void> {
     for (const text of tags) {
       const reference = parseReference(text);
@@ -109,7 +109,7 @@ export class Removals {
     }
   }
 
-  /** Docker lists every container, the exited ones and other people's among them. */
+  /** Checks all containers of Docker, including exited ones and those of other clients. */
   private async refuseInUse(record: ImageRecord): Promise<void> {
     const containers = await this.options.docker.containers.list();
     const users = containers.filter(({ imageId }) => imageId === record.id);
@@ -123,25 +123,25 @@ export class Removals {
   }
 }
 
-/** Whether one tag is all that an image has, beside digests of the same repository, which go with it. */
+/** Whether an image has at most one tag, and digests only of the same repository, which are removed with the tag. */
 function hasOneTag({ repoTags, repoDigests }: ImageRecord): boolean {
   const repositories = [...repoTags, ...repoDigests].map((name) => familiarRepository(parseReference(name)));
   return repoTags.length <= 1 && new Set(repositories).size <= 1;
 }
 
-/** The names that a reference means, as Docker has them; undefined for all of the image, as for its id. */
-function namesMeant({ repoTags, repoDigests }: ImageRecord, reference: string): string[] | undefined {
+/** The names that a reference selects, as Docker has them; undefined for the whole image, as for its ID. */
+function selectedNames({ repoTags, repoDigests }: ImageRecord, reference: string): string[] | undefined {
   const wanted = normalizeReference(reference);
   if (wanted === undefined) return undefined;
   if (!reference.includes("@")) {
-    // Without one, the reference is a short id.
+    // Undefined: the reference is a short ID.
     const tag = repoTags.find((name) => normalizeReference(name) === wanted);
     return tag === undefined ? undefined : [tag];
   }
   const repositoryOf = (name: string) => familiarRepository(parseReference(name));
   const repository = repositoryOf(reference);
   const others = [...repoTags, ...repoDigests].filter((name) => repositoryOf(name) !== repository);
-  // The digest means the image itself: its tag would keep it.
+  // A digest selects the image: a remaining tag would keep it.
   return others.length === 0
     ? undefined
     : [...repoTags, ...repoDigests].filter((name) => !others.includes(name));

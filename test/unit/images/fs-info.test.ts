@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
-import { bytesOnDisk } from "../../../src/images/disk-use.js";
+import { bytesOnDisk } from "../../../src/images/filesystems.js";
 import { chainIdsOf } from "../../../src/images/layer-sizes.js";
 import { openImages, pauseImage, spec } from "./lab.js";
 
@@ -138,7 +138,7 @@ describe("the file systems", () => {
     lab.engine.host.faults.on("files.mountPointOf", { code: "ENOENT" });
     await assert.rejects(lab.images.fsInfo(), {
       kind: "failed-precondition",
-      message: /\/var\/lib\/docker.*cannot be seen by docker-cri.*run where Docker's files are/,
+      message: /docker-cri has no access to \/var\/lib\/docker.*run docker-cri where Docker's files are/,
     });
   });
 

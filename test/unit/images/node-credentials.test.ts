@@ -136,7 +136,7 @@ describe("the node's Docker logins", () => {
         ["file"],
       );
       assert.equal(lines.length, 1);
-      assert.match(lines[0] ?? "", /credential helper gave no login/);
+      assert.match(lines[0] ?? "", /credential helper returned no login/);
       assert.doesNotMatch(lines[0] ?? "", /secret/);
     });
   }

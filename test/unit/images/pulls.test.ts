@@ -101,7 +101,7 @@ describe("a pull", () => {
     const left = lab.images.pull(spec("busybox:1"), undefined, leaver.signal);
     leaver.abort();
     await assert.rejects(left);
-    const isSaid = () => lab.lines.some(({ msg }) => msg.includes("nobody waited for"));
+    const isSaid = () => lab.lines.some(({ msg }) => msg.includes("without a waiting caller"));
     await eventually("the pull is ended", isSaid, 1_500);
     assert.deepEqual(
       lab.images.list(undefined).flatMap(({ repoTags }) => repoTags),
@@ -118,7 +118,7 @@ describe("a pull", () => {
     });
     await assert.rejects(lab.images.pull(spec("busybox:1"), undefined, staying()), {
       kind: "deadline-exceeded",
-      message: /busybox:1 made no progress for 80 ms.*0 of 1 layers there and 5 of 9 bytes/,
+      message: /busybox:1 made no progress for 80 ms.*0 of 1 layers complete and 5 of 9 bytes/,
     });
     lab.engine.registry.behave("busybox", {});
     assert.match(await lab.images.pull(spec("busybox:1"), undefined, staying()), /^sha256:/);
@@ -161,7 +161,11 @@ describe("a pull", () => {
   });
 
   for (const [kind, seen, message] of [
-    ["unavailable", "registry-unavailable", /^RegistryUnavailable: docker\.io did not give busybox:1: /],
+    [
+      "unavailable",
+      "registry-unavailable",
+      /^RegistryUnavailable: could not pull busybox:1 from docker\.io: /,
+    ],
     ["not-found", "not-found", /^could not pull busybox:1: /],
     ["unauthenticated", "unauthenticated", /^could not pull busybox:1: /],
     ["resource-exhausted", "resource-exhausted", /^could not pull busybox:1: /],
