@@ -2,14 +2,16 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { describe, it } from "node:test";
-import { Code, createClient } from "@connectrpc/connect";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { serveTcp } from "../../src/adapters/tcp/index.js";
 import { reliable } from "../../src/client/reliable.js";
 import { openTransport } from "../../src/client/transport.js";
+import { sleep } from "../../src/base/index.js";
 import { RuntimeService } from "../../src/gen/runtime/v1/api_pb.js";
+import type { CallContext } from "../../src/handlers/index.js";
 import { Authority } from "./support/certificates.js";
-import { failure } from "./support/failure.js";
 import { frame, rawSession, versionRequest } from "./support/raw.js";
 import { socketAdapters, temporaryFolder } from "./support/servers.js";
 import { testTarget } from "./support/target.js";
@@ -80,9 +82,16 @@ describe("a client of a server that stands still", () => {
     const note = (error: unknown) => uncaught.push(error);
     process.on("uncaughtException", note);
     const [adapter] = socketAdapters;
-    await using server = await adapter!.serve(target());
-    // Between both: it stops to pass anything on.
+    const endless = async function* (_request: unknown, { signal }: CallContext) {
+      yield {};
+      await sleep(60_000, signal);
+    };
+    await using server = await adapter!.serve(
+      testTarget({ Version: () => ({ version: "v1" }), GetContainerEvents: endless }),
+    );
+    // Between both: at times it passes nothing on.
     let isStill = false;
+    const waiting: (() => void)[] = [];
     const proxy = createServer((client) => {
       const there = server.dial();
       for (const [from, to] of [
@@ -90,27 +99,56 @@ describe("a client of a server that stands still", () => {
         [there, client],
       ] as const) {
         from.on("error", () => undefined).on("close", () => to.destroy());
-        from.on("data", (chunk) => isStill || to.write(chunk));
+        from.on("data", (chunk) => {
+          const pass = () => {
+            to.write(chunk);
+          };
+          if (isStill) waiting.push(pass);
+          else pass();
+        });
       }
     }).listen(path);
     await once(proxy, "listening");
     const open = openTransport(`unix://${path}`, undefined, { pingIntervalMs: 100, pingTimeoutMs: 50 });
-    const runtime = createClient(RuntimeService, reliable(open.transport, 400));
-    for (let stall = 0; stall < 5; stall++) {
-      isStill = false;
-      assert.equal((await runtime.version({})).version, "v1");
+    const runtime = createClient(RuntimeService, reliable(open.transport, 3_000));
+    let over = false;
+    const failed = new Set<Code>();
+    const noteCode = (error: unknown) => failed.add(ConnectError.from(error).code);
+    // A follower that subscribes anew at once, and callers that poll: connect-node then leaves a session that lives.
+    const follow = async () => {
+      while (!over) for await (const _ of orEnd(runtime.getContainerEvents({}), noteCode)) continue;
+    };
+    const poll = async () => {
+      while (!over) {
+        await runtime.version({}).catch(noteCode);
+        await delay(20);
+      }
+    };
+    const work = [follow(), follow(), follow(), poll(), poll(), poll()];
+    for (let stall = 0; stall < 20; stall++) {
+      await delay(100);
       isStill = true;
-      const calls = [0, 60, 130, 180].map(async (ms) => {
-        await new Promise((resolve) => setTimeout(resolve, ms));
-        return (await failure(runtime.version({}))).code;
-      });
-      for (const code of await Promise.all(calls))
-        assert.ok([Code.Unavailable, Code.DeadlineExceeded].includes(code), Code[code]);
-      await new Promise((resolve) => setTimeout(resolve, 150));
+      await delay(200);
+      isStill = false;
+      for (const pass of waiting.splice(0)) pass();
     }
+    over = true;
+    await runtime.version({});
+    const codes = [...failed].map((code) => Code[code]);
     open.close();
     proxy.close();
+    await Promise.allSettled(work);
     process.off("uncaughtException", note);
     assert.deepEqual(uncaught, []);
+    assert.deepEqual(codes, ["Unavailable"]);
   });
 });
+
+/** The messages of a stream, until it ends or fails. */
+async function* orEnd<T>(messages: AsyncIterable<T>, failed: (error: unknown) => void): AsyncGenerator<T> {
+  try {
+    yield* messages;
+  } catch (error) {
+    failed(error);
+  }
+}
