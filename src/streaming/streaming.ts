@@ -13,6 +13,7 @@ import { connectToPod } from "./ports/connect.js";
 import { openAttach } from "./session/attach.js";
 import { ExecRecords } from "./session/exec-records.js";
 import { openExec } from "./session/exec.js";
+import { SharedAttaches } from "./session/shared-attach.js";
 import { Tokens, type Target, type WantedStreams } from "./tokens.js";
 
 /** Which streams of a process are wanted: all but stdin by default, and with a terminal stdout alone. */
@@ -34,6 +35,7 @@ export class Streaming {
   private readonly tokens = new Tokens({ lifeMs: tokenLifeMs, most: mostTokens });
   private readonly sessions: Sessions;
   private readonly records: ExecRecords;
+  private readonly attaches: SharedAttaches;
   /** The processes of embedders. */
   private readonly processes = new Set<ProcessIo>();
   private readonly connections = new Set<Duplex>();
@@ -51,6 +53,7 @@ export class Streaming {
   ) {
     const { creationTimeoutMs, idleTimeoutMs } = config.streaming;
     this.records = new ExecRecords({ docker, host, log, closed: this.closing.signal }, config.rootDirectory);
+    this.attaches = new SharedAttaches(docker);
     this.sessions = new Sessions({
       log,
       creationTimeoutMs,
@@ -183,7 +186,8 @@ export class Streaming {
 
   private async openProcess(target: ProcessTarget): Promise<ProcessIo> {
     const record = this.running(target.containerId);
-    if (target.kind === "attach") return await openAttach(record, target.streams, this.docker);
+    if (target.kind === "attach")
+      return await openAttach(record, target.streams, { docker: this.docker, shared: this.attaches });
     return await openExec(
       { ...target, containerId: record.id },
       {
@@ -272,15 +276,19 @@ function checkPort(rpc: string, port: number): void {
 function prefixOf(prefix: string = defaultPrefix): string {
   if (!/^(\/[^?#]*)?$/.test(prefix))
     throw new ShimError("invalid-argument", `streaming.handler: prefix "${prefix}" must begin with a slash`);
-  return prefix.replace(/\/+$/, "");
+  return withoutLastSlash(prefix);
 }
 
 function baseUrlOf(baseUrl: string): string {
   const url = URL.canParse(baseUrl) ? new URL(baseUrl) : undefined;
   if ((url?.protocol === "http:" || url?.protocol === "https:") && !url.search && !url.hash)
-    return baseUrl.replace(/\/+$/, "");
+    return withoutLastSlash(baseUrl);
   throw new ShimError(
     "invalid-argument",
     `streaming.handler: baseUrl "${baseUrl}" must be an absolute http or https URL, such as http://127.0.0.1:10350`,
   );
+}
+
+function withoutLastSlash(text: string): string {
+  return text.endsWith("/") ? text.slice(0, -1) : text;
 }

@@ -17,14 +17,20 @@ export class HeaderDecoder {
   });
   private parts: Buffer[] = [];
   private bytes = 0;
+  private fail: (error: Error) => void = () => undefined;
 
   constructor() {
-    // Errors reach the write that met them.
-    this.inflate.on("error", () => undefined);
+    // The callback of a write does not tell of them.
+    this.inflate.on("error", (cause) => {
+      this.fail(new SpdyError(`a header block cannot be read: ${cause.message}`, { cause }));
+    });
     this.inflate.on("data", (part: Buffer) => {
       this.bytes += part.length;
-      if (this.bytes > maxHeaderBytes) this.inflate.destroy(new SpdyError("a header block is too long"));
-      else this.parts.push(part);
+      if (this.bytes <= maxHeaderBytes) this.parts.push(part);
+      else {
+        this.fail(new SpdyError("a header block is too long"));
+        this.close();
+      }
     });
   }
 
@@ -33,17 +39,19 @@ export class HeaderDecoder {
     this.parts = [];
     this.bytes = 0;
     await new Promise<void>((resolve, reject) => {
-      this.inflate.write(block, (cause) => {
-        if (cause instanceof SpdyError) reject(cause);
-        else if (cause) reject(new SpdyError(`a header block cannot be read: ${cause.message}`, { cause }));
+      this.fail = reject;
+      this.inflate.write(block, (error) => {
+        if (error) reject(error);
         else resolve();
       });
     });
     while (this.inflate.read() !== null);
+    if (this.bytes > maxHeaderBytes) throw new SpdyError("a header block is too long");
     return parseBlock(Buffer.concat(this.parts));
   }
 
   close(): void {
+    this.fail(new SpdyError("the connection was closed"));
     this.inflate.destroy();
   }
 }

@@ -97,8 +97,8 @@ function portStream(stream: SpdyStream): Duplex {
   });
   finished(duplex).catch(() => undefined);
   stream.abandoned.addEventListener("abort", () => {
-    // What has come is still there to be read; nothing more goes.
-    duplex.end();
+    const text = "the connection to the port was broken";
+    if (!duplex.readableEnded) duplex.destroy(new ShimError("unavailable", text));
   });
   return duplex;
 }

@@ -1,78 +1,104 @@
 import { isKind, ShimError } from "../../base/index.js";
-import type { ProcessIo, ProcessOutput, ProcessResult, TerminalSize } from "../../carriers/index.js";
-import type { AttachedStream, DockerService } from "../../docker/index.js";
+import type { ProcessIo, ProcessOutput, TerminalSize } from "../../carriers/index.js";
+import type { DockerService } from "../../docker/index.js";
 import type { WorkloadRecord } from "../../inventory/index.js";
 import type { WantedStreams } from "../tokens.js";
 import { Resizer } from "./resizer.js";
+import type { SharedAttaches } from "./shared-attach.js";
+
+export interface AttachContext {
+  readonly docker: DockerService;
+  readonly shared: SharedAttaches;
+}
 
 /**
  * Attaches to a container's first process: what it writes from now on, and its stdin where it has one.
  * @throws ShimError "failed-precondition" when the container does not run.
  */
 export async function openAttach(
-  { id, docker: { config } }: WorkloadRecord,
+  record: WorkloadRecord,
   streams: WantedStreams,
-  docker: DockerService,
+  { docker, shared }: AttachContext,
 ): Promise<ProcessIo> {
-  const tty = config.tty ?? false;
-  const closesStdin = config.stdinOnce === true && !tty;
-  // Docker notices that a client has left only while it reads from it: without stdin the connection would stay until
-  // the container writes something. Where the end of a client's input is the end of the container's, it cannot be.
-  const stdin = streams.stdin || !closesStdin;
+  const { id } = record;
+  const { tty = false, openStdin = false, stdinOnce = false } = record.docker.config;
+  const closesStdin = stdinOnce && !tty;
+  const resizer = new Resizer((size, signal) => docker.containers.resize(id, size, { signal }));
+  const resize = (size: TerminalSize) => {
+    if (tty) resizer.resize(size);
+  };
   try {
-    const stream = await docker.containers.attach(id, { ...streams, stdin, tty });
-    return new AttachSession(id, stream, { tty, closesStdin, takesInput: streams.stdin }, docker);
+    // A connection without stdin stays in Docker after its client; one with stdin closes a stdin for one client.
+    const io =
+      openStdin && (streams.stdin || !closesStdin)
+        ? await ownAttach(id, streams, { tty, closesStdin }, docker)
+        : await sharedAttach(id, streams, tty, shared);
+    const leave = () => {
+      resizer.stop();
+      io.leave();
+    };
+    return {
+      ...io,
+      resize,
+      result: () => {
+        leave();
+        return Promise.resolve({ exitCode: 0 });
+      },
+      abandon: () => {
+        leave();
+        return Promise.resolve();
+      },
+    };
   } catch (error) {
     if (!isKind(error, "conflict")) throw error;
     throw new ShimError("failed-precondition", error.message, { cause: error });
   }
 }
 
-class AttachSession implements ProcessIo {
-  private readonly resizer: Resizer;
+type AttachIo = Pick<ProcessIo, "output" | "write" | "endInput"> & { readonly leave: () => void };
 
-  constructor(
-    containerId: string,
-    private readonly stream: AttachedStream,
-    private readonly traits: {
-      readonly tty: boolean;
-      readonly closesStdin: boolean;
-      readonly takesInput: boolean;
+async function ownAttach(
+  id: string,
+  streams: WantedStreams,
+  { tty, closesStdin }: { readonly tty: boolean; readonly closesStdin: boolean },
+  docker: DockerService,
+): Promise<AttachIo> {
+  const stream = await docker.containers.attach(id, { ...streams, stdin: true, tty });
+  return {
+    output: stream.output,
+    write: async (data) => {
+      if (streams.stdin) await stream.write(data);
     },
-    docker: DockerService,
-  ) {
-    this.resizer = new Resizer((size, signal) => docker.containers.resize(containerId, size, { signal }));
-  }
+    endInput: () => {
+      // Otherwise the container's stdin stays open for the next client, and Docker would end this one's output.
+      if (streams.stdin && closesStdin) stream.endInput();
+    },
+    leave: () => {
+      stream.destroy();
+    },
+  };
+}
 
-  get output(): AsyncIterable<ProcessOutput> {
-    return this.stream.output;
-  }
+async function sharedAttach(
+  id: string,
+  streams: WantedStreams,
+  tty: boolean,
+  shared: SharedAttaches,
+): Promise<AttachIo> {
+  const frames = await shared.join(id, tty);
+  return {
+    output: wanted(frames as AsyncIterable<ProcessOutput>, streams),
+    write: () => Promise.resolve(),
+    endInput: () => undefined,
+    leave: () => {
+      frames.destroy();
+    },
+  };
+}
 
-  async write(data: Uint8Array): Promise<void> {
-    if (this.traits.takesInput) await this.stream.write(data);
-  }
-
-  endInput(): void {
-    // Otherwise the container's stdin stays open for the next client, and Docker would end this one's output.
-    if (this.traits.takesInput && this.traits.closesStdin) this.stream.endInput();
-  }
-
-  resize(size: TerminalSize): void {
-    if (this.traits.tty) this.resizer.resize(size);
-  }
-
-  result(): Promise<ProcessResult> {
-    this.leave();
-    return Promise.resolve({ exitCode: 0 });
-  }
-
-  abandon(): Promise<void> {
-    this.leave();
-    return Promise.resolve();
-  }
-
-  private leave(): void {
-    this.resizer.stop();
-    this.stream.destroy();
-  }
+async function* wanted(
+  frames: AsyncIterable<ProcessOutput>,
+  streams: WantedStreams,
+): AsyncGenerator<ProcessOutput> {
+  for await (const frame of frames) if (streams[frame.stream]) yield frame;
 }

@@ -1,0 +1,85 @@
+import { once } from "node:events";
+import { PassThrough } from "node:stream";
+import type { ProcessOutput } from "../../carriers/index.js";
+import type { AttachedStream, DockerService } from "../../docker/index.js";
+
+/**
+ * Connections to containers' outputs that all clients of a container share. Docker notices that a client has left
+ * only when it reads from it, which it does for a container with a stdin, or when the container writes something. So
+ * a silent container would keep a connection for each client that ever came; here it keeps one, which the next client
+ * takes up.
+ */
+export class SharedAttaches {
+  private readonly open = new Map<string, Promise<SharedAttach>>();
+
+  constructor(private readonly docker: DockerService) {}
+
+  /** The output from now on; destroying it leaves. */
+  async join(containerId: string, tty: boolean): Promise<PassThrough> {
+    let shared = this.open.get(containerId);
+    if (!shared) {
+      shared = this.attach(containerId, tty);
+      this.open.set(containerId, shared);
+      shared.catch(() => this.open.delete(containerId));
+    }
+    return (await shared).join();
+  }
+
+  private async attach(containerId: string, tty: boolean): Promise<SharedAttach> {
+    const options = { stdin: false, stdout: true, stderr: true, tty };
+    const stream = await this.docker.containers.attach(containerId, options);
+    return new SharedAttach(stream, () => this.open.delete(containerId));
+  }
+}
+
+class SharedAttach {
+  private readonly clients = new Set<PassThrough>();
+
+  /** @param onEnd Called when no client can join any more. */
+  constructor(
+    private readonly stream: AttachedStream,
+    private readonly onEnd: () => void,
+  ) {
+    // The first client joins before anything is read.
+    setImmediate(() => void this.pump());
+  }
+
+  join(): PassThrough {
+    const client = new PassThrough({ objectMode: true });
+    this.clients.add(client);
+    client.once("close", () => this.clients.delete(client)).on("error", () => undefined);
+    return client;
+  }
+
+  private async pump(): Promise<void> {
+    let failure: Error | undefined;
+    try {
+      for await (const frame of this.stream.output) {
+        if (this.clients.size === 0) {
+          this.onEnd();
+          break;
+        }
+        await Promise.all([...this.clients].map((client) => put(client, frame)));
+      }
+    } catch (error) {
+      failure = error as Error;
+    }
+    this.onEnd();
+    for (const client of this.clients) {
+      if (failure) client.destroy(failure);
+      else client.end();
+    }
+  }
+}
+
+/** Resolves when the client can take more, or has left. */
+async function put(client: PassThrough, frame: ProcessOutput): Promise<void> {
+  if (client.destroyed || client.write(frame)) return;
+  const left = new AbortController();
+  const onClose = () => {
+    left.abort();
+  };
+  client.once("close", onClose);
+  await once(client, "drain", { signal: left.signal }).catch(() => undefined);
+  client.off("close", onClose);
+}

@@ -1,0 +1,280 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { readdir, readFile, readlink } from "node:fs/promises";
+import type { Readable, Writable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { after, before, describe, it } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { connectPortForward, connectProcess } from "../../src/client/index.js";
+import { createShim, DockerService } from "../../src/index.js";
+import { openLab, type Dockerd, type EngineName } from "./lab/index.js";
+import { openNode, type NodeInView } from "./proxy/node-in-view.js";
+
+const lab = openLab();
+after(async () => {
+  await lab.close();
+});
+
+const mebibyte = 1024 * 1024;
+const podConfig = { metadata: { name: "streaming", namespace: "default", uid: "uid-streaming" }, linux: {} };
+
+/** Waits until something holds, for 15 s. */
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  const end = Date.now() + 15_000;
+  while (!(await holds())) {
+    assert.ok(Date.now() < end, `not within 15 s: ${holds.toString()}`);
+    await delay(50);
+  }
+}
+
+/** The processes of this machine of which one argument is such a word. */
+async function processesWith(word: string): Promise<string[]> {
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+  const lines = await Promise.all(
+    pids.map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")),
+  );
+  return lines.filter((line) => line.split("\0").includes(word));
+}
+
+/** How many sockets a process has open. */
+async function socketsOf(pid: number): Promise<number> {
+  const names = await readdir(`/proc/${pid}/fd`);
+  const targets = await Promise.all(names.map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => "")));
+  return targets.filter((target) => target.startsWith("socket:")).length;
+}
+
+/** Writes so many MiB, and tells their digest. */
+async function pour(into: Writable, mebibytes: number): Promise<string> {
+  const hash = createHash("md5");
+  for (let index = 0; index < mebibytes; index++) {
+    const chunk = Buffer.alloc(mebibyte, index);
+    hash.update(chunk);
+    if (!into.write(chunk)) await once(into, "drain");
+  }
+  into.end();
+  return hash.digest("hex");
+}
+
+async function digestOf(stream: Readable): Promise<string> {
+  const hash = createHash("md5");
+  for await (const chunk of stream as AsyncIterable<Buffer>) hash.update(chunk);
+  return hash.digest("hex");
+}
+
+for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[]) {
+  describe(`exec, attach and port-forward on Docker ${engine}`, { timeout: 400_000 }, () => {
+    let dockerd: Dockerd;
+    let node: NodeInView;
+    let podId: string;
+    let main: string;
+
+    before(async () => {
+      dockerd = await lab.dockerd({ name: "streaming", engine, iptables: false });
+      node = await openNode(dockerd);
+      podId = (await node.cri.runtime.runPodSandbox({ config: podConfig })).podSandboxId;
+      main = await start("main", ["sleep", "86400"]);
+    });
+    after(async () => {
+      await node.cri.runtime.removePodSandbox({ podSandboxId: podId });
+      await node[Symbol.asyncDispose]();
+      await dockerd.stop();
+    });
+
+    async function start(name: string, command: string[], more: { stdin?: boolean; tty?: boolean } = {}) {
+      const { containerId } = await node.cri.runtime.createContainer({
+        podSandboxId: podId,
+        sandboxConfig: podConfig,
+        config: { metadata: { name }, image: { image: "busybox:1.36" }, command, linux: {}, ...more },
+      });
+      await node.cri.runtime.startContainer({ containerId });
+      return containerId;
+    }
+
+    for (const transport of ["spdy", "websocket"] as const) {
+      const streams = { stdin: false, stdout: true, stderr: true, tty: false };
+
+      const exec = async (cmd: string[], more: { stdin?: boolean; tty?: boolean } = {}) => {
+        const wanted = { ...streams, ...more, stderr: more.tty !== true };
+        const { url } = await node.cri.runtime.exec({ containerId: main, cmd, ...wanted });
+        return await connectProcess(url, { transport, ...wanted });
+      };
+
+      describe(`over ${transport}`, () => {
+        it("keeps the outputs apart and tells the exit code", async () => {
+          const remote = await exec(["sh", "-c", "echo out; echo err >&2; exit 7"]);
+          const outputs = await Promise.all([text(remote.stdout), text(remote.stderr)]);
+          assert.deepEqual([...outputs, await remote.exitCode], ["out\n", "err\n", 7]);
+        });
+
+        it("writes 100 MiB to a command's stdin before it closes it", async () => {
+          const remote = await exec(["sh", "-c", "cat > /tmp/poured; md5sum < /tmp/poured; rm /tmp/poured"], {
+            stdin: true,
+          });
+          remote.stderr.resume();
+          const [sent, answer] = await Promise.all([pour(remote.stdin, 100), text(remote.stdout)]);
+          assert.equal(answer.split(" ")[0], sent);
+          assert.equal(await remote.exitCode, 0);
+        });
+
+        it("sends all output to a reader that is slow, and then the status", async () => {
+          const remote = await exec(["seq", "1", "2000000"]);
+          remote.stderr.resume();
+          let last = "";
+          let chunks = 0;
+          for await (const chunk of remote.stdout as AsyncIterable<Buffer>) {
+            last = (last + chunk.toString("latin1")).slice(-20);
+            if (chunks++ % 20 === 0) await delay(10);
+          }
+          assert.equal(last.trim().split("\n").at(-1), "2000000");
+          assert.equal(await remote.exitCode, 0);
+        });
+
+        it("gives a terminal its size and TERM", async () => {
+          const remote = await exec(["sh", "-c", "sleep 0.3; stty size; echo $TERM"], { tty: true });
+          remote.resize({ width: 123, height: 45 });
+          assert.equal(await text(remote.stdout), "45 123\r\nxterm\r\n");
+          assert.equal(await remote.exitCode, 0);
+        });
+
+        it("ends a command and its children when the client vanishes, terminal or not", async () => {
+          for (const tty of [false, true]) {
+            const word = `98${engine.replace(".", "")}${transport.length}${String(Number(tty))}`;
+            const remote = await exec(["sh", "-c", `setsid sleep ${word} & sleep ${word}; true`], { tty });
+            await until(async () => (await processesWith(word)).length >= 2);
+            await remote.close();
+            await until(async () => (await processesWith(word)).length === 0);
+          }
+          await until(
+            async () =>
+              (await node.shim.resolve<DockerService>(DockerService).containers.inspect(main)).execIds
+                .length === 0,
+          );
+        });
+
+        it("stops a container whose output a client does not read", async () => {
+          const containerId = await start(`shouting-${transport}`, ["yes"]);
+          const { url } = await node.cri.runtime.attach({ containerId, ...streams });
+          const remote = await connectProcess(url, { transport });
+          await once(remote.stdout, "readable");
+          await delay(1_000);
+          const begun = Date.now();
+          await node.cri.runtime.stopContainer({ containerId, timeout: 1n });
+          assert.ok(Date.now() - begun < 15_000);
+          await remote.close();
+        });
+
+        it("leaves nothing of an attach to a silent container", async () => {
+          const containerId = await start(`silent-${transport}`, ["sleep", "86400"]);
+          const attach = async () => {
+            const { url } = await node.cri.runtime.attach({ containerId, ...streams });
+            return await connectProcess(url, { transport });
+          };
+          await (await attach()).close();
+          await delay(1_000);
+          const before = [await socketsOf(dockerd.pid), await socketsOf(process.pid)];
+          const remotes = await Promise.all(Array.from({ length: 20 }, attach));
+          await delay(500);
+          for (const remote of remotes) await remote.close();
+          await until(async () => {
+            const now = [await socketsOf(dockerd.pid), await socketsOf(process.pid)];
+            return now.every((count, index) => count <= (before[index] ?? 0) + 3);
+          });
+        });
+
+        it("attaches two clients to a container, whose stdin outlives them", async () => {
+          const containerId = await start(`echo-${transport}`, ["cat"], { stdin: true });
+          const wanted = { ...streams, stdin: true };
+          const attach = async () => {
+            const { url } = await node.cri.runtime.attach({ containerId, ...wanted });
+            return await connectProcess(url, { transport, ...wanted });
+          };
+          const [one, other] = [await attach(), await attach()];
+          await delay(500);
+          one.stdin.end("hello\n");
+          const heard = await Promise.all([once(one.stdout, "data"), once(other.stdout, "data")]);
+          assert.deepEqual(heard.map(String), ["hello\n", "hello\n"]);
+          await one.close();
+          other.stdin.write("again\n");
+          assert.equal(String((await once(other.stdout, "data"))[0]), "again\n");
+          await other.close();
+        });
+
+        it("forwards 100 connections at once to 127.0.0.1 in the pod, and 20 MiB each way", async () => {
+          const { state } = await node.shim.resolve<DockerService>(DockerService).containers.inspect(podId);
+          await using server = await startInNetwork(state.pid ?? 0, echoServer);
+          assert.ok(server);
+          const { url } = await node.cri.runtime.portForward({ podSandboxId: podId });
+          using ports = await connectPortForward(url, { transport });
+          const answers = await Promise.all(
+            Array.from({ length: 100 }, async () => text(hello(ports.connect(8080)))),
+          );
+          assert.deepEqual(new Set(answers), new Set(["hello"]));
+          const connection = ports.connect(8080);
+          const [sent, received] = await Promise.all([pour(connection, 20), digestOf(connection)]);
+          assert.equal(received, sent);
+          await assert.rejects(text(ports.connect(8081)), /ECONNREFUSED/);
+          assert.equal(await text(hello(ports.connect(8080))), "hello");
+          assert.equal(await text(hello(ports.connect(8082))), "hello", "over ::1");
+        });
+      });
+    }
+
+    it("ends what its sessions had started when it was killed and starts again", async () => {
+      const word = `99${engine.replace(".", "")}`;
+      const root = `${dockerd.folder}/killed`;
+      const options = {
+        engine: { kind: "docker", endpoint: dockerd.endpoint },
+        network: { plugin: "none" },
+        restrictOomScoreAdj: true,
+        rootDirectory: root,
+        logLevel: "error",
+      } as const;
+      const killed = await createShim(options);
+      await killed.start();
+      await using remote = await killed.exec(main, ["sh", "-c", `sleep ${word}; true`]);
+      await until(async () => (await processesWith(word)).length > 0);
+      // What a killed process leaves: the note of the exec, and the command. The abandoned session is not ended here.
+      await using next = await createShim(options);
+      await next.start();
+      await until(async () => (await processesWith(word)).length === 0);
+      await until(async () => (await readdir(`${root}/streaming/execs`)).length === 0);
+      remote.stdout.resume();
+      remote.stderr.resume();
+      await killed.close();
+    });
+  });
+}
+
+/** On 127.0.0.1, and on ::1 alone. */
+const echoServer = `
+  const { createServer } = require("node:net");
+  const echo = () => createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket));
+  echo().listen(8080, "127.0.0.1", () => echo().listen(8082, "::1", () => console.log("listening")));
+`;
+
+/** Runs a program for Node in the network of another process, until it is disposed of. */
+async function startInNetwork(pid: number, program: string): Promise<AsyncDisposable> {
+  // Docker switches IPv6 off where it gives no such address.
+  const script = 'echo 0 > /proc/sys/net/ipv6/conf/lo/disable_ipv6; exec "$0" -e "$1"';
+  const child = spawn(
+    "nsenter",
+    [`--net=/proc/${pid}/ns/net`, "sh", "-c", script, process.execPath, program],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
+  await once(child.stdout, "data");
+  return {
+    [Symbol.asyncDispose]: async () => {
+      child.kill("SIGKILL");
+      await once(child, "exit");
+    },
+  };
+}
+
+function hello<T extends Writable>(connection: T): T {
+  connection.end("hello");
+  return connection;
+}
