@@ -4,7 +4,7 @@ import type { Host } from "../host/index.js";
 import type { Inventory } from "../inventory/index.js";
 import { apparmorProfile } from "../translate/index.js";
 
-/** The profiles that the kernel has, a line each: `NAME (MODE)`. @see Linux, Documentation/admin-guide/LSM/apparmor.rst */
+/** The loaded profiles, one per line: `NAME (MODE)`. @see Linux, Documentation/admin-guide/LSM/apparmor.rst */
 const profilesFile = "/sys/kernel/security/apparmor/profiles";
 
 export interface ApparmorContext {
@@ -15,9 +15,9 @@ export interface ApparmorContext {
 }
 
 /**
- * Checks that the node has the AppArmor profile that a security context names: Docker takes any name, and its start
- * then fails without saying which one is missing. Where the kernel's list cannot be read, the start decides.
- * @throws ShimError "failed-precondition" naming the profile; "invalid-argument", "unsupported" for the field.
+ * Checks that the AppArmor profile of a security context is loaded on the node. Docker does not check it at create, and
+ * its error at start does not name the profile. The check is skipped if the kernel's list is not readable.
+ * @throws ShimError "failed-precondition" with the profile; "invalid-argument", "unsupported" for the field.
  */
 export async function requireApparmorProfile(
   context: Parameters<typeof apparmorProfile>[0],

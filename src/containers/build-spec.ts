@@ -12,7 +12,7 @@ import type { Inventory, SandboxRecord } from "../inventory/index.js";
 import { requireApparmorProfile } from "./apparmor.js";
 import { containerSpec, seccompFile, type ExportedImages } from "../translate/index.js";
 
-/** A seccomp profile is some tens of KiB; what is larger is not one. */
+/** Real seccomp profiles have tens of KiB. */
 const maxProfileBytes = 4 * 1024 * 1024;
 
 export interface BuildSpecRequest {
@@ -30,9 +30,9 @@ export interface BuildSpecContext {
 }
 
 /**
- * Docker's create body for a container: the pure mapping, and what it needs from the node's files.
- * @throws ShimError "invalid-argument", "unsupported" as the configuration says; "failed-precondition" when a
- *   host path, a seccomp profile or an AppArmor profile is missing.
+ * Builds Docker's create request for a container: the pure mapping and the files of the node that it depends on.
+ * @throws ShimError "invalid-argument", "unsupported" from the mapping; "failed-precondition" when a host path, a seccomp
+ *   profile or an AppArmor profile is missing.
  */
 export async function buildSpec(
   { config, sandboxConfig, sandbox, exportedImages }: BuildSpecRequest,
@@ -62,8 +62,8 @@ export async function buildSpec(
 }
 
 /**
- * Reads the file of a Localhost seccomp profile; undefined when the context asks for none.
- * @throws ShimError "failed-precondition" naming the file; "resource-exhausted" when too many files are open.
+ * Reads the file of a Localhost seccomp profile; undefined for other profiles.
+ * @throws ShimError "failed-precondition" with the path; "resource-exhausted" when too many files are open.
  */
 export async function readSeccompProfile(
   context: Parameters<typeof seccompFile>[0],
@@ -80,7 +80,7 @@ export async function readSeccompProfile(
   }
 }
 
-/** The container whose processes are to be shared, when it is in this pod. */
+/** The target container of a shared PID namespace, if it is in this pod. */
 function pidTarget(config: ContainerConfig, sandboxId: string, inventory: Inventory): string | undefined {
   const options = config.linux?.securityContext?.namespaceOptions;
   if (options?.pid !== NamespaceMode.TARGET) return undefined;
@@ -89,7 +89,7 @@ function pidTarget(config: ContainerConfig, sandboxId: string, inventory: Invent
     .find(({ id }) => options.targetId !== "" && id.startsWith(options.targetId))?.id;
 }
 
-/** Makes a missing host path as an empty folder, as every peer does, or refuses it, as CRI says. */
+/** Creates a missing host path as an empty directory, as other runtimes do, or rejects it, as CRI defines. */
 async function prepareHostPath(
   mount: Mount,
   { host, shimConfig, log }: { host: Host; shimConfig: ShimConfig; log: Logger },
@@ -97,7 +97,7 @@ async function prepareHostPath(
   if (mount.image || mount.hostPath === "") return;
   try {
     const kind = await host.files.kindOf(mount.hostPath);
-    // A link to nothing cannot be made into a folder, and Docker's words for it do not name the link.
+    // A dangling symlink is an error here, because Docker's message does not contain its path.
     if (kind === "link") await host.files.realPath(mount.hostPath);
     if (kind !== undefined) return;
     if (shimConfig.missingHostPath === "refuse") throw new Error("it does not exist");
@@ -109,5 +109,5 @@ async function prepareHostPath(
       { cause: error },
     );
   }
-  log.warn({ hostPath: mount.hostPath }, "made an empty folder for a mount whose host path is missing");
+  log.warn({ hostPath: mount.hostPath }, "created an empty directory for a mount with a missing host path");
 }

@@ -6,10 +6,10 @@ import type { LinuxContainerResources } from "../gen/runtime/v1/api_pb.js";
 import type { Host } from "../host/index.js";
 import type { Inventory, WorkloadRecord } from "../inventory/index.js";
 import { cgroupFiles, checkUnified, noSwapFile, updatedCgroupFiles } from "../translate/index.js";
-import { stopContainer } from "./ending.js";
-import { findCgroup, KeptCgroup } from "./kept-cgroup.js";
+import { stopContainer } from "./stop-and-remove.js";
+import { CgroupEnforcer, findCgroup } from "./cgroup-enforcer.js";
 
-/** Names of files of a container's cgroup, and what they are to hold. */
+/** Values of cgroup v2 files by file name. */
 export type CgroupFiles = Readonly<Record<string, string>>;
 
 export interface CgroupLimitsContext {
@@ -21,16 +21,15 @@ export interface CgroupLimitsContext {
 }
 
 /**
- * Limits of cgroup v2 that Docker has no option for. They are noted in a file below the root directory, written into the
- * container's own cgroup when it has started, and written again when another process has changed them: `docker update`
- * makes systemd set all of its own values anew, and so does the next start of any container after a `systemctl
- * daemon-reload`.
+ * Enforces cgroup v2 limits without an option in Docker. They are stored in a file below the root directory, written to
+ * the container's cgroup after its start, and rewritten when another process changes them: systemd reapplies its own
+ * values at `docker update`, and at the next start of any container after `systemctl daemon-reload`.
  */
 export class CgroupLimits {
   private readonly folder: string;
-  private readonly kept = new Map<
+  private readonly enforcers = new Map<
     string,
-    { readonly pid: number | undefined; readonly cgroup: KeptCgroup }
+    { readonly pid: number | undefined; readonly cgroup: CgroupEnforcer }
   >();
   private readonly locks = new KeyedLock();
   private closed = false;
@@ -40,7 +39,7 @@ export class CgroupLimits {
   }
 
   /**
-   * What a new container is to have beyond Docker's limits.
+   * The limits of a new container that Docker cannot set.
    * @throws ShimError "unsupported" when Docker runs on another machine.
    */
   of(resources: LinuxContainerResources | undefined, docker: DockerResources | undefined): CgroupFiles {
@@ -48,22 +47,24 @@ export class CgroupLimits {
     return this.checked(cgroupFiles(resources?.unified ?? {}, docker?.memoryBytes, environment));
   }
 
-  /** Notes what a container is to have, in place of what was noted before. */
+  /** Stores the limits of a container, replacing earlier ones. */
   async save(id: string, files: CgroupFiles): Promise<void> {
     const { host } = this.context;
     const path = this.pathOf(id);
     try {
       if (Object.keys(files).length === 0) await host.files.remove(path);
-      // After a crash of the machine no container runs, and kubelet makes new ones.
+      // No fsync: after a crash of the machine kubelet creates new containers.
       else await host.files.writeAtomic(path, JSON.stringify(files), { sync: false });
     } catch (cause) {
-      throw new ShimError("internal", `cannot note cgroup limits in ${path}: ${messageOf(cause)}`, { cause });
+      throw new ShimError("internal", `cannot store cgroup limits in ${path}: ${messageOf(cause)}`, {
+        cause,
+      });
     }
   }
 
   /**
-   * Starts a container, which has its limits when this resolves. One whose limits cannot be written is stopped.
-   * @throws ShimError "failed-precondition" naming the file; what Docker throws.
+   * Starts a container and writes its limits. If that fails, the container is stopped.
+   * @throws ShimError "failed-precondition" with the file; errors of Docker.
    */
   async start({ id, docker }: WorkloadRecord): Promise<void> {
     const { containers } = this.context.docker;
@@ -79,8 +80,8 @@ export class CgroupLimits {
   }
 
   /**
-   * Changes limits: Docker's, then the others. Where the latter cannot be written they stay as they were.
-   * @param update What Docker is to change.
+   * Updates Docker's limits, then the others. If those cannot be written, they are rolled back.
+   * @param update The limits that Docker updates.
    */
   async update(
     { id, docker }: WorkloadRecord,
@@ -104,7 +105,7 @@ export class CgroupLimits {
     }
   }
 
-  /** Follows the containers until closed: those that run already, and what others start, stop and remove. */
+  /** Enforces the limits of all running containers until closed, including those started by other clients. */
   async keep(): Promise<void> {
     const { inventory, host } = this.context;
     inventory.subscribe(({ type, record: { id, kind } }) => {
@@ -121,19 +122,19 @@ export class CgroupLimits {
     for (const { id } of inventory.workloads()) await this.attempt(() => this.follow(id));
   }
 
-  /** Leaves no watch and no timer behind; the limits stay. */
+  /** Closes watches and timers. The limits stay in place. */
   close(): void {
     this.closed = true;
-    for (const id of [...this.kept.keys()]) this.release(id);
+    for (const id of [...this.enforcers.keys()]) this.release(id);
   }
 
-  /** Applies the limits of a container that this process has not started. */
+  /** Applies the limits of a container that was started by another client or an earlier shim. */
   private async follow(id: string): Promise<void> {
     const docker = this.context.inventory.record(id)?.docker;
-    if (docker?.state.running && this.kept.get(id)?.pid !== docker.state.pid) await this.apply(docker);
+    if (docker?.state.running && this.enforcers.get(id)?.pid !== docker.state.pid) await this.apply(docker);
   }
 
-  /** @param docker As inspected now: its process id leads to its cgroup. */
+  /** @param docker A current inspect result: its pid identifies the cgroup. */
   private async apply(docker: DockerContainer): Promise<void> {
     const { host, log } = this.context;
     await this.locks.run(docker.id, async () => {
@@ -142,15 +143,15 @@ export class CgroupLimits {
       if (this.closed || Object.keys(files).length === 0) return;
       const folder = await findCgroup(docker, { host, log });
       if (folder === undefined) return;
-      const cgroup = new KeptCgroup(folder, { host, log });
-      this.kept.set(docker.id, { cgroup, pid: docker.state.pid });
-      await cgroup.begin(files);
+      const cgroup = new CgroupEnforcer(folder, { host, log });
+      this.enforcers.set(docker.id, { cgroup, pid: docker.state.pid });
+      await cgroup.start(files);
     });
   }
 
   private release(id: string): void {
-    this.kept.get(id)?.cgroup.close();
-    this.kept.delete(id);
+    this.enforcers.get(id)?.cgroup.close();
+    this.enforcers.delete(id);
   }
 
   private async wanted(docker: DockerContainer): Promise<CgroupFiles> {
@@ -160,7 +161,7 @@ export class CgroupLimits {
     return { ...noSwapFile(docker.host.resources ?? {}, environment), ...(await this.saved(docker.id)) };
   }
 
-  /** What was noted for a container. */
+  /** The stored limits of a container. */
   private async saved(id: string): Promise<CgroupFiles> {
     const { host, inventory, log } = this.context;
     let text: string;
@@ -177,7 +178,7 @@ export class CgroupLimits {
     } catch (error) {
       log.warn(
         { container: id, err: messageOf(error) },
-        "the note of a container's cgroup limits is torn: ignored",
+        "ignoring a corrupt file with a container's cgroup limits",
       );
       return {};
     }
@@ -188,16 +189,16 @@ export class CgroupLimits {
     if (file === undefined || isEngineLocal(this.context.config)) return files;
     throw new ShimError(
       "unsupported",
-      `resources.unified[${JSON.stringify(file)}] is written into the node's cgroups, but Docker runs on another machine`,
+      `resources.unified[${JSON.stringify(file)}] needs access to the node's cgroups, but Docker runs on another machine`,
     );
   }
 
-  /** Work that nobody waits for. */
+  /** Runs background work and logs its errors. */
   private async attempt(work: () => Promise<void>): Promise<void> {
     try {
       await work();
     } catch (error) {
-      this.context.log.warn({ err: messageOf(error) }, "could not keep the cgroup limits of a container");
+      this.context.log.warn({ err: messageOf(error) }, "could not enforce the cgroup limits of a container");
     }
   }
 

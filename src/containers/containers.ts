@@ -24,28 +24,28 @@ import {
 import { buildSpec } from "./build-spec.js";
 import { CgroupLimits, type CgroupFiles } from "./cgroup-limits.js";
 import { createNamed } from "./create-named.js";
-import { removeContainer, stopContainer } from "./ending.js";
+import { removeContainer, stopContainer } from "./stop-and-remove.js";
 import { execSync, type ExecSyncRequest, type ExecSyncResult } from "./exec-sync.js";
 import { matchesContainer } from "./filters.js";
 import { ImageVolumes } from "./image-volumes.js";
-import { ContainerMessages } from "./messages.js";
-import { untilAbandoned } from "./until-abandoned.js";
+import { ContainerMessages } from "./container-messages.js";
+import { rollbackOnCancel } from "./rollback-on-cancel.js";
 
-/** How long a status may wait for the last lines of a log: whoever sees the end reads the log next. */
+/** How long a status waits for the last lines of a log: a caller that sees the exit reads the log next. */
 const lastLinesMs = 1_000;
-/** How long a container that is removed may take to end, before Docker is told to remove it all the same. */
-const endingMs = 10_000;
+/** How long a removal waits for the container to stop before it is forced. */
+const stopBeforeRemoveMs = 10_000;
 const recentNanos = 2_000_000_000n;
 
-/** The containers of pods: their life from create to remove. */
+/** The containers of pods: their lifecycle from create to remove. */
 @injectable()
 export class Containers {
   private readonly messages: ContainerMessages;
   private readonly imageVolumes: ImageVolumes;
   private readonly cgroupLimits: CgroupLimits;
   private readonly closed = new AbortController();
-  /** Created for a caller who got the id, and neither started nor removed since. */
-  private readonly answered = new Set<string>();
+  /** Containers whose ID was returned to a caller, until they are started or removed. */
+  private readonly returned = new Set<string>();
 
   constructor(
     @inject(DockerService) private readonly docker: DockerService,
@@ -61,14 +61,14 @@ export class Containers {
   }
 
   /**
-   * Takes up the logs of the containers that are there, once the inventory knows them, and lets each end with
-   * its container. Resolves when that is done; closing the inventory ends the wait.
+   * Resumes the logs of existing containers after the first sync, and finishes each log when its container stops.
+   * Resolves when all logs are resumed, or the inventory is closed.
    */
   async keepLogs(): Promise<void> {
     this.inventory.subscribe(({ type, record }) => {
-      if (type !== "created") this.answered.delete(record.id);
+      if (type !== "created") this.returned.delete(record.id);
       if (type !== "stopped") return;
-      // One that somebody has restarted goes on with its log.
+      // A restarted container continues its log.
       const now = this.inventory.record(record.id);
       if (!now || stageOf(now.docker) === "exited") void this.logs.finish(record.id);
     });
@@ -79,8 +79,8 @@ export class Containers {
   }
 
   /**
-   * Removes the images that were unpacked for containers which are gone, with the last of them, until the shim
-   * closes; first, once the inventory knows what is there, those that a crash has left.
+   * Removes unpacked images without containers: after the first sync those left by a crash, and then each with its last
+   * container, until the shim closes.
    */
   async keepImageVolumes(): Promise<void> {
     this.inventory.subscribe(({ type, record }) => {
@@ -90,12 +90,12 @@ export class Containers {
     if (this.inventory.isReady) await this.imageVolumes.sweep();
   }
 
-  /** Keeps the cgroup limits of the containers as they were asked for, until the shim closes. */
+  /** Enforces the cgroup limits of containers until the shim closes. */
   async keepCgroupLimits(): Promise<void> {
     await this.cgroupLimits.keep();
   }
 
-  /** Leaves no timer behind. */
+  /** Clears timers and stops background work. */
   close(): void {
     this.closed.abort();
     this.cgroupLimits.close();
@@ -103,8 +103,8 @@ export class Containers {
   }
 
   /**
-   * Creates a container. The work goes on when the caller goes; what it made is then removed again.
-   * @returns Its full id.
+   * Creates a container. If the caller cancels, the create continues in the background and its container is removed.
+   * @returns The full ID.
    */
   async create(
     sandboxId: string,
@@ -114,7 +114,7 @@ export class Containers {
   ): Promise<string> {
     const sandbox = this.inventory.sandbox(sandboxId);
     if (!config) throw new ShimError("invalid-argument", "CreateContainer: config is missing");
-    return await this.imageVolumes.during(config.mounts, signal, async (exportedImages) => {
+    return await this.imageVolumes.withUnpacked(config.mounts, signal, async (exportedImages) => {
       const spec = await buildSpec(
         { config, sandboxConfig, sandbox, exportedImages },
         { host: this.host, inventory: this.inventory, config: this.config, log: this.log },
@@ -130,23 +130,23 @@ export class Containers {
     files: CgroupFiles,
     signal: AbortSignal,
   ): Promise<string> {
-    const id = await untilAbandoned(
+    const id = await rollbackOnCancel(
       signal,
-      this.createWhole(spec, files),
+      this.createWithLimits(spec, files),
       async (made) => {
-        this.log.warn({ container: made }, "removing a container whose creator has gone");
+        this.log.warn({ container: made }, "removing a container whose create was cancelled");
         await this.removeFromDocker(made);
       },
       (error) => {
-        this.log.warn({ err: error, name: spec.name }, "a create that nobody waits for failed");
+        this.log.warn({ err: error, name: spec.name }, "a cancelled create failed");
       },
     );
-    this.answered.add(id);
+    this.returned.add(id);
     return id;
   }
 
-  /** Creates a container and notes the limits that Docker does not; without them it is removed again. */
-  private async createWhole(spec: DockerContainerSpec, files: CgroupFiles): Promise<string> {
+  /** Creates a container and stores the limits that Docker cannot set. If that fails, the container is removed. */
+  private async createWithLimits(spec: DockerContainerSpec, files: CgroupFiles): Promise<string> {
     const { id } = await createNamed(spec, {
       docker: this.docker,
       inventory: this.inventory,
@@ -165,9 +165,9 @@ export class Containers {
     return id;
   }
 
-  /** True for a container whose id a caller of this process has got. */
+  /** True for a container whose ID was returned to a caller, and that is not started yet. */
   isClaimed(id: string): boolean {
-    return this.answered.has(id);
+    return this.returned.has(id);
   }
 
   /** Starts a created container. */
@@ -178,30 +178,30 @@ export class Containers {
     if (sandbox && !isReady(sandbox.docker)) {
       throw new ShimError(
         "failed-precondition",
-        `the sandbox of container ${record.id} has ended or was restarted by another: its pod needs a new one`,
+        `the sandbox of container ${record.id} has exited or was restarted: its pod needs a new sandbox`,
       );
     }
     await this.logs.start(logTarget(record));
     await this.cgroupLimits.start(record).finally(() => this.inventory.refresh(record.id));
-    this.answered.delete(record.id);
+    this.returned.delete(record.id);
     const started = this.inventory.record(record.id);
     await this.logs.started(record.id, () => Promise.resolve(started && known(started)));
   }
 
-  /** Stops a container; one that is stopped or gone is a success. */
+  /** Stops a container. Succeeds if it is stopped or missing. */
   async stop(
     id: string,
     options: { readonly graceSeconds: number; readonly signal: AbortSignal },
   ): Promise<void> {
-    const record = this.findForEnding(id);
+    const record = this.findExisting(id);
     if (!record || stageOf(record.docker) !== "running") return;
     await stopContainer(this.docker, record.id, options).finally(() => this.inventory.refresh(record.id));
     await this.logs.finish(record.id);
   }
 
-  /** Removes a container, running or not, and leaves its log complete; one that is gone is a success. */
+  /** Removes a container, running or not, after its log is complete. Succeeds if it is missing. */
   async remove(id: string): Promise<void> {
-    const record = this.findForEnding(id);
+    const record = this.findExisting(id);
     if (!record) return;
     await this.completeLog(record);
     await this.removeFromDocker(record.id);
@@ -217,7 +217,7 @@ export class Containers {
     return found;
   }
 
-  /** A container that has just ended is shown as such once its log is complete, within bounds. */
+  /** The status of a container. For one that has just exited it waits briefly until the log is complete. */
   async status(
     id: string,
     { verbose }: { readonly verbose: boolean },
@@ -231,12 +231,12 @@ export class Containers {
     };
   }
 
-  /** The status of a record that the caller holds already. */
+  /** The status for a record. */
   statusOf(record: WorkloadRecord): ContainerStatus {
     return this.messages.status(record);
   }
 
-  /** Changes limits while the container runs. */
+  /** Updates the limits of a container, running or not. */
   async updateResources(request: UpdateContainerResourcesRequest): Promise<void> {
     const record = this.inventory.workload(request.containerId);
     refuseUnsupported(request, "UpdateContainerResources");
@@ -245,7 +245,7 @@ export class Containers {
     await this.cgroupLimits.update(record, request.linux, update);
   }
 
-  /** Goes on in a new log file. */
+  /** Reopens the log file, after a rotation. */
   async reopenLog(id: string): Promise<void> {
     await this.logs.reopen(this.inventory.workload(id).id);
   }
@@ -266,7 +266,7 @@ export class Containers {
     );
   }
 
-  /** Writes a CRIU checkpoint into `location`, a folder; the container goes on running. */
+  /** Writes a CRIU checkpoint into the directory `location`. The container continues to run. */
   async checkpoint(id: string, location: string, timeoutSeconds: number, signal: AbortSignal): Promise<void> {
     const record = this.inventory.workload(id);
     if (!location.startsWith("/")) {
@@ -285,8 +285,8 @@ export class Containers {
     });
   }
 
-  /** The record to stop or remove; undefined when it is gone. An id of the other kind is an error. */
-  private findForEnding(id: string): WorkloadRecord | undefined {
+  /** The record to stop or remove; undefined if missing. The ID of a sandbox is an error. */
+  private findExisting(id: string): WorkloadRecord | undefined {
     try {
       return this.inventory.workload(id);
     } catch (error) {
@@ -295,21 +295,21 @@ export class Containers {
     }
   }
 
-  /** Docker drops what it holds of a log with the container: so the container ends first, and its log with it. */
+  /** Stops the container and finishes its log before the removal, which deletes Docker's copy of the log. */
   private async completeLog({ id, docker, logPath }: WorkloadRecord): Promise<void> {
     const stage = stageOf(docker);
     if (logPath === "" || stage === "created") return;
     try {
       const { signal } = new AbortController();
       if (stage === "running")
-        await stopContainer(this.docker, id, { graceSeconds: 0, signal, marginMs: endingMs });
+        await stopContainer(this.docker, id, { graceSeconds: 0, signal, marginMs: stopBeforeRemoveMs });
       if (await this.logs.finish(id)) return;
     } catch {
-      // What keeps it from ending shows in the removal.
+      // The removal fails with the same error.
     }
     this.log.warn(
       { container: id, logPath },
-      "removing a container whose log is not complete: its end is lost",
+      "removing a container whose log is incomplete: its last lines are lost",
     );
   }
 
@@ -319,7 +319,7 @@ export class Containers {
   }
 }
 
-/** Docker goes on calling a container created that it could not start, or whose start was cut. */
+/** Rejects a container whose start failed or was interrupted, which Docker still shows as created. */
 function requireCreated({ id, docker }: WorkloadRecord): void {
   const state = containerState(docker);
   if (state === ContainerState.CONTAINER_CREATED) return;
@@ -328,7 +328,7 @@ function requireCreated({ id, docker }: WorkloadRecord): void {
     state === ContainerState.CONTAINER_RUNNING
       ? "is running"
       : startedAtNanos === undefined
-        ? `could not be started before (${error || "its start was cut"})`
+        ? `failed to start before (${error || "its start was interrupted"})`
         : "is exited";
   throw new ShimError(
     "failed-precondition",
@@ -346,7 +346,7 @@ function justEnded({ docker }: WorkloadRecord): boolean {
   return !running && finishedAtNanos !== undefined && nowNanos() - finishedAtNanos < recentNanos;
 }
 
-/** What Docker itself says of a container; undefined where that is not known. */
+/** Docker's inspect result of a container; undefined if there is none yet. */
 function known({ docker, provisional }: ContainerRecord): DockerContainer | undefined {
   return provisional ? undefined : docker;
 }

@@ -10,18 +10,18 @@ import { dockerName, identify, withOwnLabels, withRandomSuffix } from "../transl
 
 export interface CreateNamedOptions {
   readonly docker: DockerService;
-  /** Takes note of the container before this resolves. */
+  /** Has the container before this resolves. */
   readonly inventory: Inventory;
   readonly log: Logger;
   readonly deadlineMs?: number;
   /**
-   * What the holder of the name is: `whole` is what was asked for, made by a call whose answer nobody heard, and
-   * is adopted; `unfinished` came to no end, and is a leftover although it runs.
+   * Classifies the container that holds the name. `whole`: complete, created by an earlier call without a response; it is
+   * adopted. `unfinished`: incomplete; it is a leftover even if it runs.
    */
   readonly judge?: (holderId: string) => Promise<HolderJudgement | undefined>;
-  /** True for a container whose id a caller has got and may be about to start. */
+  /** True for a container whose ID was returned to a caller, which may be about to start it. */
   readonly isClaimed?: (id: string) => boolean;
-  /** Removes a leftover of ours that holds the name, with what belongs to it. */
+  /** Removes a leftover of this shim that holds the name, with its resources. */
   readonly removeLeftover: (id: string) => Promise<void>;
 }
 
@@ -30,11 +30,11 @@ export type HolderJudgement = "whole" | "unfinished";
 const locks = new WeakMap<DockerService, KeyedLock>();
 
 /**
- * Creates a container under its name, which makes a create idempotent: one name, one container. A container of
- * ours that holds the name and does not run was left by a create that nobody heard of: it is removed and the
- * create tried again. One that runs is somebody's and stays, unless it is judged otherwise.
- * @returns The container's id, and whether it was there already; the inventory shows it.
- * @throws ShimError "already-exists" when the name's holder runs, is not ours, or was given to another caller.
+ * Creates a container under a deterministic name, which makes the create idempotent. A container of a shim that holds the
+ * name and does not run is a leftover of a create without a response: it is removed and the create is retried. A running
+ * holder is kept, unless `judge` decides otherwise.
+ * @returns The container ID, and whether an existing container was adopted. The inventory already has it.
+ * @throws ShimError "already-exists" when the holder runs, was not created by a shim, or was returned to another caller.
  */
 export async function createNamed(
   spec: DockerContainerSpec,
@@ -51,7 +51,7 @@ export async function createNamed(
   });
 }
 
-/** The image as it is now: a name may have become another image's this moment, of which no event has told yet. */
+/** Refreshes an image name: it may have moved to another image, and the event may not have arrived yet. */
 async function imageOf({ config }: DockerContainerSpec, { inventory, deadlineMs }: CreateNamedOptions) {
   const { images } = inventory;
   const name = config.image ?? "";
@@ -76,7 +76,7 @@ async function createOrRecover(
   }
 }
 
-/** What was created under the name and has got another since: Docker would make a second one. */
+/** A container that was created under the name and renamed since. Docker itself would allow a second one. */
 function renamedHolder(name: string, { inventory }: CreateNamedOptions): string | undefined {
   const found = [...inventory.sandboxes(), ...inventory.workloads()].find(
     (record) =>
@@ -86,7 +86,7 @@ function renamedHolder(name: string, { inventory }: CreateNamedOptions): string 
   return found?.id;
 }
 
-/** @param holderId Who has the name; undefined where Docker does not tell. */
+/** @param holderId The container with the name; undefined if Docker's error does not contain it. */
 async function recover(
   spec: DockerContainerSpec,
   holderId: string | undefined,
@@ -94,17 +94,17 @@ async function recover(
 ): Promise<{ readonly id: string; readonly adopted: boolean }> {
   const { log } = options;
   const holder = holderId ?? spec.name;
-  log.warn({ name: spec.name, holder }, "the name is taken: looking at who holds it");
+  log.warn({ name: spec.name, holder }, "the name is taken: inspecting the container that holds it");
   const judgement = holderId && (await options.judge?.(holderId));
   if (holderId !== undefined && judgement === "whole") {
-    log.info({ name: spec.name, holder }, "adopted what an earlier call had made");
+    log.info({ name: spec.name, holder }, "adopted the container of an earlier call");
     return { id: holderId, adopted: true };
   }
   await clearName(spec.name, holder, { ...options, mayRun: judgement === "unfinished" });
   return { id: await createOrEvadeGhost(spec, holder, options), adopted: false };
 }
 
-/** Docker can name a holder that it does not know: a ghost, which only another name gets around. */
+/** Docker's name table can refer to a container that no longer exists, a ghost. The create then uses another name. */
 async function createOrEvadeGhost(
   spec: DockerContainerSpec,
   holder: string,
@@ -118,7 +118,7 @@ async function createOrEvadeGhost(
     const name = withRandomSuffix(spec.name);
     options.log.warn(
       { name, ghost: holder },
-      "Docker's name table holds a ghost: using a name with a suffix",
+      "Docker's name table contains a ghost: using a name with a suffix",
     );
     return create({ ...spec, name }, options);
   }
@@ -130,7 +130,7 @@ async function create(
 ): Promise<string> {
   const { id, warnings } = await docker.containers.create(spec, { deadlineMs });
   await inventory.created(id, spec);
-  if (warnings.length > 0) log.warn({ container: id, warnings }, "Docker warned at create");
+  if (warnings.length > 0) log.warn({ container: id, warnings }, "Docker returned warnings at create");
   return id;
 }
 
@@ -138,7 +138,7 @@ interface ClearNameOptions extends CreateNamedOptions {
   readonly mayRun: boolean;
 }
 
-/** Removes the holder of a name, if nobody counts on it; one that is gone is a success. */
+/** Removes the holder of a name if it is a leftover. Succeeds if it is missing. */
 async function clearName(name: string, holder: string, options: ClearNameOptions): Promise<void> {
   try {
     const container = await options.docker.containers.inspect(holder);

@@ -1,17 +1,17 @@
 import { abortError, isKind, ShimError, withDeadline } from "../base/index.js";
 import type { AttachedStream } from "../docker/index.js";
 import type { ExecEnds, ExpectedEnd } from "../inventory/index.js";
-import { cannotRun, execExitCode, killExec, newExecMark, type ExecContext } from "./exec-end.js";
+import { cannotRun, execExitCode, killExec, newExecMark, type ExecContext } from "./exec-termination.js";
 
 const operation = "ExecSync";
 
-/** kubelet takes messages of 16 MiB; the rest of the answer needs a little of it. */
+/** kubelet's message limit is 16 MiB; the other fields of the response need some of it. */
 const outputLimitBytes = 16 * 1024 * 1024 - 1024;
 
 export interface ExecSyncRequest {
   readonly containerId: string;
   readonly command: readonly string[];
-  /** 0 is no limit but the caller's. */
+  /** 0: no limit except the caller's. */
   readonly timeoutSeconds: number;
   readonly signal: AbortSignal;
 }
@@ -27,10 +27,9 @@ export interface ExecSyncResult {
 }
 
 /**
- * Runs a command in a container to its end. When the time is up, the caller goes or Docker fails, the process
- * and all that it started are killed: an exec that nobody listens to would run on for ever.
- * Output beyond 16 MiB in all is cut, and that is said in the log. A command that cannot be run is exit code
- * 126 or 127, as a shell has it.
+ * Runs a command in a container and waits for its exit. On a timeout, a cancelled call or a failure of Docker, the process
+ * and its descendants are killed, because an exec without a client runs on. Output beyond 16 MiB in total is truncated,
+ * with a warning. A command that cannot be run has exit code 126 or 127, as in a shell.
  * @throws ShimError "deadline-exceeded"; "failed-precondition" when the container does not run.
  */
 export async function execSync(request: ExecSyncRequest, context: ExecSyncContext): Promise<ExecSyncResult> {
@@ -49,7 +48,7 @@ export async function execSync(request: ExecSyncRequest, context: ExecSyncContex
     throw asExecError(error, request, left);
   } finally {
     exec.end?.forget();
-    // A start that ends after the call has nobody else to close its stream.
+    // The start may finish after the call has failed: its stream must be closed.
     void exec.starting?.then(
       (stream) => {
         stream.destroy();
@@ -59,7 +58,7 @@ export async function execSync(request: ExecSyncRequest, context: ExecSyncContex
   }
 }
 
-/** What a call has made so far, for the clearing up. */
+/** The resources of a call, for its cleanup. */
 interface Exec {
   readonly mark: string;
   id?: string;
@@ -87,12 +86,12 @@ async function runExec(
   }
   stream.endInput();
   const output = await collect(stream, () => {
-    log.warn({ container: containerId, command: command[0] }, "ExecSync printed more than 16 MiB: cut");
+    log.warn({ container: containerId, command: command[0] }, "truncated the output of ExecSync at 16 MiB");
   });
   return { ...output, exitCode: await execExitCode(docker, id, exec.end, signal) };
 }
 
-/** @param left Why the command could not be killed; undefined: it was. */
+/** @param left Why the command could not be killed; undefined if it was. */
 function asExecError(
   error: unknown,
   { containerId, command, timeoutSeconds }: ExecSyncRequest,
@@ -105,7 +104,7 @@ function asExecError(
       `command ${what} in container ${containerId} timed out after ${timeoutSeconds} s and ` +
         (left === undefined
           ? "was killed"
-          : `could not be killed: ${left}; it is tried again until it is gone`),
+          : `could not be killed: ${left}; the kill is retried until it is gone`),
       { operation, cause: error },
     );
   }

@@ -1,7 +1,7 @@
 import type { ContainerFilter, ContainerState } from "../gen/runtime/v1/api_pb.js";
 import type { WorkloadRecord } from "../inventory/index.js";
 
-/** True when every label of the selector is there with its value. */
+/** True if all labels of the selector match. */
 export function hasLabels(
   labels: Readonly<Record<string, string>>,
   selector: Readonly<Record<string, string>>,
@@ -9,7 +9,7 @@ export function hasLabels(
   return Object.entries(selector).every(([key, value]) => labels[key] === value);
 }
 
-/** CRI's filter: whatever it names must hold; an id may be the beginning of one. */
+/** Matches a CRI filter: all its conditions must match. IDs match by prefix. */
 export function matchesContainer(
   record: WorkloadRecord,
   state: ContainerState,

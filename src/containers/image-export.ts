@@ -5,12 +5,12 @@ import type { ArchiveEntry, Host } from "../host/index.js";
 import { stageOf } from "../inventory/index.js";
 import { withOwnLabels, type LabelledImage } from "../translate/index.js";
 
-/** On the containers that exist only to be exported: which shim made them. */
+/** Label of containers that exist only to be exported. Its value identifies the run of the shim. */
 const exportLabel = "io.kubernetes.docker.image-export";
 const namePrefix = "docker-cri-export-";
 
-/** What Docker itself puts into a container's file system when it makes one. */
-const dockersOwn = new Set([
+/** The files that Docker adds to a container's file system at create. */
+const dockerFiles = new Set([
   ".dockerenv",
   "dev",
   "dev/console",
@@ -24,10 +24,10 @@ const dockersOwn = new Set([
   "proc",
   "sys",
 ]);
-/** Archives know whole seconds, and may round. */
+/** Archives have times in whole seconds, possibly rounded. */
 const roundingMs = 1_000;
 
-/** Copies the file systems of images out of Docker, by way of containers that are never started. */
+/** Exports the file systems of images, through containers that are never started. */
 export class ImageExport {
   private readonly run = randomBytes(8).toString("hex");
 
@@ -38,12 +38,12 @@ export class ImageExport {
   ) {}
 
   /**
-   * Unpacks an image into a folder, which is there whole afterwards, or not at all.
-   * @throws ShimError "not-found" without such an image; "resource-exhausted" on a full disk.
+   * Unpacks an image into a directory atomically.
+   * @throws ShimError "not-found" for a missing image; "resource-exhausted" on a full disk.
    */
   async unpack(image: LabelledImage, folder: string): Promise<void> {
     const { containers } = this.docker;
-    // Docker makes no container without a command; this one is never run.
+    // Docker requires a command. This one never runs.
     const config = { entrypoint: ["/"], labels: { [exportLabel]: this.run }, healthcheckDisabled: true };
     const name = `${namePrefix}${randomBytes(8).toString("hex")}`;
     const spec = withOwnLabels({ name, config, host: { networkMode: "none" } }, image);
@@ -52,7 +52,7 @@ export class ImageExport {
       const { createdAtNanos = 0n } = await containers.inspect(id);
       const createdMs = Number(createdAtNanos / 1_000_000n);
       const leaveOut = ({ path, modifiedAt }: ArchiveEntry) =>
-        dockersOwn.has(path) && modifiedAt.getTime() + roundingMs >= createdMs;
+        dockerFiles.has(path) && modifiedAt.getTime() + roundingMs >= createdMs;
       await this.host.trees.unpack(containers.export(id), folder, { leaveOut });
     } catch (error) {
       throw fileFailure(`cannot unpack the image ${image.id} into ${folder}`, error);
@@ -61,41 +61,41 @@ export class ImageExport {
     }
   }
 
-  /** Removes what a shim before this one has left. */
+  /** Removes the export containers of earlier runs. */
   async sweep(): Promise<void> {
     const found = await this.docker.containers.list({ labels: { [exportLabel]: undefined } });
     for (const { id } of found) if (await this.isLeftover(id)) await this.remove(id);
   }
 
-  /** Any image can bring the label, and an engine may leave the filter out: the container itself is looked at. */
+  /** Inspects the container: any image can have the label, and an engine may ignore the filter. */
   private async isLeftover(id: string): Promise<boolean> {
     try {
       const container = await this.docker.containers.inspect(id);
       return isExport(container) && container.config.labels?.[exportLabel] !== this.run;
     } catch (error) {
-      if (!isKind(error, "not-found")) this.warnOfRest(id, error);
+      if (!isKind(error, "not-found")) this.warnLeftover(id, error);
       return false;
     }
   }
 
   private async remove(id: string): Promise<void> {
     try {
-      // It never ran. Without force Docker leaves alone what runs after all.
+      // Without force, so that Docker rejects the removal if it runs after all.
       await this.docker.containers.remove(id);
     } catch (error) {
-      if (!isKind(error, "not-found")) this.warnOfRest(id, error);
+      if (!isKind(error, "not-found")) this.warnLeftover(id, error);
     }
   }
 
-  private warnOfRest(id: string, error: unknown): void {
+  private warnLeftover(id: string, error: unknown): void {
     this.log.warn(
       { container: id, err: messageOf(error) },
-      "an exported container stays until the next start",
+      "could not remove an exported container: retried at the next start",
     );
   }
 }
 
-/** A container's name and its state come from who made it, never from its image. */
+/** An image cannot set the name and the state of a container. */
 function isExport(container: DockerContainer): boolean {
   const { name, config } = container;
   return (

@@ -7,10 +7,10 @@ import type { Host } from "../host/index.js";
 import type { ImageRecord, Inventory } from "../inventory/index.js";
 import { checkedImage, mountsImages, type ExportedImage, type ExportedImages } from "../translate/index.js";
 import { ImageExport } from "./image-export.js";
-import { insideImage } from "./inside-image.js";
+import { resolveInImage } from "./resolve-in-image.js";
 
-/** A create that failed is tried again, and a large image takes longer to unpack than a caller waits. */
-const keptForRetryMs = 600_000;
+/** How long an image is kept for a retry: unpacking a large image may take longer than the caller's timeout. */
+const retentionMs = 600_000;
 const idPrefix = "sha256:";
 const idPattern = /^sha256:([0-9a-f]{64})$/;
 const folderLength = 64;
@@ -26,16 +26,16 @@ export interface ImageVolumesContext {
 }
 
 /**
- * Images as volumes, on engines that cannot mount them: each is unpacked once into a folder below the root
- * directory, which all containers share that see it, and which goes with the last of them. Who they are is told
- * by their mounts alone, which no image can bring, so that nothing is lost or left when the shim ends in between.
+ * Image volumes for engines without image mounts. Each image is unpacked once into a directory below the root directory,
+ * shared by its containers and removed with the last of them. The users of a directory are derived from the mounts of
+ * containers, so there is no state to lose in a crash, and an image cannot forge it.
  */
 export class ImageVolumes {
   private readonly folder: string;
   private readonly exporter: ImageExport;
   private readonly unpacking = new SingleFlight<void>();
   private readonly locks = new KeyedLock();
-  /** Creates under way, and those that may be tried again, by image. */
+  /** The number of running creates and creates awaiting a retry, by image. */
   private readonly holds = new Map<string, number>();
   private readonly timers = new Set<NodeJS.Timeout>();
 
@@ -45,11 +45,11 @@ export class ImageVolumes {
   }
 
   /**
-   * Does `work` while the images among the mounts are on the node. Where Docker mounts images itself, or is not on
-   * this node, it gets none.
-   * @throws ShimError "not-found" for an image or a sub-path that is not there; "resource-exhausted" on a full disk.
+   * Runs `work` with the images of the mounts unpacked on the node. With image mounts in Docker, or a remote Docker, no
+   * image is unpacked.
+   * @throws ShimError "not-found" for a missing image or sub-path; "resource-exhausted" on a full disk.
    */
-  async during<T>(
+  async withUnpacked<T>(
     mounts: readonly Mount[],
     signal: AbortSignal,
     work: (exported: ExportedImages) => Promise<T>,
@@ -63,15 +63,15 @@ export class ImageVolumes {
         exported.set(mount.containerPath, await this.provide(mount, held, signal));
       }
       const result = await work(exported);
-      for (const imageId of held) this.letGo(imageId);
+      for (const imageId of held) this.releaseHold(imageId);
       return result;
     } catch (error) {
-      for (const imageId of held) this.letGoLater(imageId);
+      for (const imageId of held) this.releaseHoldLater(imageId);
       throw error;
     }
   }
 
-  /** Removes the folders that no container sees any more, and what a crash has left. */
+  /** Removes directories without containers, and the remains of a crash. */
   async sweep(): Promise<void> {
     await this.exporter.sweep();
     const { files, trees } = this.context.host;
@@ -82,12 +82,12 @@ export class ImageVolumes {
     }
   }
 
-  /** Removes the folders that only this container, which is gone, has seen. */
+  /** Removes the directories that only this removed container used. */
   async releaseOf(container: DockerContainer): Promise<void> {
-    for (const imageId of this.imagesSeenBy(container)) await this.release(imageId);
+    for (const imageId of this.imagesUsedBy(container)) await this.release(imageId);
   }
 
-  /** Forgets what is kept for a retry; the next start removes it. */
+  /** Clears the timers. The next start removes what is kept for a retry. */
   close(): void {
     for (const timer of this.timers) clearTimeout(timer);
     this.timers.clear();
@@ -107,7 +107,7 @@ export class ImageVolumes {
     await withDeadline("CreateContainer", { signal }, () =>
       this.unpacking.run(imageId, () => this.locks.run(imageId, () => this.unpack(image, root))),
     );
-    const path = await insideImage(this.context.host.files, root, imageSubPath);
+    const path = await resolveInImage(this.context.host.files, root, imageSubPath);
     if (path !== undefined) return { imageId, path };
     throw new ShimError(
       "not-found",
@@ -118,7 +118,7 @@ export class ImageVolumes {
   private async find(image: ImageSpec | undefined, containerPath: string): Promise<ImageRecord> {
     const { images } = this.context.inventory;
     const name = image?.image ?? "";
-    // An image that has come this moment may be known to Docker alone.
+    // The event of a new image may not have arrived yet.
     const found = images.find(name) ?? (await images.refresh(name));
     if (found) return found;
     throw new ShimError(
@@ -129,44 +129,47 @@ export class ImageVolumes {
 
   private async unpack({ id, config }: ImageRecord, root: string): Promise<void> {
     if ((await this.context.host.files.kindOf(root)) !== undefined) return;
-    this.context.log.info({ image: id, folder: root }, "unpacking an image, to be mounted as a volume");
+    this.context.log.info({ image: id, folder: root }, "unpacking an image for an image volume");
     await this.exporter.unpack({ id, labels: config.labels ?? {} }, root);
   }
 
-  private letGoLater(imageId: string): void {
+  private releaseHoldLater(imageId: string): void {
     const timer = setTimeout(() => {
       this.timers.delete(timer);
-      this.letGo(imageId);
-    }, keptForRetryMs);
+      this.releaseHold(imageId);
+    }, retentionMs);
     this.timers.add(timer.unref());
   }
 
-  private letGo(imageId: string): void {
+  private releaseHold(imageId: string): void {
     const left = (this.holds.get(imageId) ?? 1) - 1;
     if (left > 0) this.holds.set(imageId, left);
     else this.holds.delete(imageId);
     void this.release(imageId);
   }
 
-  /** Removes an image's folder unless somebody needs it. Never throws: the next start tries again. */
+  /** Removes an image's directory unless it is in use. Never throws: the next start retries. */
   private async release(imageId: string): Promise<void> {
     const { host, log } = this.context;
     try {
       await this.locks.run(imageId, async () => {
-        if (!this.holds.has(imageId) && !this.isSeen(imageId))
+        if (!this.holds.has(imageId) && !this.isUsed(imageId))
           await host.trees.remove(this.folder, folderOf(imageId));
       });
     } catch (error) {
-      log.warn({ image: imageId, err: messageOf(error) }, "an unpacked image stays until the next start");
+      log.warn(
+        { image: imageId, err: messageOf(error) },
+        "could not remove an unpacked image: retried at the next start",
+      );
     }
   }
 
-  private isSeen(imageId: string): boolean {
-    return this.context.inventory.workloads().some(({ docker }) => this.imagesSeenBy(docker).has(imageId));
+  private isUsed(imageId: string): boolean {
+    return this.context.inventory.workloads().some(({ docker }) => this.imagesUsedBy(docker).has(imageId));
   }
 
-  /** The images whose folders are mounted, or a part of them. */
-  private imagesSeenBy({ host, mounts }: DockerContainer): ReadonlySet<string> {
+  /** The images whose directory, or a path in it, is mounted. */
+  private imagesUsedBy({ host, mounts }: DockerContainer): ReadonlySet<string> {
     const sources = [
       ...(host.mounts ?? []).map(({ source }) => source),
       ...(host.binds ?? []),
@@ -180,9 +183,12 @@ export class ImageVolumes {
   }
 }
 
-/** @throws ShimError "internal" for an id that cannot be a folder's name. */
+/** @throws ShimError "internal" for a malformed ID. */
 function folderOf(imageId: string): string {
   const [, digits] = idPattern.exec(imageId) ?? [];
   if (digits !== undefined) return digits;
-  throw new ShimError("internal", `Docker has an image with the id ${JSON.stringify(imageId.slice(0, 120))}`);
+  throw new ShimError(
+    "internal",
+    `Docker returned a malformed image ID: ${JSON.stringify(imageId.slice(0, 120))}`,
+  );
 }

@@ -2,9 +2,8 @@ export { requireApparmorProfile } from "./apparmor.js";
 export { readSeccompProfile } from "./build-spec.js";
 export { Containers } from "./containers.js";
 export { createNamed, type HolderJudgement } from "./create-named.js";
-export { removeContainer } from "./ending.js";
+export { removeContainer } from "./stop-and-remove.js";
 export { hasLabels } from "./filters.js";
-export { untilAbandoned } from "./until-abandoned.js";
 export {
   cannotRun,
   execExitCode,
@@ -12,4 +11,4 @@ export {
   newExecMark,
   type EndingExec,
   type ExecContext,
-} from "./exec-end.js";
+} from "./exec-termination.js";

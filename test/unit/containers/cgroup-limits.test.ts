@@ -197,7 +197,7 @@ describe("limits of cgroup v2", () => {
   });
 
   for (const [file, value, code, text] of [
-    ["memory.hihg", "1", Code.Unimplemented, /"memory\.hihg".*is not a limit/],
+    ["memory.hihg", "1", Code.Unimplemented, /"memory\.hihg".*is not a cgroup v2 limit/],
     ["cgroup.procs", "1", Code.Unimplemented, /"cgroup\.procs"/],
     ["../memory.high", "1", Code.Unimplemented, /"\.\.\/memory\.high"/],
     ["memory.high", "1\n2", Code.InvalidArgument, /"memory\.high"/],

@@ -102,7 +102,7 @@ describe("a creator who goes", () => {
     await until(() => lab.engine.calls.count("containers.create") === 2);
     caller.abort();
     await fails(call, Code.Canceled, /./);
-    await until(() => lab.lines.some(({ msg }) => msg.includes("whose creator has gone")));
+    await until(() => lab.lines.some(({ msg }) => msg.includes("whose create was cancelled")));
     await until(async () => (await others(lab)).length === 0);
     assert.deepEqual((await lab.runtime.listContainers({})).containers, []);
   });
@@ -137,7 +137,7 @@ describe("what a create needs of the node", () => {
     await using lab = await openLab();
     await lab.create(forever, { mounts });
     assert.equal(await lab.engine.host.files.kindOf("/data/new"), "directory");
-    assert.ok(lab.lines.some(({ msg }) => msg.includes("host path is missing")));
+    assert.ok(lab.lines.some(({ msg }) => msg.includes("with a missing host path")));
   });
 
   it("is refused when it is missing, if so configured", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Code } from "@connectrpc/connect";
-import { killExec, newExecMark } from "../../../src/containers/exec-end.js";
+import { killExec, newExecMark } from "../../../src/containers/exec-termination.js";
 import { ExecEnds } from "../../../src/inventory/exec-ends.js";
 import type { Program } from "../../../src/testing/index.js";
 import { fails, forever, image, openLab, until, type Lab } from "./lab.js";
@@ -94,7 +94,7 @@ describe("ExecSync", () => {
     await fails(
       call,
       Code.DeadlineExceeded,
-      /timed out after 1 s and could not be killed: .*SIGKILL.*tried again/,
+      /timed out after 1 s and could not be killed: .*SIGKILL.*retried/,
     );
     assert.ok(child.alive);
     child.stuck = false;
@@ -190,7 +190,7 @@ describe("ExecSync", () => {
     const total = answer.stdout.length + answer.stderr.length;
     assert.ok(total <= 16 * 1024 * 1024 && total > 16 * 1024 * 1024 - 4096, String(total));
     assert.equal(answer.exitCode, 7);
-    assert.equal(lab.lines.filter(({ msg }) => msg.includes("more than 16 MiB")).length, 1);
+    assert.equal(lab.lines.filter(({ msg }) => msg.includes("at 16 MiB")).length, 1);
   });
 
   it("leaves nothing after 200 at once", async () => {

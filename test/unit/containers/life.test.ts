@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Code } from "@connectrpc/connect";
 import { ContainerState } from "../../../src/gen/runtime/v1/api_pb.js";
-import { removeContainer, stopContainer } from "../../../src/containers/ending.js";
+import { removeContainer, stopContainer } from "../../../src/containers/stop-and-remove.js";
 import { isKind } from "../../../src/base/index.js";
 import { fails, forever, openLab, until } from "./lab.js";
 
@@ -74,14 +74,14 @@ describe("stopping a container", () => {
     }
   });
 
-  it("says clearly that a process outlives SIGKILL, and keeps no call open", async () => {
+  it("says clearly that a process survives SIGKILL, and keeps no call open", async () => {
     await using lab = await openLab();
     const id = await lab.run(deaf);
     lab.engine.makeUnkillable(id);
     const { signal } = new AbortController();
     await assert.rejects(
       stopContainer(lab.engine, id, { graceSeconds: 0, signal, marginMs: 50 }),
-      (error) => isKind(error, "deadline-exceeded") && /outlives SIGKILL.*state D/s.test(error.message),
+      (error) => isKind(error, "deadline-exceeded") && /survives SIGKILL.*state D/s.test(error.message),
     );
     assert.equal(lab.engine.calls.inFlight, 0);
   });

@@ -119,7 +119,7 @@ describe("a start that was cut", () => {
     await fails(
       lab.runtime.startContainer({ containerId }),
       Code.FailedPrecondition,
-      /could not be started before \(.*no such.*\): only a created one can be started/i,
+      /failed to start before \(.*no such.*\): only a created one can be started/i,
     );
   });
 });

@@ -1,20 +1,19 @@
 import { abortError } from "../base/index.js";
 
 /**
- * Waits for `work`, which goes on when the caller goes. A caller who has gone gets an error at once; what
- * `work` then makes is given to `undo`, so that nothing is left that nobody knows of.
- * @param onFailure Hears the error of a `work` or `undo` that nobody waits for.
+ * Waits for `work`. When `signal` aborts it rejects at once, but `work` continues, and its result is passed to `undo`.
+ * @param onFailure Receives an error of `work` or `undo` after the abort.
  */
-export async function untilAbandoned<T>(
+export async function rollbackOnCancel<T>(
   signal: AbortSignal,
   work: Promise<T>,
   undo: (made: T) => Promise<void>,
   onFailure: (error: unknown) => void,
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    let abandoned = false;
+    let cancelled = false;
     const onAbort = () => {
-      abandoned = true;
+      cancelled = true;
       reject(abortError("create", signal.reason));
     };
     if (signal.aborted) onAbort();
@@ -22,10 +21,10 @@ export async function untilAbandoned<T>(
     const settle = async () => {
       try {
         const made = await work;
-        if (abandoned) await undo(made);
+        if (cancelled) await undo(made);
         else resolve(made);
       } catch (error) {
-        if (abandoned) onFailure(error);
+        if (cancelled) onFailure(error);
         else reject(error instanceof Error ? error : new Error(String(error)));
       } finally {
         signal.removeEventListener("abort", onAbort);

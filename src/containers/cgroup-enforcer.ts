@@ -5,10 +5,10 @@ import type { Host, HostWatch } from "../host/index.js";
 
 const cgroupRoot = "/sys/fs/cgroup";
 const containerId = /^[0-9a-f]{64}$/;
-/** A reset touches several files: they are looked at together. */
+/** Batches the change events of several files. */
 const settleMs = 50;
-/** The pace of two writers that each insist on a value of their own. */
-const againMs = 1_000;
+/** Rate limit, in case another process keeps rewriting the files. */
+const minRewriteIntervalMs = 1_000;
 
 interface Context {
   readonly host: Host;
@@ -16,8 +16,8 @@ interface Context {
 }
 
 /**
- * A running container's own cgroup, v2; undefined when its process is gone. Where the runtime has put the process into no
- * cgroup of its own, as one with virtual machines may, the log says so.
+ * The cgroup v2 directory of a running container; undefined if its process is gone. Also undefined, with a warning, if the
+ * runtime created no cgroup for the container, as runtimes with virtual machines may.
  */
 export async function findCgroup(
   { id, state: { pid } }: DockerContainer,
@@ -31,7 +31,7 @@ export async function findCgroup(
     if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
     throw error;
   }
-  // A program such as systemd moves itself into a cgroup below its container's.
+  // A process such as systemd may be in a cgroup below its container's.
   const [, path] = new RegExp(`^0::(/[^\\n]*${id}[^/\\n]*)`, "m").exec(text) ?? [];
   if (path !== undefined && !path.includes("/../")) return posix.join(cgroupRoot, path);
   const cgroup = text.slice(0, 500).trim();
@@ -42,10 +42,10 @@ export async function findCgroup(
   return undefined;
 }
 
-/** Files of a cgroup that hold the values which were written here, whoever else writes them. */
-export class KeptCgroup {
-  /** What the kernel made of each value: it rounds, and spells some in its own way. */
-  private readonly written = new Map<string, { readonly value: string; readonly shown: string }>();
+/** Writes files of a cgroup, and rewrites them when another process changes them. */
+export class CgroupEnforcer {
+  /** `readBack` is the kernel's form of the value, which may be rounded or normalized. */
+  private readonly written = new Map<string, { readonly value: string; readonly readBack: string }>();
   private readonly watches: HostWatch[] = [];
   private timer: NodeJS.Timeout | undefined;
   private lastWriteMs = -Infinity;
@@ -57,10 +57,10 @@ export class KeptCgroup {
   ) {}
 
   /**
-   * Writes the files and watches them until closed. A cgroup that goes meanwhile is a success.
-   * @throws ShimError "failed-precondition" naming the file that could not be written.
+   * Writes the files and watches them until closed. Succeeds if the cgroup is removed meanwhile.
+   * @throws ShimError "failed-precondition" with the file that could not be written.
    */
-  async begin(files: Readonly<Record<string, string>>): Promise<void> {
+  async start(files: Readonly<Record<string, string>>): Promise<void> {
     try {
       for (const [file, value] of Object.entries(files)) await this.write(file, value);
     } catch (error) {
@@ -71,7 +71,7 @@ export class KeptCgroup {
     await this.watch();
   }
 
-  /** The files stay as they are. */
+  /** Stops watching. The files keep their values. */
   close(): void {
     this.closed = true;
     clearTimeout(this.timer);
@@ -87,12 +87,12 @@ export class KeptCgroup {
     const path = posix.join(this.folder, file);
     try {
       await files.overwrite(path, value);
-      this.written.set(file, { value, shown: (await files.read(path)).toString("utf8") });
+      this.written.set(file, { value, readBack: (await files.read(path)).toString("utf8") });
     } catch (cause) {
       throw new ShimError(
         "failed-precondition",
         `resources.unified[${JSON.stringify(file)}]: ${JSON.stringify(value)} could not be written to ${path}: ` +
-          `${messageOf(cause)}; the kernel does not take the value, or this node lacks the limit: leave it out`,
+          `${messageOf(cause)}; the kernel rejects the value, or this node does not support the limit: leave it out`,
         { cause },
       );
     }
@@ -103,7 +103,7 @@ export class KeptCgroup {
     try {
       for (const file of this.written.keys()) {
         const watch = await host.files.watch(posix.join(this.folder, file), () => {
-          this.lookSoon();
+          this.scheduleRestore();
         });
         if (this.closed) watch.close();
         else this.watches.push(watch);
@@ -114,24 +114,24 @@ export class KeptCgroup {
     }
   }
 
-  private lookSoon(): void {
+  private scheduleRestore(): void {
     if (this.closed || this.timer !== undefined) return;
-    const delayMs = Math.max(settleMs, this.lastWriteMs + againMs - performance.now());
+    const delayMs = Math.max(settleMs, this.lastWriteMs + minRewriteIntervalMs - performance.now());
     this.timer = setTimeout(() => {
       this.timer = undefined;
       void this.restore();
     }, delayMs).unref();
   }
 
-  /** Writes again what is not as it was written. Never throws. */
+  /** Rewrites changed files. Never throws. */
   private async restore(): Promise<void> {
     const { host, log } = this.context;
     const changed: string[] = [];
     try {
-      for (const [file, { value, shown }] of this.written) {
+      for (const [file, { value, readBack }] of this.written) {
         const now = await host.files.read(posix.join(this.folder, file));
         if (this.closed) return;
-        if (now.toString("utf8") === shown) continue;
+        if (now.toString("utf8") === readBack) continue;
         this.lastWriteMs = performance.now();
         await this.write(file, value);
         changed.push(file);

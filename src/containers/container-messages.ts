@@ -3,44 +3,44 @@ import { ContainerState, type Container, type ContainerStatus } from "../gen/run
 import type { ImageRecord, Inventory, WorkloadRecord } from "../inventory/index.js";
 import { toContainer, toContainerStatus } from "../translate/index.js";
 
-interface Made {
+interface CachedMessages {
   readonly image: ImageRecord | undefined;
   listed?: Container;
   status?: ContainerStatus;
 }
 
-/** CRI's messages of the containers, each made once for a record and its image, and frozen. */
+/** Caches the CRI messages of containers: one frozen message per record and image. */
 export class ContainerMessages {
-  private readonly made = new WeakMap<WorkloadRecord, Made>();
+  private readonly cache = new WeakMap<WorkloadRecord, CachedMessages>();
 
   constructor(private readonly inventory: Inventory) {}
 
   listed(record: WorkloadRecord): Container {
-    const made = this.of(record);
-    return (made.listed ??= deepFreeze(
-      withState(toContainer(record.docker, { image: made.image, identity: record }), record),
+    const messages = this.of(record);
+    return (messages.listed ??= deepFreeze(
+      withState(toContainer(record.docker, { image: messages.image, identity: record }), record),
     ));
   }
 
   status(record: WorkloadRecord): ContainerStatus {
-    const made = this.of(record);
-    return (made.status ??= deepFreeze(
-      withState(toContainerStatus(record.docker, { image: made.image, identity: record }), record),
+    const messages = this.of(record);
+    return (messages.status ??= deepFreeze(
+      withState(toContainerStatus(record.docker, { image: messages.image, identity: record }), record),
     ));
   }
 
-  private of(record: WorkloadRecord): Made {
+  private of(record: WorkloadRecord): CachedMessages {
     const { imageId } = record.docker;
     const image = imageId === undefined ? undefined : this.inventory.images.get(imageId);
-    const known = this.made.get(record);
-    if (known && known.image === image) return known;
-    const made: Made = { image };
-    this.made.set(record, made);
-    return made;
+    const cached = this.cache.get(record);
+    if (cached && cached.image === image) return cached;
+    const messages: CachedMessages = { image };
+    this.cache.set(record, messages);
+    return messages;
   }
 }
 
-/** A container that Docker calls running, but whose process is gone, is in no state that anybody knows. */
+/** A container that Docker shows as running, but whose process is gone, has an unknown state. */
 function withState<T extends { state: ContainerState }>(message: T, record: WorkloadRecord): T {
   if (record.processGone) message.state = ContainerState.CONTAINER_UNKNOWN;
   return message;

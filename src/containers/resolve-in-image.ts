@@ -1,14 +1,17 @@
 import { posix } from "node:path";
 import type { HostFiles } from "../host/index.js";
 
-const mostLinks = 40;
+const maxSymlinks = 40;
 
 /**
- * Where a path inside an image lies on the node, with every link in it followed as a program would whose root
- * the image is: an absolute one starts at `root`, and no `..` climbs above it.
- * @returns The path, which holds no link; undefined when there is nothing, or links go round in circles.
+ * Resolves a path inside an unpacked image, as after chroot: absolute symlinks start at `root`, and `..` stays below it.
+ * @returns The path on the node without symlinks; undefined if it does not exist or has a symlink loop.
  */
-export async function insideImage(files: HostFiles, root: string, path: string): Promise<string | undefined> {
+export async function resolveInImage(
+  files: HostFiles,
+  root: string,
+  path: string,
+): Promise<string | undefined> {
   const ahead = partsOf(path);
   const walked: string[] = [];
   let links = 0;
@@ -24,7 +27,7 @@ export async function insideImage(files: HostFiles, root: string, path: string):
       walked.push(part);
       continue;
     }
-    if (++links > mostLinks) return undefined;
+    if (++links > maxSymlinks) return undefined;
     const target = await files.readLink(here);
     if (target.startsWith("/")) walked.length = 0;
     ahead.unshift(...partsOf(target));

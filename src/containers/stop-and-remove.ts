@@ -1,23 +1,23 @@
 import { isKind, ShimError, sleep } from "../base/index.js";
 import type { DockerService } from "../docker/index.js";
 
-/** What Docker needs beyond the grace period to report a container as stopped. */
+/** How long Docker may take beyond the grace period to stop a container. */
 const stopMarginMs = 30_000;
-/** How long a removal by somebody else may take before ours is given up. */
+/** How long to wait for a concurrent removal. */
 const removalPatienceMs = 30_000;
-const slowestLookMs = 500;
+const maxRetryDelayMs = 500;
 
 export interface StopOptions {
   readonly graceSeconds: number;
   readonly signal: AbortSignal;
-  /** What may pass after the grace period, in milliseconds; 30 s by default. */
+  /** The time allowed after the grace period in milliseconds. Default: 30 s. */
   readonly marginMs?: number;
 }
 
 /**
- * Stops a container: its stop signal, and SIGKILL after the grace period. One that ends meanwhile in another
- * way, or is gone, is a success. The request to Docker ends with the call, so a retry starts afresh.
- * @throws ShimError "deadline-exceeded" when the process outlives SIGKILL or Docker does not answer; "cancelled".
+ * Stops a container with its stop signal, and SIGKILL after the grace period. Succeeds if it exits otherwise or is missing.
+ * A cancelled call also cancels the request to Docker, so a retry starts a new one.
+ * @throws ShimError "deadline-exceeded" when the process survives SIGKILL or Docker does not respond; "cancelled".
  */
 export async function stopContainer(
   docker: DockerService,
@@ -36,9 +36,8 @@ export async function stopContainer(
 }
 
 /**
- * Removes a container, running or not; one that is gone is a success. A removal that is under way already is
- * waited for.
- * @throws ShimError "conflict" when a removal by somebody else comes to no end within `patienceMs`.
+ * Removes a container, running or not. Waits for a concurrent removal. Succeeds if the container is missing.
+ * @throws ShimError "conflict" when a concurrent removal does not finish within `patienceMs`.
  */
 export async function removeContainer(
   docker: DockerService,
@@ -46,7 +45,7 @@ export async function removeContainer(
   patienceMs = removalPatienceMs,
 ): Promise<void> {
   const until = performance.now() + patienceMs;
-  for (let waitMs = 10; ; waitMs = Math.min(waitMs * 2, slowestLookMs)) {
+  for (let waitMs = 10; ; waitMs = Math.min(waitMs * 2, maxRetryDelayMs)) {
     try {
       await docker.containers.remove(id, { force: true });
       return;
@@ -62,7 +61,7 @@ function outlived(id: string, graceSeconds: number, marginMs: number, cause: Shi
   return new ShimError(
     "deadline-exceeded",
     `container ${id} has not stopped ${marginMs / 1000} s after its grace period of ${graceSeconds} s: its ` +
-      "process outlives SIGKILL, or Docker hangs; look for a process in state D and at Docker's log",
+      "process survives SIGKILL, or Docker hangs; look for a process in state D and at Docker's log",
     { operation: "StopContainer", cause },
   );
 }
