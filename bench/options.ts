@@ -3,7 +3,16 @@ import { parseArgs } from "node:util";
 import type { EngineName } from "../test/docker/lab/index.js";
 
 /** What can be measured, in the order in which it is. All but the start is side by side with cri-dockerd. */
-export const partNames = ["start", "reads", "churn", "images", "pods", "containers", "logs"] as const;
+export const partNames = [
+  "start",
+  "reads",
+  "stats",
+  "churn",
+  "images",
+  "pods",
+  "containers",
+  "logs",
+] as const;
 export type PartName = (typeof partNames)[number];
 
 /** What one run of the benchmark measures. */
@@ -29,7 +38,7 @@ const help = `npm run bench -- [options]
 
   --peer              all parts; what they need is installed and built first (root, Debian or Ubuntu)
   --only reads,churn  these parts alone: ${partNames.join(", ")}
-  --pods 1,60,250     reads: pods on the node meanwhile
+  --pods 1,60,250     reads, stats: pods on the node meanwhile
   --churn 1000        churn: pods that each shim makes and removes
   --calls 15          pods, containers: how many each shim makes and ends in a turn
   --lines 1000000     logs: what the container says that shouts

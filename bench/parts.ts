@@ -11,6 +11,7 @@ import { measurePods } from "./pods.js";
 import { podsMarkdown, podsMarks } from "./pods-report.js";
 import { measureReadsOfBoth } from "./reads.js";
 import { readsMarkdown, readsMarks } from "./reads-report.js";
+import { measureStats, statsMarkdown, statsMarks } from "./stats.js";
 import { megabytesText, table } from "./tables.js";
 
 /** What a part has measured: the figures as they are, as tables, and against what is wanted. */
@@ -50,6 +51,10 @@ export async function measurePart(part: PartName, options: BenchOptions): Promis
     case "logs": {
       const figures = await measureLogs(options);
       return { figures, markdown: logsMarkdown(figures, options), marks: logsMarks(figures, options) };
+    }
+    case "stats": {
+      const figures = await measureStats(options);
+      return { figures, markdown: statsMarkdown(figures), marks: statsMarks(figures) };
     }
     case "pods": {
       const figures = await measurePods(options);

@@ -14,6 +14,8 @@ export { readContainerLog, type ContainerLogLine, type ReadContainerLogOptions }
 export { Network } from "./network/index.js";
 export { Runtime } from "./runtime/index.js";
 export { Sandboxes } from "./sandbox/index.js";
+export { Stats } from "./stats/index.js";
+export type * from "./stats/index.js";
 export {
   Streaming,
   type ProcessOptions,

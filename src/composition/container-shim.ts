@@ -15,7 +15,7 @@ import { ContainerLogs } from "../logs/index.js";
 import { Network } from "../network/index.js";
 import { handlerTable, mountHandlers, type RpcOptions } from "../rpc/index.js";
 import { SandboxRecovery } from "../sandbox/index.js";
-import { Stats } from "../stats/index.js";
+import { Stats, usageReader, type UsageReader } from "../stats/index.js";
 import { Streaming, type ProcessOptions, type RemoteProcess } from "../streaming/index.js";
 import type { Shim } from "./shim.js";
 
@@ -28,6 +28,7 @@ export class ContainerShim implements Shim {
   readonly config: ShimConfig;
   readonly log: Logger;
   readonly streaming: Streaming;
+  readonly stats: UsageReader;
   private readonly inventory: Inventory;
   private readonly network: Network;
   private readonly logs: ContainerLogs;
@@ -40,6 +41,7 @@ export class ContainerShim implements Shim {
     this.inventory = container.resolve(Inventory);
     this.network = container.resolve<Network>(Network);
     this.logs = container.resolve(ContainerLogs);
+    this.stats = usageReader(container.resolve(Stats));
   }
 
   /** Starts what runs beside the calls. */

@@ -6,6 +6,7 @@ import type { ShimConfig, ShimConfigInput } from "../config/index.js";
 import type { DockerService } from "../docker/index.js";
 import type { Host } from "../host/index.js";
 import type { RpcOptions, RpcTarget } from "../rpc/index.js";
+import type { UsageReader } from "../stats/index.js";
 import type {
   ProcessOptions,
   RemoteProcess,
@@ -55,6 +56,9 @@ export interface Shim extends RpcTarget, AsyncDisposable {
    * @throws ShimError "unavailable" or "deadline-exceeded" when Docker cannot be reached in time.
    */
   start(options?: { readonly deadlineMs?: number; readonly signal?: AbortSignal }): Promise<void>;
+
+  /** What containers and pods use, as typed values. */
+  readonly stats: UsageReader;
 
   /** Adds the services to a Connect router. */
   mount(router: ConnectRouter, options?: RpcOptions): void;

@@ -1,1 +1,3 @@
 export { Stats } from "./stats.js";
+export { usageReader } from "./usage-reader.js";
+export type * from "./usage.js";

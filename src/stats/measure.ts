@@ -23,6 +23,11 @@ export interface Measured {
   readonly memoryStat: string;
 }
 
+/** Whether a cgroup has gone, perhaps between two of its files. */
+function hasGone(read: (path: string) => string | undefined, { cpu, memory }: CgroupPlaces): boolean {
+  return [cpu, memory].some((place) => place && read(`${place.folder}/cgroup.procs`) === undefined);
+}
+
 /** Reads what cgroups use. */
 export class Measurer {
   private pressureKnown: boolean | undefined;
@@ -43,7 +48,8 @@ export class Measurer {
     const readAtNanos = nowNanos();
     const usageCoreNanos = places.cpu && readCpuNanos(read, places.cpu);
     const memory = places.memory && readMemory(read, places.memory);
-    if (usageCoreNanos === undefined && memory === undefined) return undefined;
+    const isWhole = (!places.cpu || usageCoreNanos !== undefined) && (!places.memory || memory);
+    if (!isWhole && hasGone(read, places)) return undefined;
     const io = this.io(places, everything);
     const processes = everything
       ? readProcesses({ read, folders: (path) => kernel.foldersNow(path) }, places)

@@ -112,3 +112,53 @@ export interface NetworkUsage {
   /** All but the loopback; the one with the pod's address comes first. */
   readonly interfaces: readonly InterfaceUsage[];
 }
+
+/** Who a pod is to Kubernetes. */
+export interface PodName {
+  readonly name: string;
+  readonly namespace: string;
+  readonly uid: string;
+}
+
+/** What a running container uses. */
+export interface ContainerUsage extends CgroupUsage {
+  readonly id: string;
+  readonly sandboxId: string;
+  readonly name: string;
+  readonly pod: PodName;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly writableLayer?: LayerUsage;
+}
+
+/** What a running pod uses, as a whole and container by container. */
+export interface PodUsage extends CgroupUsage {
+  readonly id: string;
+  readonly pod: PodName;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Absent for a pod on the node's network. */
+  readonly network?: NetworkUsage;
+  readonly containers: readonly ContainerUsage[];
+}
+
+/** Whatever it names must hold; an id may be the beginning of one. */
+export interface UsageFilter {
+  readonly id?: string;
+  readonly podSandboxId?: string;
+  readonly labelSelector?: Readonly<Record<string, string>>;
+}
+
+/** What containers and pods use, as typed values: the same figures that CRI's messages carry, and more. */
+export interface UsageReader {
+  /** The running containers that pass the filter. One that ends meanwhile is left out. */
+  containers(filter?: UsageFilter): Promise<ContainerUsage[]>;
+  /** The running pods that pass the filter. */
+  pods(filter?: Omit<UsageFilter, "podSandboxId">): Promise<PodUsage[]>;
+  /**
+   * The running pods at once, and then in an interval. A reader that is slow gets the next figures when it asks for them:
+   * none are kept for it.
+   * @param options.intervalMs From one reading to the next; 10 s by default.
+   * @param options.signal Ends the iteration.
+   * @throws ShimError "invalid-argument" for an interval of no length.
+   */
+  watch(options?: { readonly intervalMs?: number; readonly signal?: AbortSignal }): AsyncIterable<PodUsage[]>;
+}

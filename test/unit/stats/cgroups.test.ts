@@ -122,6 +122,23 @@ describe("the cgroup of a container", () => {
     assert.equal(measured, undefined);
   });
 
+  it("is nothing when it goes between two of its files", () => {
+    const node = nodes[3]!;
+    for (const left of ["cpu.stat", "memory.current"]) {
+      const host = makeNode(node);
+      const places = new Cgroups(host).of(recordOf(containerId))!;
+      const text = host.tree.read(`${node.folders.v2}/${left}`);
+      host.tree.removeAll(node.folders.v2!);
+      host.tree.makeDirectory(node.folders.v2!);
+      host.tree.replace(`${node.folders.v2}/${left}`, text, 0o444);
+      assert.equal(
+        new Measurer(host).measure(places, () => 1n, { everything: true }),
+        undefined,
+        left,
+      );
+    }
+  });
+
   it("takes nothing from what is not a number", () => {
     const node = nodes[3]!;
     for (const text of ["", "-1\n", "many\n", "1e9\n", "18446744073709551616\n", "9".repeat(30), "\0\0\0"]) {

@@ -146,6 +146,8 @@ export function makeNode({ mountinfo, processCgroup, folders }: Node): MemoryHos
   write(`/proc/${pid}/cgroup`, `${processCgroup.join("\n")}\n`);
   write("/proc/pressure/cpu", "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n");
   for (const [controller, folder] of Object.entries(folders.v1 ?? {})) {
+    write(`${folder}/cgroup.procs`, "4242\n4243\n");
+    write(`${dirname(folder)}/cgroup.procs`, "");
     for (const [name, text] of Object.entries(filesOfV1(controller, 1))) write(`${folder}/${name}`, text);
     for (const [name, text] of Object.entries(filesOfV1(controller, 2)))
       write(`${dirname(folder)}/${name}`, text);
@@ -166,7 +168,6 @@ function filesOfV1(controller: string, times: number): Record<string, string> {
       return {
         "cpuacct.usage": `${5_000_000_000 * times}\n`,
         "cpuacct.stat": `user ${300 * times}\nsystem ${200 * times}\n`,
-        "cgroup.procs": times === 1 ? "4242\n4243\n" : "",
       };
     case "cpu":
       return {

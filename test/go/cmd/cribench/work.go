@@ -63,6 +63,10 @@ var reads = map[string]func(context.Context, *client) (int, error){
 		answer, err := c.runtime.ListPodSandboxStats(ctx, &cri.ListPodSandboxStatsRequest{})
 		return len(answer.GetStats()), err
 	},
+	"ListPodSandboxMetrics": func(ctx context.Context, c *client) (int, error) {
+		answer, err := c.runtime.ListPodSandboxMetrics(ctx, &cri.ListPodSandboxMetricsRequest{})
+		return len(answer.GetPodMetrics()), err
+	},
 	"ListImages": func(ctx context.Context, c *client) (int, error) {
 		answer, err := c.images.ListImages(ctx, &cri.ListImagesRequest{})
 		return len(answer.GetImages()), err
