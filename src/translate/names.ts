@@ -15,11 +15,13 @@ const largestAttempt = 0xffff_ffff;
 /** The names of Kubernetes, and longer ones. */
 const ordinaryPart = /^[a-zA-Z0-9.-]{1,253}$/;
 const readableLength = 40;
+/** Kubernetes allows 253; a name is hashed in each call. */
+const maxPartLength = 4096;
 
 /**
  * The Docker name of a sandbox: `k8s_POD_<name>_<namespace>_<uid>_<attempt>`. It is deterministic, so Docker rejects a
  * second sandbox of the same pod.
- * @throws ShimError "invalid-argument" when a part is missing.
+ * @throws ShimError "invalid-argument" when a part is missing or has more than 4096 characters.
  */
 export function sandboxName(metadata: PodSandboxMetadata): string {
   checkPod(metadata);
@@ -28,7 +30,7 @@ export function sandboxName(metadata: PodSandboxMetadata): string {
 
 /**
  * The Docker name of a container: `k8s_<container>_<pod>_<namespace>_<uid>_<attempt>`.
- * @throws ShimError "invalid-argument" when a part is missing.
+ * @throws ShimError "invalid-argument" when a part is missing or has more than 4096 characters.
  */
 export function containerName(pod: PodSandboxMetadata, container: ContainerMetadata): string {
   requirePart(container.name, "config.metadata.name");
@@ -81,6 +83,8 @@ function checkPod({ name, namespace, uid }: PodSandboxMetadata): void {
 
 function requirePart(text: string, field: string): void {
   if (text === "") throw invalid(field, "is missing");
+  if (text.length > maxPartLength)
+    throw invalid(field, `has ${text.length} characters, and ${maxPartLength} are allowed`);
 }
 
 function join(first: string, others: readonly string[]): string {
@@ -94,7 +98,7 @@ function join(first: string, others: readonly string[]): string {
  * cri-dockerd name six or seven, so they cannot collide. The original parts are in the container's labels.
  */
 function encoded(first: string, others: readonly string[]): string {
-  const readable = first.replace(/[^a-zA-Z0-9.-]/g, "-").slice(0, readableLength);
+  const readable = first.slice(0, readableLength).replace(/[^a-zA-Z0-9.-]/g, "-");
   const hash = createHash("sha256")
     .update(JSON.stringify([first, ...others]))
     .digest("hex");
