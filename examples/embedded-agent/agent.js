@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { text } from "node:stream/consumers";
 import { createShim } from "docker-cri";
 import { ContainerEventType, createClients } from "docker-cri/client";
 import { serveUnixSocket } from "docker-cri/unix-socket";
@@ -11,6 +14,13 @@ const server = await serveUnixSocket(shim, { path });
 await shim.start();
 console.log(`serving CRI on ${server.address}`);
 
+// kubectl exec, attach and port-forward come in on the agent's own HTTP server, beside its other paths.
+const http = createServer((request, response) => response.end("the agent is well\n"));
+http.listen(0, "127.0.0.1");
+await once(http, "listening");
+const baseUrl = `http://127.0.0.1:${http.address().port}`;
+shim.streaming.handler({ prefix: "/cri", baseUrl }).attach(http);
+
 // The agent's own calls need no socket: they go to the same handlers, in this process.
 const clients = createClients(shim.inProcessTransport());
 
@@ -20,13 +30,20 @@ const events = watch(watching.signal);
 const exitCode = await runJob(clients, {
   name: "check",
   image: "busybox:1.36",
-  command: ["sh", "-c", "exit 3"],
+  command: ["sh", "-c", "sleep 1; exit 3"],
+  started: async (containerId) => {
+    // A command in the container, in this process as well: its outputs are Node streams.
+    const remote = await shim.exec(containerId, ["echo", "hello"]);
+    remote.stderr.resume();
+    console.log(`inside the container: ${(await text(remote.stdout)).trim()}`);
+  },
 });
 console.log(`the job ended with ${exitCode}`);
 
 watching.abort();
 await events;
 await server.close();
+http.close();
 await shim.close();
 
 /** Says what happens to every container of the node, whoever asked for it. */

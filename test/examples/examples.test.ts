@@ -69,6 +69,7 @@ describe("the examples", () => {
     const lines = out.trim().split("\n");
     assert.equal(lines[0], `serving CRI on unix://${socket}`);
     assert.equal(lines.at(-1), "the job ended with 3");
+    assert.ok(lines.includes("inside the container: hello"));
     const seen = lines.map((line) => /^[0-9a-f]{12} of check: (\w+)$/.exec(line)?.[1]).filter(Boolean);
     assert.deepEqual(seen.slice(0, 5), [
       "CONTAINER_CREATED_EVENT",

@@ -19,6 +19,8 @@ export interface StreamingServerOptions {
   readonly tls?: TlsFiles | undefined;
   readonly host: Host;
   readonly log: Logger;
+  /** How often the certificate's files are looked at; every 10 s by default. */
+  readonly reloadMs?: number;
 }
 
 /** A server that listens for the clients of exec, attach and port-forward. */
@@ -35,8 +37,7 @@ const handshakeTimeoutMs = 10_000;
 const maxHeaderBytes = 16 * 1024;
 /** Connections that have not been upgraded; a kubelet has a handful. */
 const maxConnections = 2_000;
-/** How often the certificate's files are looked at. */
-const reloadMs = 10_000;
+const defaultReloadMs = 10_000;
 
 /** @throws ShimError "already-exists" when the port is taken; "invalid-argument" for a certificate that cannot be used. */
 export async function startServer(
@@ -64,8 +65,7 @@ export async function startServer(
   server.on("error", (error) => {
     log.error({ err: error }, "a streaming client could not be accepted");
   });
-  const stopReload =
-    tls && pem ? keepCertificate(server as TlsServer, tls, pem, { host, log }) : () => undefined;
+  const stopReload = tls && pem ? keepCertificate(server as TlsServer, tls, pem, options) : () => undefined;
   return {
     baseUrl: `${tls ? "https" : "http"}://${formatBindAddress({ host: bound.address, port: bound.port })}`,
     close: () => {
@@ -112,7 +112,7 @@ function keepCertificate(
   server: TlsServer,
   tls: TlsFiles,
   first: Pem,
-  { host, log }: Pick<StreamingServerOptions, "host" | "log">,
+  { host, log, reloadMs = defaultReloadMs }: StreamingServerOptions,
 ): () => void {
   let current = first;
   let complaint = "";
