@@ -48,7 +48,7 @@ export function fileFailure(what: string, error: unknown, operation?: string): S
   });
 }
 
-/** True for a failure that says nothing about the file itself and passes: no descriptor, memory or thread is free. */
+/** True for a transient failure that is not about the file itself: out of descriptors, memory or threads. */
 export function isPassingFailure(error: unknown): boolean {
   if (["EMFILE", "ENFILE", "ENOMEM", "EAGAIN"].includes(codeOf(error) ?? "")) return true;
   return error instanceof Error && isPassingFailure(error.cause);

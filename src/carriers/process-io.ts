@@ -7,13 +7,13 @@ export interface ProcessOutput {
   readonly data: Uint8Array;
 }
 
-/** A process that somebody talks to: an exec, or a container that was attached to. */
+/** A process with attached streams: an exec, or a container. */
 export interface ProcessIo {
-  /** Ends when the process has closed it. May be iterated once; the process is held back while nobody reads. */
+  /** Ends when the process has closed it. May be iterated once; the process blocks while there is no reader. */
   readonly output: AsyncIterable<ProcessOutput>;
   /** Writes to stdin; resolves when more may be written. Rejects once the process has gone. */
   write(data: Uint8Array): Promise<void>;
-  /** Closes stdin behind what was written. A terminal has no such end: it stays open. */
+  /** Closes stdin after the written data. A terminal has no such end: it stays open. */
   endInput(): void;
   /** Sets the terminal's size; the latest counts. Never throws. */
   resize(size: TerminalSize): void;

@@ -88,7 +88,7 @@ export function remoteProcess(io: ProcessSource, operation: string): RemoteProce
   };
 }
 
-/** Output that nobody wants any more is dropped. */
+/** Output without a reader is dropped. */
 async function put(stream: PassThrough, data: Uint8Array): Promise<void> {
   if (stream.destroyed || stream.write(data)) return;
   const closed = new AbortController();

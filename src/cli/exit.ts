@@ -11,7 +11,7 @@ export const exitCodes = {
   usage: 2,
 } as const;
 
-/** Says in one line what went wrong, where nobody has said it yet, and returns the exit code that it means. */
+/** Prints an error in one line unless it was already printed, and returns its exit code. */
 export function reportFailure(error: unknown, io: Io): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
   say(io.stderr, `docker-cri: ${oneLine(messageOf(error))}`);

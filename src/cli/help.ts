@@ -8,7 +8,7 @@ export const helpWidth = 100;
 
 const indent = "  ";
 
-/** Lists a flag's meaning below it: names such as cri-dockerd's leave no room beside them. */
+/** Lists a flag's meaning below it: names as long as cri-dockerd's leave no space beside them. */
 export function tallHelp(command: Command): Command {
   return command.configureHelp({
     formatItem: (term, _termWidth, description, helper) => {

@@ -19,7 +19,7 @@ export function endpointsOf({ endpoint, imageEndpoint }: ListenConfig): string[]
 
 /**
  * Opens the sockets of a server; all or none.
- * @throws ShimError "invalid-argument" for what is wrong in the configuration; else what the adapter says.
+ * @throws ShimError "invalid-argument" for a wrong configuration; else the adapter's error.
  */
 export async function listen(shim: Shim, config: ListenConfig): Promise<RunningServer[]> {
   const main = await open(shim, config.endpoint, config);
@@ -55,7 +55,7 @@ async function open(
     : serveTcp(shim, { ...only, ...where });
 }
 
-/** What the adapter of an endpoint is told. */
+/** The options for the adapter of an endpoint. */
 async function placeOf(endpoint: string, config: ListenConfig) {
   const parsed = endpoint === "fd://" ? undefined : parseEndpoint(endpoint);
   if (parsed?.kind !== "tcp")
@@ -67,7 +67,7 @@ async function placeOf(endpoint: string, config: ListenConfig) {
 
 /**
  * Reads the certificates anew at SIGHUP, and when one of their files has changed. Connections and pods stay; files
- * that cannot be used are said in the log, and the old certificates stay.
+ * that cannot be used are logged, and the old certificates stay in use.
  */
 export function followCertificates(
   servers: readonly RunningServer[],

@@ -73,7 +73,7 @@ function streamOf(text: string): "stdout" | "stderr" {
   throw new ShimError("invalid-argument", `--stream: "${text}" is neither stdout nor stderr`);
 }
 
-/** Writes, and waits until the reader has room for more. */
+/** Writes, and waits for the reader. */
 async function write(stream: Writable, chunk: Buffer, signal: AbortSignal): Promise<void> {
   if (stream.write(chunk)) return;
   await once(stream, "drain", { signal }).catch(() => undefined);

@@ -6,7 +6,7 @@ import type { Environment } from "../config/index.js";
 const notifyMs = 5_000;
 
 /**
- * Tells systemd how the service is doing, where it wants to hear of it. Node has no Unix datagram sockets:
+ * Notifies systemd of the service's state when NOTIFY_SOCKET is set. Node has no Unix datagram sockets:
  * systemd's own tool sends the message, in this process's name. A failure is logged and changes nothing else.
  * @param states Such as `READY=1`.
  * @see sd_notify(3), systemd-notify(1)

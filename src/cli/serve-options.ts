@@ -23,7 +23,7 @@ export function isServeFlag(name: string): boolean {
   return serveFlags.some((flag) => flag.names.split(", ").includes(name));
 }
 
-/** The defaults stand in the help alone: a flag that was not written must not hide what a file says. */
+/** Defaults appear in the help only: an absent flag must not override the configuration file. */
 function optionOf(flag: ServeFlag): Option {
   return new Option(`${flag.names} ${flag.value}`, `${flag.description} (default: ${flag.default})`);
 }

@@ -9,14 +9,14 @@ import { notifySystemd } from "./notify.js";
 import { awaitEndSignal } from "./signals.js";
 import { version } from "./version.js";
 
-/** How long Docker may be silent before another line says so, and how soon it is asked again after a refusal. */
+/** How long Docker may be silent before that is logged again, and the delay before a retry. */
 const silenceMs = 30_000;
 const retryMs = 5_000;
 
 /**
  * Serves CRI until a signal ends it. The sockets are there before Docker has answered: calls that need Docker
- * get UNAVAILABLE until then, and a kubelet that starts first finds somebody to ask.
- * @param notes What the operator should be told about the flags.
+ * get UNAVAILABLE until then, and a kubelet that starts first can connect.
+ * @param notes Notes about the flags, to be logged.
  * @returns The exit code.
  * @throws ShimError when the configuration is wrong or a socket cannot be made.
  */
@@ -69,7 +69,7 @@ async function aborted(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await once(signal, "abort");
 }
 
-/** Says when Docker has answered, and from time to time that it has not. */
+/** Logs when Docker has answered, and periodically that it has not. */
 function followDocker(shim: Shim): Disposable {
   const over = new AbortController();
   void sayWhenReady(shim, over.signal);
@@ -100,7 +100,7 @@ function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
 
-/** A promise that nobody looked at is a bug, and no reason to leave the node without a runtime. */
+/** An unhandled rejection is a bug, but no reason to leave the node without a runtime. */
 function reportStrayRejections(log: Logger): void {
   process.on("unhandledRejection", (error) => {
     log.error({ err: error }, "an error was lost: please report this as a bug");

@@ -15,7 +15,7 @@ export function version(): string {
   return ownPackage().version;
 }
 
-/** What a report of a bug should hold: docker-cri's version, Node's, and those of what it is built upon. */
+/** The versions for a bug report: docker-cri, Node and the libraries. */
 export function buildInfo(): string {
   const { version: own, dependencies } = ownPackage();
   const lines = [

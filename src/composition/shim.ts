@@ -74,7 +74,7 @@ export interface Shim extends RpcTarget, AsyncDisposable {
    */
   exec(containerId: string, command: readonly string[], options?: ProcessOptions): Promise<RemoteProcess>;
 
-  /** Attaches to a container's first process: what it writes from now on, and its stdin. @throws As {@link exec}. */
+  /** Attaches to a container's first process: its output from now on, and its stdin. @throws As {@link exec}. */
   attach(containerId: string, options?: Omit<ProcessOptions, "tty">): Promise<RemoteProcess>;
 
   /**

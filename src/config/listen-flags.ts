@@ -2,7 +2,7 @@ import { oneOf, type ServeFlag } from "./flag.js";
 
 const group = "Sockets and logs:";
 
-/** Where the server listens, and what it writes. */
+/** Flags of the endpoints, the log files and the log level. */
 export const listenFlags: readonly ServeFlag[] = [
   {
     group,

@@ -80,7 +80,7 @@ export const streamingFlags: readonly ServeFlag[] = [
 ];
 
 function applyAddress(value: string, { draft, note }: FlagContext): void {
-  // cri-dockerd takes an empty address for every interface; what it is for, the kubelet on this node, needs one.
+  // cri-dockerd takes an empty address for all interfaces. The kubelet on this node needs only loopback.
   if (value === "") return;
   const address = addressOf(value);
   if (address === undefined)

@@ -4,7 +4,7 @@ import { withoutCredentials, type Logger } from "../base/index.js";
 import type { Endpoint } from "./endpoint.js";
 import type { Failure } from "./errors.js";
 
-/** What a call's line tells. */
+/** The fields of a call's log line. */
 export interface LoggedCall {
   readonly endpoint: Endpoint;
   readonly id: number;

@@ -6,7 +6,7 @@ import type { Endpoint } from "./endpoint.js";
 import { callerGone, deadlinePassed, failureOf, saysAborted, shimErrorOf, type Failure } from "./errors.js";
 import type { Hold } from "./held-bytes.js";
 
-/** How long an aborted handler may take to say why it ended before its caller is answered without it. */
+/** How long an aborted handler may take to return its own error before the caller is answered without it. */
 const abandonAfterMs = 100;
 
 const nearDeadlineMs = 50;
@@ -16,7 +16,7 @@ const longestTimerMs = 0x7fff_ffff;
 
 /**
  * One call under way: what its handler knows of it, and what ends it. The signal, the logger and the timers
- * are made when somebody asks for them, because most calls end before anybody does.
+ * are created on first use, because most calls end without them.
  */
 export class Call implements CallContext {
   readonly startedAtMs = performance.now();
@@ -103,7 +103,7 @@ export class Call implements CallContext {
     };
   }
 
-  /** Tells the handler to end, and answers without it when it does not. The first reason counts. */
+  /** Aborts the handler, and answers without it if it does not end in time. The first reason counts. */
   abort(reason: ShimError): void {
     if (this.reason || this.ended) return;
     this.reason = reason;
@@ -134,7 +134,7 @@ export class Call implements CallContext {
     });
   }
 
-  /** What to do when the call is aborted while nobody waits in {@link Call.settle}. */
+  /** Registers the reaction to an abort outside of {@link Call.settle}. */
   whenAborted(giveUp: (reason: ShimError) => void): void {
     this.giveUp = giveUp;
     if (this.abandoned && this.reason) giveUp(this.reason);
@@ -147,7 +147,7 @@ export class Call implements CallContext {
     logCall(this, undefined);
   }
 
-  /** Ends the call with what was thrown, and logs it, unless it has ended before. */
+  /** Ends the call with an error and logs it, unless it has already ended. */
   fail(thrown: unknown): Failure {
     const failure = failureOf(thrown, this.reason);
     if (this.ended) return failure;

@@ -11,7 +11,7 @@ type Receive = () => Message | Promise<Message>;
 type Seal<T> = (message: Message) => T;
 
 /**
- * Runs the calls of one server: makes handlers, maps what they throw, logs, and ends what is under way when
+ * Runs the calls of one server: creates handlers, maps errors, logs, and ends open calls when
  * the server closes. Transports bring requests and carry answers away.
  */
 export class Calls {
@@ -77,7 +77,7 @@ export class Calls {
         const sealed = seal(normalized(call, next.value));
         call.sent++;
         call.whenAborted((reason) => {
-          // Whoever took the last message may never come back for the next one.
+          // The reader of the last message may never request another one.
           call.fail(reason);
           leaveHandler();
         });
@@ -136,7 +136,7 @@ async function leave(messages: AsyncIterator<unknown> | undefined): Promise<void
   try {
     await messages?.return?.();
   } catch {
-    // Its call has been answered: what a handler throws now is nobody's.
+    // The call has been answered: a later error of the handler has no receiver.
   }
 }
 

@@ -8,7 +8,7 @@ const sink = new Sink();
  * Encodes a message as protobuf-es' `toBinary` does, byte for byte, many times faster. A frozen
  * message, at any depth, is encoded once: see `deepFreeze`.
  * @param message A whole message, as `create` makes it; an init shape must go through `create` first.
- * @throws TypeError that names the field whose value does not fit its type.
+ * @throws TypeError with the name of a field whose value has the wrong type.
  */
 export function encodeMessage<D extends DescMessage>(schema: D, message: MessageShape<D>): Uint8Array {
   sink.reset();

@@ -26,16 +26,16 @@ const maxMessageLength = 4096;
 
 /** How a call failed. */
 export interface Failure {
-  /** What the caller is told. */
+  /** The error for the caller. */
   readonly error: ConnectError;
-  /** What was thrown. */
+  /** The original error. */
   readonly cause: unknown;
   /** Stands in the caller's message and in the log line of a failure that only the log explains. */
   readonly errorId?: string;
 }
 
 /**
- * What the caller is told of anything that was thrown. An error that is not ours becomes INTERNAL with an id
+ * Maps any error to the caller's. An error that is not ours becomes INTERNAL with an id
  * instead of its text, which may hold what callers must not see.
  * @param aborted Why the call was aborted, if it was: an error that only says so gets the reason's code.
  */

@@ -1,4 +1,4 @@
-/** How long a call may go on to fail in the same way before another line says so. */
+/** How long a repeated failure is only counted before it is logged again. */
 const sayAgainMs = 600_000;
 
 /** More subjects than a node has containers; beyond them the oldest is forgotten. */

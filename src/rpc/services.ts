@@ -7,7 +7,7 @@ export const services = { RuntimeService, ImageService } as const;
 /** A service that can be served alone. */
 export type ServiceName = keyof typeof services;
 
-/** Every service, which is what is served when nothing else is asked for. */
+/** All services: the default. */
 export const allServices: readonly ServiceName[] = ["RuntimeService", "ImageService"];
 
 /** The methods of the services, in the contract's order. */
@@ -50,7 +50,7 @@ const writes: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * True for a method that changes something, or lets somebody in. ExecSync does not count: probes call it
+ * True for a method that changes state, or grants access. ExecSync does not count: probes call it
  * every few seconds.
  */
 export function isWrite(method: DescMethod): boolean {

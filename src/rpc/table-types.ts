@@ -9,7 +9,7 @@ export type HandlerOf<M> = M extends DescMethodUnary
     ? StreamHandler<M>
     : never;
 
-/** A class whose instances answer a method, whatever its constructor wants injected. */
+/** A class whose instances answer a method, with any injected constructor parameters. */
 export type HandlerClass<M> = new (...dependencies: never[]) => HandlerOf<M>;
 
 type ServiceTable<Methods> = { readonly [Name in keyof Methods]: HandlerClass<Methods[Name]> };

@@ -16,7 +16,7 @@ export interface RpcTarget {
   readonly log: Logger;
 }
 
-/** What is served, and how much of it. */
+/** What a server serves, and its limits. */
 export interface RpcOptions {
   /** Both services by default. */
   readonly services?: readonly ServiceName[] | undefined;

@@ -9,7 +9,7 @@ export interface LayerFolder {
   readonly unlessIn?: string;
 }
 
-/** Finds the folders of writable layers, by Docker's word or the kernel's. */
+/** Finds the directories of writable layers, from Docker's inspect or the mount table. */
 export class LayerFolders {
   /** Only a running container shows where containerd's store keeps its layer. */
   private readonly seen = new Map<string, LayerFolder>();

@@ -2,7 +2,7 @@ import type { SandboxRecord, WorkloadRecord } from "../inventory/index.js";
 import type { CgroupPlaces } from "./cgroup/index.js";
 import type { CgroupUsage, LayerUsage, NetworkUsage } from "./usage.js";
 
-/** A container and what it uses; the figures are absent for one that does not run. */
+/** A container and its resource use; the figures are absent when it does not run. */
 export interface MeasuredContainer {
   readonly record: WorkloadRecord;
   readonly places?: CgroupPlaces;
@@ -12,7 +12,7 @@ export interface MeasuredContainer {
   readonly layer?: LayerUsage;
 }
 
-/** A pod and what it uses. */
+/** A pod and its resource use. */
 export interface MeasuredPod {
   readonly record: SandboxRecord;
   /** The pod's own cgroup; absent for a pod that has none. */

@@ -107,7 +107,7 @@ function cpuAndMemory({ cpu, memory, io }: CgroupUsage) {
         ...pressureOf(memory.pressure),
       },
     }),
-    // CRI has nothing else to say of block devices.
+    // CRI has no other field for block devices.
     ...(io?.pressure && { io: { timestamp: io.readAtNanos, ...pressureOf(io.pressure) } }),
   };
 }

@@ -67,7 +67,7 @@ export class Stats {
   }
 
   /**
-   * What one container uses; of one that does not run, what is known of its writable layer.
+   * The resource use of one container. For a stopped one, only its writable layer.
    * @throws ShimError "not-found".
    */
   async containerStats(id: string): Promise<ContainerStats> {
@@ -104,7 +104,7 @@ export class Stats {
     return measured.map((pod) => this.messages.pod(pod));
   }
 
-  /** The metrics that {@link listPodMetrics} tells. */
+  /** The descriptors of the metrics of {@link listPodMetrics}. */
   get metricDescriptors(): readonly MetricDescriptor[] {
     return metricDescriptors;
   }
@@ -113,7 +113,7 @@ export class Stats {
   async listPodMetrics(): Promise<PodSandboxMetrics[]> {
     const seen = new Set<string>();
     const pods = (await this.pods()).map((pod) => {
-      // Two sandboxes of one pod share its cgroup, whose values must stand there once.
+      // Two sandboxes of one pod share its cgroup, whose values must appear once.
       const { places, ...rest } = pod;
       const isFirst = places !== undefined && !seen.has(places.path);
       if (places) seen.add(places.path);

@@ -40,7 +40,7 @@ export function sumOf(usages: readonly CgroupUsage[]): CgroupUsage {
   });
 }
 
-/** What is not known of all is not known of them together. */
+/** A value that is unknown for one is unknown for the sum. */
 function sumOfKnown(values: readonly (bigint | undefined)[]): bigint | undefined {
   const known = values.filter((value) => value !== undefined);
   return known.length === values.length ? sum(known) : undefined;

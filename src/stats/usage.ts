@@ -42,7 +42,7 @@ export interface IoUsage {
   readonly pressure?: Pressure;
 }
 
-/** What went to and from one block device, by operation: `Read`, `Write` and what else the kernel tells of. */
+/** The transfers of one block device, by operation: `Read`, `Write` and others that the kernel counts. */
 export interface DeviceIo {
   readonly major: number;
   readonly minor: number;
@@ -113,7 +113,7 @@ export interface NetworkUsage {
   readonly interfaces: readonly InterfaceUsage[];
 }
 
-/** Who a pod is to Kubernetes. */
+/** The identity of a pod in Kubernetes. */
 export interface PodName {
   readonly name: string;
   readonly namespace: string;

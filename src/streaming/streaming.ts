@@ -86,7 +86,7 @@ export class Streaming {
 
   /**
    * The URL at which a client reaches ports of a pod.
-   * @param ports For clients of WebSocket channels, which cannot say it themselves.
+   * @param ports For clients of WebSocket channels, which cannot send it themselves.
    */
   async portForwardUrl(podId: string, ports: readonly number[]): Promise<string> {
     for (const port of ports) checkPort("PortForward", port);
@@ -109,7 +109,7 @@ export class Streaming {
     return remoteProcess(this.held(await this.openProcess(target)), "exec");
   }
 
-  /** Attaches to a container's first process: what it writes from now on, and its stdin. @throws As {@link exec}. */
+  /** Attaches to a container's first process: its output from now on, and its stdin. @throws As {@link exec}. */
   async attach(containerId: string, options: Omit<ProcessOptions, "tty"> = {}): Promise<RemoteProcess> {
     const streams = streamsOf(options);
     return remoteProcess(

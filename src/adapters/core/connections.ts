@@ -59,8 +59,8 @@ export class Connections {
   }
 
   /**
-   * Tells clients to call elsewhere, then closes what is idle, and the rest when its last call has ended. A
-   * call that has been sent before its client was told is still taken, not reset.
+   * Sends GOAWAY, then closes idle connections, and the others after their last call. A
+   * call that was sent before the GOAWAY arrived is still accepted.
    */
   async closeWhenIdle(): Promise<void> {
     this.closing = true;

@@ -19,7 +19,7 @@ const http1CheckMs = 1_000;
 
 /**
  * An HTTP/2 server that listens nowhere and gets its connections by the event. gRPC takes the short way;
- * what is not gRPC goes through Node's compatibility layer to Connect.
+ * other requests go through Node's compatibility layer to Connect.
  */
 export function createHttp2(
   grpc: GrpcServer,

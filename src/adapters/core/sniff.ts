@@ -3,11 +3,11 @@ import type { Socket } from "node:net";
 /** How HTTP/2 with prior knowledge begins; no HTTP/1 method starts like it. */
 const http2Start = "PRI";
 
-/** A client that has not said anything by then is not going to. */
+/** Silent clients are disconnected after this time. */
 const silenceMs = 10_000;
 
 /**
- * Tells HTTP/2 from HTTP/1.1 by the first bytes of a connection, and leaves them to be read again. A client
+ * Distinguishes HTTP/2 from HTTP/1.1 by the first bytes of a connection, which remain readable. A client
  * that stays silent for 10 s is disconnected.
  */
 export function sniffProtocol(socket: Socket, found: (protocol: "http2" | "http1") => void): void {

@@ -8,7 +8,7 @@ import { Connections } from "./connections.js";
 import { createHttp1, createHttp2 } from "./http-servers.js";
 import { sniffProtocol } from "./sniff.js";
 
-/** How long what was aborted may take to reach the clients before their connections are cut. */
+/** How long the answers of aborted calls may take to reach the clients before their connections are closed. */
 const farewellMs = 250;
 
 /**

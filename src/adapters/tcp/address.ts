@@ -14,7 +14,7 @@ loopbackRanges.addSubnet("127.0.0.0", 8, "ipv4");
 loopbackRanges.addAddress("::1", "ipv6");
 
 /**
- * Looks a host up once. What is checked is what is listened on, whatever the name means later.
+ * Looks a host up once. The server listens on exactly the address that was checked, even if the name changes later.
  * @throws ShimError "invalid-argument" for a name that means nothing.
  */
 export async function listenAddress(host: string): Promise<ListenAddress> {

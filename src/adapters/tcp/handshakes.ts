@@ -27,7 +27,7 @@ export class Handshakes {
     clearTimeout(this.sockets.get(clientOf(socket))?.timer);
   }
 
-  /** Closes every connection, also those whose handshake has ended. */
+  /** Closes every connection, including those with a finished handshake. */
   end(): void {
     for (const { socket } of this.sockets.values()) socket.destroy();
   }

@@ -20,10 +20,10 @@ import { checkTls, type ServerTls } from "./tls.js";
 export interface TcpOptions extends ServerOptions {
   /** 127.0.0.1 by default. */
   readonly host?: string | undefined;
-  /** 0 takes a free port, which `address` of the server tells. */
+  /** 0 takes a free port; see the server's `address`. */
   readonly port: number;
   readonly tls?: ServerTls | undefined;
-  /** Serves other machines without client certificates. Whoever reaches the port rules the node. */
+  /** Serves other machines without client certificates. Access to the port is root access to the node. */
   readonly allowInsecureRemote?: boolean | undefined;
 }
 

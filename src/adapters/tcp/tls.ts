@@ -6,15 +6,15 @@ export interface ServerTls {
   /** The certificate, and those between it and its authority. */
   readonly cert: string | Buffer;
   readonly key: string | Buffer;
-  /** Clients need a certificate that one of these authorities has signed; without it anybody is let in. */
+  /** Clients need a certificate that one of these authorities has signed; without it, any client may connect. */
   readonly ca?: string | Buffer | undefined;
 }
 
 const certificateForm = /-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g;
 
 /**
- * Reads all that TLS is to be served with. OpenSSL passes over what it cannot read, and for an empty `ca` Node
- * takes the public authorities: such a server would let nobody in, or strangers.
+ * Reads certificate, key and authorities. OpenSSL passes over what it cannot read, and for an empty `ca` Node
+ * takes the public authorities: such a server would refuse every client, or accept strangers.
  * @throws ShimError "invalid-argument" naming what cannot be used.
  */
 export function checkTls({ cert, key, ca }: ServerTls): void {

@@ -21,7 +21,7 @@ export interface UnixSocketOptions extends ServerOptions {
   readonly path?: string | undefined;
   /** `unix:///absolute/path`, or `fd://` for the socket that systemd passes. */
   readonly endpoint?: string | undefined;
-  /** The file's mode; 0660 by default. Whoever may write to the socket rules the node. */
+  /** The file's mode; 0660 by default. Write access to the socket is root access to the node. */
   readonly mode?: number | undefined;
   /** The file's group, by name or gid; by default the process's own. */
   readonly group?: string | number | undefined;
@@ -32,7 +32,7 @@ const systemdEndpoint = "fd://";
 
 /**
  * Serves gRPC (h2c) on a Unix socket, and Connect JSON and gRPC-Web beside it: `curl --unix-socket` works.
- * A socket file that nobody answers on is replaced. Closing removes the file, unless another server has
+ * A stale socket file is replaced. Closing removes the file, unless another server has
  * taken its place, or systemd owns it.
  * @throws ShimError "already-exists" when another process answers on the path or it is no socket;
  *   "invalid-argument", "permission-denied" or "failed-precondition" when it cannot be made.

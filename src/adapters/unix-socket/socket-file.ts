@@ -4,11 +4,11 @@ import { basename, dirname, join, resolve } from "node:path";
 import { messageOf, ShimError } from "../../base/index.js";
 import { listen } from "../core/index.js";
 
-/** What the kernel takes; Node cuts a longer path off without a word. */
+/** The kernel's limit. Node truncates a longer path without an error. */
 const maxPathBytes = 107;
 const probeMs = 2_000;
 
-/** Who may use the socket file. */
+/** The permissions of the socket file. */
 export interface SocketRights {
   readonly mode: number;
   readonly gid: number | undefined;
@@ -87,7 +87,7 @@ async function makeNursery(target: string): Promise<string> {
   }
 }
 
-/** A name that tells whose socket it is in `ss -x`, or a short one where the kernel's limit is near. */
+/** A name that identifies the socket in `ss -x`, or a short one near the kernel's limit. */
 function bornAt(nursery: string, target: string): string {
   const telling = join(nursery, basename(target));
   const born = Buffer.byteLength(telling) <= maxPathBytes ? telling : join(nursery, "s");
@@ -98,7 +98,7 @@ function bornAt(nursery: string, target: string): string {
   );
 }
 
-/** The socket at the path that nobody answers on, if there is one. */
+/** The stale socket at the path, if there is one. */
 async function staleAt(target: string) {
   const found = await lstatIfThere(target);
   if (found && !found.isSocket()) {
@@ -139,7 +139,7 @@ function inUse(target: string): ShimError {
   );
 }
 
-/** Whether somebody listens on a socket file; in doubt, yes. */
+/** Whether a process listens on a socket file; true when in doubt. */
 function answers(path: string): Promise<boolean> {
   return new Promise((resolvePromise) => {
     const socket = connect(path);

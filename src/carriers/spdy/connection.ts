@@ -85,14 +85,14 @@ export class SpdyConnection {
     return stream;
   }
 
-  /** Asks the peer for a sign of life: a connection that was cut without a word shows itself. */
+  /** Sends a PING, which reveals a connection that was lost without notice. */
   ping(): void {
     if (this.gone.aborted || this.transport.writableEnded) return;
     this.reply(pingFrame(this.nextPing));
     this.nextPing += 2;
   }
 
-  /** Sends what was written, says goodbye, and waits within bounds until the peer has closed its side. */
+  /** Flushes, sends GOAWAY, and waits for a limited time until the peer has closed its side. */
   async close(): Promise<void> {
     if (!this.closing) {
       this.closing = true;
@@ -217,7 +217,7 @@ export class SpdyConnection {
         this.streams.get(frame.id)?.onReset();
         break;
       case "ping":
-        // The number's last bit says whose ping it is.
+        // The last bit of the id tells the two sides' pings apart.
         if (frame.id % 2 !== this.nextPing % 2) this.reply(pingFrame(frame.id));
         break;
       case "goaway":

@@ -27,7 +27,7 @@ const types = { synStream: 1, synReply: 2, reset: 3, ping: 6, goaway: 7, headers
 
 /**
  * Takes a connection apart. Frames of no use to Kubernetes, SETTINGS and WINDOW_UPDATE among them, are passed over.
- * @throws SpdyError for what is no SPDY/3.1, or a control frame of more than 32 KiB.
+ * @throws SpdyError for anything but SPDY/3.1, or a control frame of more than 32 KiB.
  * @see SPDY Protocol Draft 3.1, 2.2 Framing
  */
 export async function* readFrames(chunks: AsyncIterable<Buffer>): AsyncGenerator<Frame> {

@@ -20,7 +20,7 @@ export class HeaderDecoder {
   private fail: (error: Error) => void = () => undefined;
 
   constructor() {
-    // The callback of a write does not tell of them.
+    // The callback of a write does not report errors.
     this.inflate.on("error", (cause) => {
       this.fail(new SpdyError(`a header block cannot be read: ${cause.message}`, { cause }));
     });
@@ -34,7 +34,7 @@ export class HeaderDecoder {
     });
   }
 
-  /** @throws SpdyError for what is no header block, or one of more than 64 KiB or 100 headers. */
+  /** @throws SpdyError for an invalid header block, or one of more than 64 KiB or 100 headers. */
   async decode(block: Buffer): Promise<Headers> {
     this.parts = [];
     this.bytes = 0;
@@ -84,7 +84,7 @@ function parseBlock(bytes: Buffer): Headers {
 /** A zlib header with the dictionary's Adler-32. */
 const zlibStart = Buffer.from([0x78, 0x3f, 0xe3, 0xc6, 0xa7, 0xc2]);
 const maxStoredBytes = 0xffff;
-/** An empty stored block: Go's inflater hands out what it has when it meets one. */
+/** An empty stored block: Go's inflater flushes its output at one. */
 const flushMark = Buffer.from([0x00, 0x00, 0x00, 0xff, 0xff]);
 
 /**

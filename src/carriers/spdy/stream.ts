@@ -43,18 +43,18 @@ export class SpdyStream {
     return this.whenReset.signal;
   }
 
-  /** Says to the peer that the stream it has opened is taken. */
+  /** Accepts a stream that the peer has opened. */
   accept(): void {
     this.link.reply(this.id);
   }
 
-  /** Sends data; resolves when more may be sent. What is sent after the end or a reset is dropped. */
+  /** Sends data; resolves when more may be sent. Data after the end or a reset is dropped. */
   async write(data: Uint8Array): Promise<void> {
     if (this.outputEnded || data.length === 0) return;
     await this.link.send(this.id, data, false);
   }
 
-  /** Ends our half: what was written before arrives before. Idempotent. */
+  /** Ends our half after the data written before. Idempotent. */
   end(): void {
     if (this.outputEnded) return;
     this.outputEnded = true;
@@ -97,7 +97,7 @@ export class SpdyStream {
     this.whenReset.abort();
   }
 
-  /** Nobody is going to read what comes. */
+  /** The data that arrives has no reader. */
   discardInput(): void {
     this.queue.discard();
   }

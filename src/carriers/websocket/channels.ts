@@ -72,12 +72,12 @@ export class WebSocketChannels {
     await this.send(message);
   }
 
-  /** Ends one channel and leaves the others open, where the protocol has a way to say so. */
+  /** Ends one channel and leaves the others open, if the protocol supports it. */
   endChannel(channel: number): void {
     if (this.options.halfClose) this.send(Buffer.of(closeSignal, channel)).catch(() => undefined);
   }
 
-  /** Sends what was written, says goodbye, and waits within bounds until the peer has closed its side. */
+  /** Flushes, sends a close frame, and waits for a limited time until the peer has closed its side. */
   async close(): Promise<void> {
     for (const queue of this.queues.values()) queue.discard();
     if (this.gone.aborted) return;

@@ -1,7 +1,7 @@
 import type { Writable } from "node:stream";
 import { say } from "../io.js";
 
-/** Tells a life step by step: the call, what came of it, and how long it took. */
+/** Prints the demo step by step: the call, its result, and its duration. */
 export class Story {
   private steps = 0;
 
@@ -12,7 +12,7 @@ export class Story {
     say(this.out, line);
   }
 
-  /** Makes one call and tells what `told` makes of its answer, a line and then indented ones. */
+  /** Makes one call and prints the lines that `told` returns for its answer, the later ones indented. */
   async step<T>(call: string, made: Promise<T>, told: (answer: T) => string | readonly string[]): Promise<T> {
     const began = performance.now();
     const answer = await made;

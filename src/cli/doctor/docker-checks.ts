@@ -5,7 +5,7 @@ import { fail, ok, patienceMs, warn, type Check } from "./finding.js";
 
 const call = { deadlineMs: patienceMs };
 
-/** Whether Docker answers at all. Where it does not, {@link dockerChecks} have nobody to ask. */
+/** Whether Docker answers at all. Otherwise {@link dockerChecks} are skipped. */
 export const dockerAnswers: Check = {
   about: "Docker",
   look: async ({ config, docker }) => {
@@ -24,7 +24,7 @@ export const dockerAnswers: Check = {
   },
 };
 
-/** What Docker says of itself. */
+/** Checks of Docker's version and configuration. */
 export const dockerChecks: readonly Check[] = [
   {
     about: "API version",

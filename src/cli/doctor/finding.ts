@@ -7,14 +7,14 @@ import type { NetworkStatus } from "../../network/index.js";
 /** What a check has found. */
 export interface Finding {
   readonly level: "ok" | "warn" | "fail";
-  /** What was looked at, in a word or two. */
+  /** The subject, in a word or two. */
   readonly about: string;
   readonly found: string;
   /** What to do, where something is to be done. */
   readonly advice?: string | undefined;
 }
 
-/** What is examined. */
+/** The node and configuration under examination. */
 export interface Patient {
   readonly config: ServeConfig;
   readonly docker: DockerService;
@@ -23,18 +23,18 @@ export interface Patient {
   readonly node: NodeFacts;
 }
 
-/** What the ports do not tell of the node. */
+/** Facts about the node that the ports do not provide. */
 export interface NodeFacts {
   readonly uid: number;
-  /** Whether somebody listens on a Unix socket. */
+  /** Whether a process listens on a Unix socket. */
   answers(path: string): Promise<boolean>;
   /** Whether this user may make a file at the path. */
   mayWrite(path: string): Promise<boolean>;
-  /** @throws ShimError that says why nothing can be served on the endpoint. */
+  /** @throws ShimError with the reason why the endpoint cannot be served. */
   checkListen(endpoint: string, listen: ServeConfig["listen"]): Promise<void>;
 }
 
-/** Looks at one thing. What it throws becomes a failure. */
+/** One check. An error becomes a failure. */
 export interface Check {
   readonly about: string;
   readonly look: (patient: Patient) => Promise<Omit<Finding, "about">>;

@@ -11,8 +11,8 @@ import { thisNode } from "./node-facts.js";
 import { isHealthy, jsonReport, textReport } from "./report.js";
 
 /**
- * Checks whether this node can run docker-cri with the configuration, and prints what it finds.
- * @param options.notes What there is to say about the flags themselves.
+ * Checks whether this node can run docker-cri with the configuration, and prints the findings.
+ * @param options.notes Notes about the flags.
  * @returns The exit code: 1 when a check failed.
  */
 export async function doctor(

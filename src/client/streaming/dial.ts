@@ -134,7 +134,7 @@ function tlsOf(tls: StreamingClientOptions["tls"]) {
   return { ca: tls?.ca, cert: tls?.cert, key: tls?.key };
 }
 
-/** A URL has a token in it, which is for nobody's log. */
+/** The URL contains a token, which must not be logged. */
 function hostOf(url: string): string {
   return URL.canParse(url) ? new URL(url).origin : "the streaming URL";
 }

@@ -110,7 +110,7 @@ export class NodeFiles implements HostFiles {
       const watcher = watch(directory, { persistent: false }, () => {
         changed();
       });
-      // The kernel ends a watch whose folder goes; the port says that it is then blind.
+      // The kernel ends a watch when its directory is removed, as the port documents.
       watcher.on("error", () => {
         watcher.close();
       });

@@ -55,7 +55,7 @@ async function killAll(
   return killed.length;
 }
 
-/** SIGKILL takes a moment; whoever asked for the kill may rely on the processes doing nothing more. */
+/** SIGKILL takes a moment. The caller may rely on the processes having ended. */
 async function untilDead(members: readonly ProcessStat[]): Promise<void> {
   const endMs = performance.now() + deathMs;
   for (const member of members) {

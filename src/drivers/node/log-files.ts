@@ -192,7 +192,7 @@ async function makeFolders(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true, mode: directoryMode });
   } catch (error) {
-    // Something else stands in the place of the last folder: opening it says what.
+    // Something else is in the place of the last directory: opening it gives the right error.
     if (codeOf(error) !== "EEXIST") throw error;
   }
 }
@@ -208,7 +208,7 @@ async function openFolder(name: string, make: boolean): Promise<FileHandle> {
       });
       return await open(name, flags);
     }
-    // Linux says ENOTDIR for a link too, when a folder was asked for.
+    // Linux reports ENOTDIR for a link too when O_DIRECTORY is set.
     const isLink = codeOf(error) === "ENOTDIR" && (await lstat(name)).isSymbolicLink();
     throw isLink ? fileError("ELOOP", name, "a link stands in the place of a folder") : error;
   }

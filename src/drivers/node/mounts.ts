@@ -7,15 +7,15 @@ const openPath = 0o10000000;
 const openFile = promisify(open);
 
 /**
- * Tells on which mount paths lie. The mount table of a node with many pods is long, and reading it takes milliseconds:
+ * Finds the mounts of paths. The mount table of a node with many pods is long, and reading it takes milliseconds:
  * it is read again only for a mount that is new.
  */
 export class MountPoints {
   private readonly known = new Map<string, string>();
 
   /**
-   * The mount point that `path` lies on, links followed. The kernel itself says which mount it is, so that mounts
-   * laid over one another are told apart.
+   * The mount point that `path` lies on, links followed. The kernel names the mount, so that mounts
+   * on top of each other are distinguished.
    * @see proc(5), /proc/PID/fdinfo `mnt_id` and /proc/PID/mountinfo
    */
   async of(path: string): Promise<string> {

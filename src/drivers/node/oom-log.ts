@@ -35,7 +35,7 @@ export async function openOomLog(): Promise<HostOomLog> {
   };
 }
 
-/** One record, when it tells of such a kill. Only the kernel itself writes records of a facility of 0. */
+/** Parses one record, if it reports such a kill. Only the kernel writes records of facility 0. */
 export function parseOomKill(record: string): OomKill | undefined {
   const [, micros, cgroup] = /^[0-7],\d+,(\d+),[^;]*;oom-kill:.*?,task_memcg=([^,]*),/.exec(record) ?? [];
   if (micros === undefined || cgroup === undefined) return undefined;

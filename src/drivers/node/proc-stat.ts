@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { codeOf } from "../../base/index.js";
 
-/** What /proc/PID/stat tells of a process. */
+/** The fields of /proc/PID/stat. */
 export interface ProcessStat {
   readonly pid: number;
   /** One letter: `Z` is a zombie, `X` is dead. */

@@ -10,7 +10,7 @@ const defaultMaxOutputBytes = 16 * 1024 * 1024;
 
 /** Once the program has exited, its output counts as whole when the pipes were silent for this long … */
 const quietMs = 200;
-/** … or, when somebody it left behind goes on writing, after this long. */
+/** … or after this long, when a process it left behind keeps writing. */
 const lingerMs = 1_000;
 
 /** How long a killed process may take to die; one in an uninterruptible sleep does not die at all. */

@@ -74,7 +74,7 @@ function unlessGone(error: unknown): undefined {
 function isSame(stats: BigIntStats, original: BigIntStats | undefined): boolean {
   if (!original || stats.mode !== original.mode) return false;
   if (stats.uid !== original.uid || stats.gid !== original.gid) return false;
-  // What is in a folder is compared by itself.
+  // The content of a directory is compared separately.
   if (stats.isDirectory()) return true;
   return stats.size === original.size && stats.mtimeNs === original.mtimeNs && stats.rdev === original.rdev;
 }

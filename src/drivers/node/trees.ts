@@ -22,7 +22,7 @@ export class NodeTrees implements HostTrees {
     { leaveOut = () => false }: { readonly leaveOut?: (entry: ArchiveEntry) => boolean } = {},
   ): Promise<void> {
     const temporary = temporaryPathFor(directory);
-    // Private as a whole: an archive may hold programs that make root of whoever starts them.
+    // Private as a whole: an archive may contain setuid programs.
     await mkdir(dirname(directory), { recursive: true, mode: 0o700 });
     let broken: unknown;
     const onBroken = (error: unknown) => (broken = error);
@@ -45,7 +45,7 @@ export class NodeTrees implements HostTrees {
       await rename(temporary, directory);
     } catch (error) {
       await this.remove(dirname(temporary), basename(temporary));
-      // What tar-stream says of an archive that breaks off is not why it did.
+      // tar-stream's error for a truncated archive hides the cause.
       throw broken ?? error;
     }
     await syncFolder(dirname(directory));
@@ -76,7 +76,7 @@ export class NodeTrees implements HostTrees {
 
 /**
  * The archive as it is.
- * @param onBroken Hears why it breaks off, and not why nobody reads on.
+ * @param onBroken Receives the error of the source, not that of the reader.
  * @throws Error when it ends between two entries, which nothing else would notice.
  */
 async function* toItsEnd(

@@ -8,7 +8,7 @@ const allModeBits = 0o7777;
 type Look = Pick<Header, "uid" | "gid" | "mode" | "mtime">;
 
 /**
- * A folder that an archive is unpacked into. Nobody else writes there, so what this has made itself is all that
+ * A folder that an archive is unpacked into. No other process writes there, so its own entries are all that
  * there is: an entry is put only into a folder of its own making, never through a link.
  */
 export class UnpackedTree {

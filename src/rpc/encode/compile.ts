@@ -22,7 +22,7 @@ let insideFrozen = false;
 
 /**
  * A function that writes one message of a type, without its length, compiled from the descriptor on the
- * first use. What it writes is what protobuf-es' `toBinary` writes, byte for byte.
+ * first use. Its output equals that of protobuf-es' `toBinary`, byte for byte.
  */
 export function messageWriter(desc: DescMessage): WriteValue {
   const known = compiled.get(desc);

@@ -25,7 +25,7 @@ export interface Receiver {
 /**
  * Reads the one message of a unary or server-streaming request.
  * @param encoding The header `grpc-encoding`.
- * @throws ShimError "resource-exhausted" as soon as the message says that it is larger than `maxBytes`,
+ * @throws ShimError "resource-exhausted" as soon as the length prefix exceeds `maxBytes`,
  *   unpacked or packed, for more fields than are decoded, and when all calls together hold too much; "unsupported" for other than one message and for unknown encodings;
  *   "invalid-argument" for bytes that are no frame or no message; "cancelled" when the client goes.
  */

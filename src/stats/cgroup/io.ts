@@ -11,7 +11,7 @@ export function readIo(read: ReadFile, { version, folder }: CgroupPlace): Device
     const text = read(`${folder}/io.stat`);
     return text === undefined ? undefined : parseIoStat(text);
   }
-  // Kernels before 5.0 do not add up what is below.
+  // Kernels before 5.0 do not include child cgroups.
   const of = (name: string) => read(`${folder}/${name}_recursive`) ?? read(`${folder}/${name}`);
   const bytes = of("blkio.throttle.io_service_bytes");
   const operations = of("blkio.throttle.io_serviced");

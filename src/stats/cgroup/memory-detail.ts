@@ -2,7 +2,7 @@ import type { ReadFile } from "./cpu.js";
 import type { CgroupPlace } from "./places.js";
 import { numberOf, valueOf } from "./text.js";
 
-/** Figures of memory that only metrics tell. */
+/** Memory figures that only metrics have. */
 export interface MemoryDetail {
   readonly cacheBytes?: bigint | undefined;
   readonly kernelBytes?: bigint | undefined;

@@ -13,7 +13,7 @@ export interface MemoryReading {
   readonly stat: string;
 }
 
-/** What v1 and v2 call the same figure. On v1 those that begin with `total_` count what is below, too. */
+/** The names of a figure in v1 and v2. On v1, names with `total_` include child cgroups. */
 const keysOf = {
   1: {
     inactiveFile: "total_inactive_file",

@@ -3,7 +3,7 @@ import type { ReadFile } from "./cpu.js";
 import type { CgroupPlaces } from "./places.js";
 import { limitOf, numberOf } from "./text.js";
 
-/** What is needed of the node's files. */
+/** The files that are read. */
 export interface CgroupTree {
   readonly read: ReadFile;
   readonly folders: (path: string) => string[];

@@ -19,7 +19,7 @@ export class DeviceNames {
     return name;
   }
 
-  /** What is mounted at a mount point, as `/dev/sda1`; empty when that is not known. @see proc_pid_mountinfo(5) */
+  /** The source of a mount, such as `/dev/sda1`; empty when unknown. @see proc_pid_mountinfo(5) */
   at(mountPoint: string): string {
     const known = this.mounted.get(mountPoint);
     if (known !== undefined) return known;

@@ -23,7 +23,7 @@ const sandboxName = "POD";
 
 type MeasuredCgroup = Pick<MeasuredContainer, "usage" | "memoryStat"> & { readonly places: CgroupPlaces };
 
-/** Metrics of pods and containers, made of what was measured and of what only metrics tell. */
+/** Metrics of pods and containers, from the measured use and from figures that only metrics have. */
 export class PodMetrics {
   private readonly devices: DeviceNames;
 

@@ -25,7 +25,7 @@ export const cgroupMetrics = [
 /** The metrics of the network namespaces of pods. */
 export const podNetworkMetrics = networkMetrics;
 
-/** What ListMetricDescriptors tells, and the docs. */
+/** The descriptors of ListMetricDescriptors. */
 export const metricDescriptors: readonly MetricDescriptor[] = [...cgroupMetrics, ...podNetworkMetrics].map(
   ({ name, help, labels = [] }) =>
     deepFreeze(create(MetricDescriptorSchema, { name, help, labelKeys: [...baseLabels, ...labels] })),

@@ -15,7 +15,7 @@ export interface StreamingHandlerOptions {
   readonly allowedOrigins?: readonly string[] | undefined;
 }
 
-/** Serves the URLs of exec, attach and port-forward on somebody's HTTP server. */
+/** Serves the URLs of exec, attach and port-forward on any HTTP server. */
 export interface StreamingHandler {
   /** Answers requests that are no upgrades, for `http.createServer(handler)` or a framework's route. */
   (request: IncomingMessage, response: ServerResponse): void;

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from "node:http";
 
 /**
- * Whether a WebSocket may be opened from where the request says it comes from. Browsers say it of every page, and
- * pages of strangers are to stay out. Programs that say it too come through the API server and the kubelet, which
+ * Checks the Origin of a WebSocket request. Browsers send it for every page, and
+ * foreign pages must be refused. Programs that send it too come through the API server and the kubelet, which
  * leave a header that no page can set.
  */
 export function isAllowedOrigin({ headers }: IncomingMessage, allowed: readonly string[]): boolean {

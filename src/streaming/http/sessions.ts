@@ -29,7 +29,7 @@ import {
   type Upgrade,
 } from "./upgrade.js";
 
-/** An upgrade of a client whose token is good. */
+/** The upgrade of a client with a valid token. */
 export interface Arrival {
   readonly request: IncomingMessage;
   readonly socket: Duplex;

@@ -12,7 +12,7 @@ export interface AttachContext {
 }
 
 /**
- * Attaches to a container's first process: what it writes from now on, and its stdin where it has one.
+ * Attaches to a container's first process: its output from now on, and its stdin if it has one.
  * @throws ShimError "failed-precondition" when the container does not run.
  */
 export async function openAttach(

@@ -17,7 +17,7 @@ export class ExecRecords {
     this.directory = `${rootDirectory}/streaming/execs`;
   }
 
-  /** Notes an exec that is about to start. A disk that is full keeps nobody from working. */
+  /** Notes an exec that is about to start. A full disk does not fail the exec. */
   async add({ id, containerId, mark }: EndingExec): Promise<void> {
     const { host, log } = this.context;
     try {

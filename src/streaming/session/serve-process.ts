@@ -10,7 +10,7 @@ export interface ProcessClient {
   readonly resizes: AsyncIterable<Uint8Array> | undefined;
   /** Resolves when more may be written. Rejects once it has gone. */
   write(stream: "stdout" | "stderr", data: Uint8Array): Promise<void>;
-  /** Ends the outputs, sends the status behind them, and says goodbye. */
+  /** Ends the outputs, sends the status after them, and closes the session. */
   finish(result: ProcessResult): Promise<void>;
 }
 
