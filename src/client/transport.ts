@@ -41,7 +41,7 @@ export function openTransport(
 ): OpenTransport {
   const endpoint = parseEndpoint(endpointText);
   const baseUrl = baseUrlOf(endpoint, tls !== undefined);
-  const sessions = new Sessions(baseUrl, pings, {
+  const sessions = new ClientSessions(baseUrl, pings, {
     maxSessionMemory: maxSessionMemoryMiB,
     ...(endpoint.kind === "unix" ? { createConnection: () => connect(endpoint.path) } : tlsOptions(tls)),
   });
@@ -68,7 +68,7 @@ export function openTransport(
  * that: the error would end the process. The calls on the session end with it in any case.
  * @see connect-es issues 1143 and 1795
  */
-class Sessions extends Http2SessionManager {
+class ClientSessions extends Http2SessionManager {
   private readonly seen = new WeakSet<Http2Session>();
 
   override async request(...request: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {

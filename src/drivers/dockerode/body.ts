@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { ShimError } from "../../base/index.js";
-import type { Call } from "./call.js";
+import type { EngineCall } from "./call.js";
 import { Malformed, Truncated } from "./failures.js";
 import type { PulledAnswer } from "./log-reader/pulled-answer.js";
 
@@ -16,7 +16,7 @@ const maxErrorBytes = 1024 * 1024;
  * @throws Whatever ended the call, or the connection's error.
  */
 export async function* chunksOf(
-  call: Call,
+  call: EngineCall,
   response: IncomingMessage | PulledAnswer,
   idleMs?: number,
 ): AsyncGenerator<Buffer> {
@@ -37,7 +37,7 @@ export async function* chunksOf(
 }
 
 async function nextWithin(
-  call: Call,
+  call: EngineCall,
   source: AsyncIterator<Buffer>,
   idleMs: number | undefined,
 ): Promise<IteratorResult<Buffer, unknown>> {
@@ -58,7 +58,7 @@ async function nextWithin(
  * @throws Malformed when it is longer than `maxBytes`; Truncated; whatever ended the call.
  */
 export async function readAll(
-  call: Call,
+  call: EngineCall,
   response: IncomingMessage,
   maxBytes = maxAnswerBytes,
 ): Promise<Buffer> {

@@ -1,18 +1,18 @@
 import { abortError, longestTimerMs, onAbort, ShimError, type CallOptions } from "../../base/index.js";
 
 /** One call to the engine: its signal, its deadline, and the error when one of them ends it. Its opener must end it. */
-export class Call {
+export class EngineCall {
   readonly #controller = new AbortController();
   readonly #ended: Promise<never>;
   #timer: NodeJS.Timeout | undefined;
   #unlisten: (() => void) | undefined;
 
-  /** Use {@link Calls.open}. */
+  /** Use {@link EngineCalls.open}. */
   constructor(
     readonly operation: string,
     private readonly options: CallOptions,
     private readonly defaultMs: number | undefined,
-    private readonly onEnd: (call: Call) => void,
+    private readonly onEnd: (call: EngineCall) => void,
   ) {
     const { signal } = this.#controller;
     this.#ended = new Promise((_, reject) => {
@@ -99,17 +99,17 @@ export class Call {
 }
 
 /** The calls under way. */
-export class Calls {
-  readonly #open = new Set<Call>();
+export class EngineCalls {
+  readonly #open = new Set<EngineCall>();
   #closed = false;
 
   /**
    * @param defaultMs The limit when the caller names none; undefined for no limit.
    * @throws ShimError "unavailable" once the driver is closed.
    */
-  open(operation: string, options: CallOptions = {}, defaultMs?: number): Call {
+  open(operation: string, options: CallOptions = {}, defaultMs?: number): EngineCall {
     if (this.#closed) throw closedError(operation);
-    const call = new Call(operation, options, defaultMs, (ended) => this.#open.delete(ended));
+    const call = new EngineCall(operation, options, defaultMs, (ended) => this.#open.delete(ended));
     if (!call.signal.aborted) this.#open.add(call);
     return call;
   }

@@ -12,12 +12,12 @@ import type {
   TerminalSize,
 } from "../../docker/index.js";
 import { HijackedStream } from "./attached-stream.js";
-import type { Call } from "./call.js";
+import type { EngineCall } from "./call.js";
 import { decodeContainer, decodeContainerList, decodeCreated } from "./decode/container.js";
 import { encodeContainer } from "./encode/container.js";
 import { encodeFilters, pathOf } from "./encode/request.js";
 import { encodeResources } from "./encode/resources.js";
-import type { Engine } from "./engine.js";
+import type { EngineConnection } from "./engine.js";
 import { ReadScheduler } from "./log-reader/pacing.js";
 import { readLog } from "./log-reader/read-log.js";
 
@@ -30,7 +30,7 @@ const longestGraceSeconds = 2 ** 31 - 1;
 export class DockerodeContainers implements DockerContainers {
   readonly #logScheduler = new ReadScheduler();
 
-  constructor(private readonly engine: Engine) {}
+  constructor(private readonly engine: EngineConnection) {}
 
   async list(
     filter: { readonly labels?: Readonly<Record<string, string | undefined>> } = {},
@@ -146,7 +146,7 @@ export class DockerodeContainers implements DockerContainers {
     await this.#post("containers.checkpoint", id, "checkpoints", { body }, options);
   }
 
-  async #inspect(call: Call, id: string): Promise<DockerContainer> {
+  async #inspect(call: EngineCall, id: string): Promise<DockerContainer> {
     const path = `/containers${pathOf(call.operation, id)}/json`;
     return await this.engine.json(call, { method: "GET", path }, decodeContainer);
   }

@@ -9,7 +9,7 @@ import {
   type ApiVersion,
 } from "./api-version.js";
 import { chunksOf, parseJson, readAll, readErrorText } from "./body.js";
-import { Calls, type Call } from "./call.js";
+import { EngineCalls, type EngineCall } from "./call.js";
 import { decodeVersion } from "./decode/system.js";
 import { fromStatus, fromThrown, isBrokenConnection, isChangeOfEngine, type Asked } from "./errors.js";
 import { Malformed } from "./failures.js";
@@ -36,12 +36,12 @@ export interface EngineRequest {
 type Named = Pick<EngineRequest, "method" | "path">;
 
 /** What all calls to an engine share: connections, API version, deadlines, errors and closing. */
-export class Engine {
+export class EngineConnection {
   readonly #where: Endpoint;
   readonly #agent: EngineAgent;
   readonly #dial: Dial;
   readonly #hijacker: Hijacker;
-  readonly #calls = new Calls();
+  readonly #calls = new EngineCalls();
   readonly #negotiator = new VersionNegotiator(() => this.#negotiate());
 
   constructor(
@@ -58,7 +58,7 @@ export class Engine {
   }
 
   /** Opens a call, which the caller must end. @param defaultMs Its deadline when the options have none. */
-  open(operation: string, options?: CallOptions, defaultMs: number = this.requestTimeoutMs): Call {
+  open(operation: string, options?: CallOptions, defaultMs: number = this.requestTimeoutMs): EngineCall {
     return this.#calls.open(operation, options, defaultMs);
   }
 
@@ -66,7 +66,7 @@ export class Engine {
   async call<T>(
     operation: string,
     options: CallOptions | undefined,
-    work: (call: Call) => Promise<T>,
+    work: (call: EngineCall) => Promise<T>,
     defaultMs?: number,
   ): Promise<T> {
     const call = this.open(operation, options, defaultMs);
@@ -79,7 +79,7 @@ export class Engine {
   }
 
   /** Sends a request and decodes the JSON of the answer. @throws ShimError "internal" for an invalid answer. */
-  async json<T>(call: Call, request: EngineRequest, decode: (json: unknown) => T): Promise<T> {
+  async json<T>(call: EngineCall, request: EngineRequest, decode: (json: unknown) => T): Promise<T> {
     return await this.#attempt(call, request, async () => {
       const answer = await readAll(call, await this.#send(call, request));
       return decode(parseJson(answer.toString("utf8")));
@@ -87,14 +87,14 @@ export class Engine {
   }
 
   /** Sends a request and discards the answer's body. */
-  async done(call: Call, request: EngineRequest): Promise<void> {
+  async done(call: EngineCall, request: EngineRequest): Promise<void> {
     await this.#attempt(call, request, async () => {
       await readAll(call, await this.#send(call, request));
     });
   }
 
   /** Sends a request and resolves with the head of the answer. The call's default deadline ends there. */
-  async head(call: Call, request: EngineRequest): Promise<IncomingMessage> {
+  async head(call: EngineCall, request: EngineRequest): Promise<IncomingMessage> {
     return await this.#attempt(call, request, async () => {
       call.asked();
       const response = await this.#send(call, request);
@@ -104,7 +104,10 @@ export class Engine {
   }
 
   /** As {@link head}, for a GET whose answer is read only on demand; the caller must destroy it. */
-  async pull(call: Call, { path, query = {} }: Pick<EngineRequest, "path" | "query">): Promise<PulledAnswer> {
+  async pull(
+    call: EngineCall,
+    { path, query = {} }: Pick<EngineRequest, "path" | "query">,
+  ): Promise<PulledAnswer> {
     const request = { method: "GET", path } as const;
     return await this.#attempt(call, request, async () => {
       call.asked();
@@ -129,7 +132,7 @@ export class Engine {
    * @param idleMs As for `chunksOf`.
    */
   async *stream<T>(
-    call: Call,
+    call: EngineCall,
     request: EngineRequest,
     parse: (chunks: AsyncIterable<Buffer>) => AsyncIterable<T>,
     idleMs?: number,
@@ -144,7 +147,7 @@ export class Engine {
 
   /** Sends an upgrade request and takes the connection over. The call limits the wait, not the connection. */
   async hijack(
-    call: Call,
+    call: EngineCall,
     request: Named & { readonly query?: Readonly<Record<string, string>>; readonly body?: object },
   ): Promise<Hijacked> {
     return await this.#attempt(call, request, async () => {
@@ -154,7 +157,7 @@ export class Engine {
   }
 
   /** Pings the engine. @returns The newest API version that it supports. */
-  async ping(call: Call): Promise<ApiVersion> {
+  async ping(call: EngineCall): Promise<ApiVersion> {
     const request = { method: "GET", path: "/_ping" } as const;
     return await this.#attempt(call, request, async () => {
       const response = await this.#exchange(call, request);
@@ -167,7 +170,7 @@ export class Engine {
   }
 
   /** The API version in use, negotiated with each new connection. */
-  async version(call: Call): Promise<ApiVersion> {
+  async version(call: EngineCall): Promise<ApiVersion> {
     try {
       return await call.guard(this.#negotiator.version());
     } catch (error) {
@@ -180,7 +183,7 @@ export class Engine {
   }
 
   /** Converts an error of a call to a ShimError. */
-  failure(call: Call, request: Named, thrown: unknown): ShimError {
+  failure(call: EngineCall, request: Named, thrown: unknown): ShimError {
     if (call.signal.aborted) return call.reason;
     const error = fromThrown(this.#asked(call, request), thrown);
     if (isChangeOfEngine(error)) this.#negotiator.forget();
@@ -197,7 +200,7 @@ export class Engine {
    * Sends a request with the negotiated version. A kept connection may be dead, as after a restart of Docker: a GET is
    * then sent once more.
    */
-  async #send(call: Call, request: EngineRequest): Promise<IncomingMessage> {
+  async #send(call: EngineCall, request: EngineRequest): Promise<IncomingMessage> {
     const kept = this.#agent.keepsConnections;
     try {
       return await this.#sendOnce(call, request);
@@ -208,13 +211,13 @@ export class Engine {
     }
   }
 
-  async #sendOnce(call: Call, request: EngineRequest): Promise<IncomingMessage> {
+  async #sendOnce(call: EngineCall, request: EngineRequest): Promise<IncomingMessage> {
     const path = `/v${formatApiVersion(await this.version(call))}${request.path}`;
     return await this.#exchange(call, { ...request, path });
   }
 
   /** Resolves with the head of a successful answer. */
-  async #exchange(call: Call, request: EngineRequest): Promise<IncomingMessage> {
+  async #exchange(call: EngineCall, request: EngineRequest): Promise<IncomingMessage> {
     const { method, path, body, headers = {}, accept = [] } = request;
     const query = Object.fromEntries(
       Object.entries(request.query ?? {}).filter(
@@ -230,7 +233,7 @@ export class Engine {
     throw fromStatus(this.#asked(call, request), status, await readErrorText(chunksOf(call, response)));
   }
 
-  async #attempt<T>(call: Call, request: Named, work: () => Promise<T>): Promise<T> {
+  async #attempt<T>(call: EngineCall, request: Named, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
@@ -243,7 +246,7 @@ export class Engine {
     return await this.call("system.apiVersion", undefined, async (call) => this.#agree(call), limit);
   }
 
-  async #agree(call: Call): Promise<ApiVersion> {
+  async #agree(call: EngineCall): Promise<ApiVersion> {
     const request = { method: "GET", path: "/version" } as const;
     const newest = await this.ping(call);
     const version = await this.#attempt(call, request, async () =>
@@ -257,7 +260,7 @@ export class Engine {
     return version;
   }
 
-  #asked(call: Call, { method, path }: Named): Asked {
+  #asked(call: EngineCall, { method, path }: Named): Asked {
     return { operation: call.operation, request: `${method} ${path}`, endpoint: this.endpoint };
   }
 }

@@ -2,10 +2,10 @@ import type { IncomingMessage } from "node:http";
 import { nowNanos } from "../../base/index.js";
 import type { DockerEvent, DockerEvents, EventSubscription, SubscribeOptions } from "../../docker/index.js";
 import { chunksOf } from "./body.js";
-import type { Call } from "./call.js";
+import type { EngineCall } from "./call.js";
 import { decodeEvent } from "./decode/event.js";
 import { encodeFilters, encodeTime } from "./encode/request.js";
-import type { Engine, EngineRequest } from "./engine.js";
+import type { EngineConnection, EngineRequest } from "./engine.js";
 import { Truncated } from "./failures.js";
 import { lines } from "./ndjson.js";
 
@@ -13,7 +13,7 @@ const operation = "events.subscribe";
 
 /** The event stream, over Docker's API. */
 export class DockerodeEvents implements DockerEvents {
-  constructor(private readonly engine: Engine) {}
+  constructor(private readonly engine: EngineConnection) {}
 
   subscribe(options: SubscribeOptions): EventSubscription {
     return new Subscription(this.engine, options);
@@ -23,12 +23,12 @@ export class DockerodeEvents implements DockerEvents {
 /** One subscription. It begins at once, before it is read, and can be read once. */
 class Subscription implements EventSubscription {
   readonly ready: Promise<void>;
-  readonly #call: Call;
+  readonly #call: EngineCall;
   readonly #response: Promise<IncomingMessage>;
   readonly #request: EngineRequest;
 
   constructor(
-    private readonly engine: Engine,
+    private readonly engine: EngineConnection,
     private readonly options: SubscribeOptions,
   ) {
     // Docker answers a moment before it subscribes; with `since` it replays the events in between.

@@ -9,11 +9,11 @@ import type {
 import { HijackedStream } from "./attached-stream.js";
 import { decodeExecId, decodeExecState } from "./decode/exec.js";
 import { pathOf } from "./encode/request.js";
-import type { Engine } from "./engine.js";
+import type { EngineConnection } from "./engine.js";
 
 /** Execs, over Docker's API. */
 export class DockerodeExecs implements DockerExecs {
-  constructor(private readonly engine: Engine) {}
+  constructor(private readonly engine: EngineConnection) {}
 
   async create(containerId: string, spec: DockerExecSpec, options?: CallOptions): Promise<string> {
     const operation = "execs.create";

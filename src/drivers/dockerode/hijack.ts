@@ -4,7 +4,7 @@ import { stringify } from "node:querystring";
 import type { Readable } from "node:stream";
 import type { Endpoint } from "../../base/index.js";
 import { chunksOf, readErrorText } from "./body.js";
-import { closedError, type Call } from "./call.js";
+import { closedError, type EngineCall } from "./call.js";
 import { fromStatus, type Asked } from "./errors.js";
 
 /** A connection that Docker has switched to the input and output of a process. */
@@ -35,7 +35,7 @@ export class Hijacker {
    * Resolves once the connection is switched. The call limits the wait, not the connection.
    * @throws ShimError for an error answer; the socket's own error when the connection fails.
    */
-  async open(call: Call, asked: Asked, upgrade: UpgradeRequest): Promise<Hijacked> {
+  async open(call: EngineCall, asked: Asked, upgrade: UpgradeRequest): Promise<Hijacked> {
     const socket = connect({ ...target(this.endpoint), allowHalfOpen: true });
     this.#open.add(socket);
     socket.once("close", () => this.#open.delete(socket));

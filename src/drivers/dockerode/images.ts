@@ -11,12 +11,12 @@ import { parseJson } from "./body.js";
 import { decodeHistory, decodeImage, decodeImageList, decodeProgress } from "./decode/image.js";
 import { encodeAuth, encodePull } from "./encode/pull.js";
 import { imagePath } from "./encode/request.js";
-import type { Engine } from "./engine.js";
+import type { EngineConnection } from "./engine.js";
 import { lines } from "./ndjson.js";
 
 /** Images, over Docker's API. */
 export class DockerodeImages implements DockerImages {
-  constructor(private readonly engine: Engine) {}
+  constructor(private readonly engine: EngineConnection) {}
 
   async list(options?: CallOptions): Promise<DockerImageSummary[]> {
     return await this.engine.call("images.list", options, async (call) =>

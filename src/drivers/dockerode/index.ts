@@ -1,7 +1,7 @@
 import type { Logger } from "../../base/index.js";
 import type { DockerService } from "../../docker/index.js";
 import { DockerodeContainers } from "./containers.js";
-import { Engine } from "./engine.js";
+import { EngineConnection } from "./engine.js";
 import { DockerodeEvents } from "./events.js";
 import { DockerodeExecs } from "./execs.js";
 import { DockerodeImages } from "./images.js";
@@ -23,7 +23,7 @@ export interface DockerodeOptions {
  * @see Docker API, "Versioning"
  */
 export function createDockerodeService(options: DockerodeOptions): DockerService {
-  const engine = new Engine(options.endpoint, options.requestTimeoutMs, options.log);
+  const engine = new EngineConnection(options.endpoint, options.requestTimeoutMs, options.log);
   return {
     containers: new DockerodeContainers(engine),
     images: new DockerodeImages(engine),

@@ -1,11 +1,11 @@
 import type { CallOptions } from "../../base/index.js";
 import type { DockerInfo, DockerSystem, DockerVersion } from "../../docker/index.js";
 import { decodeInfo, decodeVersion } from "./decode/system.js";
-import type { Engine } from "./engine.js";
+import type { EngineConnection } from "./engine.js";
 
 /** The engine as a whole, over Docker's API. */
 export class DockerodeSystem implements DockerSystem {
-  constructor(private readonly engine: Engine) {}
+  constructor(private readonly engine: EngineConnection) {}
 
   async ping(options?: CallOptions): Promise<void> {
     await this.engine.call("system.ping", options, async (call) => {

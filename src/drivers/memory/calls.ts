@@ -1,7 +1,7 @@
 import type { DockerMethod } from "./faults.js";
 
 /** Counts the engine's calls and open streams, for tests of call counts and leaks. */
-export class Calls {
+export class MemoryCallCounter {
   private readonly counts = new Map<DockerMethod, number>();
   private readonly streams = new Map<DockerMethod, number>();
   private underWay = 0;

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { abortError, onAbort, ShimError, sleep, withDeadline, type CallOptions } from "../../base/index.js";
-import type { Engine } from "./engine.js";
+import type { MemoryEngine } from "./engine.js";
 import type { DockerMethod, Fault } from "./faults.js";
 
 /** The limit of a call that brings none. */
@@ -24,7 +24,7 @@ export class Connection {
   private closed = false;
   private readonly open = new Map<AbortController, DockerMethod>();
 
-  constructor(readonly engine: Engine) {}
+  constructor(readonly engine: MemoryEngine) {}
 
   /** Runs one call. `effect` is what the engine does; it goes on when the caller stops waiting. */
   async call<T>(

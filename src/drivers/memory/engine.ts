@@ -1,5 +1,5 @@
 import { ShimError } from "../../base/index.js";
-import { Calls } from "./calls.js";
+import { MemoryCallCounter } from "./calls.js";
 import { Clock } from "./clock.js";
 import type { Connection } from "./connection.js";
 import type { Container } from "./containers/container.js";
@@ -13,12 +13,12 @@ import { Addresses } from "./network.js";
 import type { EngineSettings } from "./settings.js";
 
 /** The state of the engine, shared by all its connections. */
-export class Engine {
+export class MemoryEngine {
   readonly clock = new Clock();
   readonly events = new EventHub(this.clock);
   readonly images = new ImageStore();
   readonly registry = new Registry();
-  readonly calls = new Calls();
+  readonly calls = new MemoryCallCounter();
   readonly addresses = new Addresses();
   readonly faults: Faults;
   readonly containers = new Map<string, Container>();

@@ -10,7 +10,7 @@ import { MemoryAttachedStream, type AttachedInput } from "./attached.js";
 import type { CallSubject, Connection } from "./connection.js";
 import type { Container } from "./containers/container.js";
 import { environmentOf, launch, requireProgram, type Launched } from "./containers/launch.js";
-import type { Engine } from "./engine.js";
+import type { MemoryEngine } from "./engine.js";
 import { Exec } from "./exec.js";
 import { randomId } from "./ids.js";
 
@@ -21,7 +21,7 @@ const mostEnded = 256;
 export class MemoryExecs implements DockerExecs {
   constructor(private readonly connection: Connection) {}
 
-  private get engine(): Engine {
+  private get engine(): MemoryEngine {
     return this.connection.engine;
   }
 
@@ -173,7 +173,7 @@ function requireRunning(container: Container, operation: string): void {
   });
 }
 
-function forgetOldest(engine: Engine, container: Container): void {
+function forgetOldest(engine: MemoryEngine, container: Container): void {
   const ended = [...container.execs].filter((exec) => exec.started && !exec.running);
   for (const exec of ended.slice(0, Math.max(0, ended.length - mostEnded))) {
     container.execs.delete(exec);

@@ -1,4 +1,4 @@
-export { Calls } from "./calls.js";
+export { MemoryCallCounter } from "./calls.js";
 export type { ContainerFigures } from "./containers/figures.js";
 export { dockerMethods, Faults, type DockerMethod, type EventFaults, type Fault } from "./faults.js";
 export {

@@ -1,11 +1,11 @@
 import type { DockerService } from "../../docker/index.js";
-import type { Calls } from "./calls.js";
+import type { MemoryCallCounter } from "./calls.js";
 import { Connection, daemonDown } from "./connection.js";
 import type { Container } from "./containers/container.js";
 import type { ContainerFigures } from "./containers/figures.js";
 import { MemoryContainers } from "./containers/containers.js";
 import { oomContainer, pauseContainer, unpauseContainer } from "./containers/lifecycle.js";
-import { Engine } from "./engine.js";
+import { MemoryEngine } from "./engine.js";
 import { MemoryExecs } from "./execs.js";
 import type { Faults } from "./faults.js";
 import { MemoryHost } from "./host/index.js";
@@ -37,7 +37,7 @@ class MemoryConnection implements DockerService {
   private readonly connection: Connection;
 
   constructor(
-    protected readonly engine: Engine,
+    protected readonly engine: MemoryEngine,
     engineId: string,
   ) {
     this.connection = new Connection(engine);
@@ -66,7 +66,7 @@ export class MemoryDocker extends MemoryConnection {
   constructor(options: MemoryDockerOptions = {}) {
     const settings = { ...defaultSettings, timing: { ...defaultSettings.timing }, ...options.settings };
     const engineId = randomId().slice(0, 32);
-    super(new Engine(settings, options.host ?? new MemoryHost()), engineId);
+    super(new MemoryEngine(settings, options.host ?? new MemoryHost()), engineId);
     this.engineId = engineId;
     for (const name of ["registry.k8s.io/pause:3.9", "registry.k8s.io/pause:3.10"]) this.registry.add(name);
     for (const image of options.images ?? []) {
@@ -86,7 +86,7 @@ export class MemoryDocker extends MemoryConnection {
   }
 
   /** Counts of calls and open streams. */
-  get calls(): Calls {
+  get calls(): MemoryCallCounter {
     return this.engine.calls;
   }
 

@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
 import type { Endpoint } from "../../../base/index.js";
-import type { Call } from "../call.js";
+import type { EngineCall } from "../call.js";
 import { ChunkedBody } from "./chunked-body.js";
 import { Malformed, Truncated } from "../failures.js";
 import { target } from "../hijack.js";
@@ -34,7 +34,7 @@ export class PulledAnswer {
    * @param call Its signal closes the connection.
    * @throws The connection's own error; Malformed, Truncated.
    */
-  static async get(endpoint: Endpoint, path: string, call: Call): Promise<PulledAnswer> {
+  static async get(endpoint: Endpoint, path: string, call: EngineCall): Promise<PulledAnswer> {
     const answer = new PulledAnswer(endpoint, path, call.signal);
     try {
       await call.guard(new Promise<void>((resolve) => (answer.onHead = resolve)));

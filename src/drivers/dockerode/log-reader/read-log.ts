@@ -1,10 +1,10 @@
 import { onAbort } from "../../../base/index.js";
 import type { LogFrame, LogOptions } from "../../../docker/index.js";
 import { chunksOf } from "../body.js";
-import type { Call } from "../call.js";
+import type { EngineCall } from "../call.js";
 import { decodeContainer } from "../decode/container.js";
 import { encodeTime, pathOf } from "../encode/request.js";
-import type { Engine } from "../engine.js";
+import type { EngineConnection } from "../engine.js";
 import { FrameParser } from "./frame-parser.js";
 import { ReadPace, type ReadScheduler } from "./pacing.js";
 import { TerminalParser } from "./terminal-parser.js";
@@ -14,7 +14,7 @@ import { TerminalParser } from "./terminal-parser.js";
  * @see README.md in this folder
  */
 export async function* readLog(
-  engine: Engine,
+  engine: EngineConnection,
   scheduler: ReadScheduler,
   id: string,
   options: LogOptions,
@@ -57,12 +57,12 @@ export async function* readLog(
 }
 
 /** Docker frames the log of a container without a terminal, and before API 1.42 the answer does not say which it is. */
-async function askForTerminal(engine: Engine, call: Call, id: string): Promise<boolean> {
+async function askForTerminal(engine: EngineConnection, call: EngineCall, id: string): Promise<boolean> {
   const request = { method: "GET", path: `${containerPath(call, id)}/json` } as const;
   return (await engine.json(call, request, decodeContainer)).config.tty === true;
 }
 
-function containerPath(call: Call, id: string): string {
+function containerPath(call: EngineCall, id: string): string {
   return `/containers${pathOf(call.operation, id)}`;
 }
 

@@ -1,4 +1,4 @@
-import type { Engine } from "../engine.js";
+import type { MemoryEngine } from "../engine.js";
 import type { Container } from "./container.js";
 import type { ContainerFigures } from "./figures.js";
 
@@ -6,7 +6,7 @@ const mountPoint = "/sys/fs/cgroup";
 const device = "8:0";
 
 /** Shows the cgroup of a container that has been started, and that of its pod, on the node as cgroup v2 does. */
-export function showCgroup(engine: Engine, container: Container): void {
+export function showCgroup(engine: MemoryEngine, container: Container): void {
   const { tree } = engine.host;
   const { run } = container;
   if (!run) return;
@@ -29,29 +29,29 @@ export function showCgroup(engine: Engine, container: Container): void {
 }
 
 /** The cgroup of a container goes with its last process; its pod's stays, as the kubelet's does. */
-export function removeCgroup(engine: Engine, container: Container): void {
+export function removeCgroup(engine: MemoryEngine, container: Container): void {
   engine.host.tree.removeAll(`${mountPoint}${pathOf(engine, container)}`);
 }
 
 /** The folder of a container's cgroup on the node. */
-export function cgroupFolder(engine: Engine, container: Container): string {
+export function cgroupFolder(engine: MemoryEngine, container: Container): string {
   return mountPoint + pathOf(engine, container);
 }
 
-function pathOf(engine: Engine, container: Container): string {
+function pathOf(engine: MemoryEngine, container: Container): string {
   const { id } = container;
   const name = engine.settings.cgroupDriver === "systemd" ? `docker-${id}.scope` : id;
   return `${parentOf(engine, container).replace(/\/$/, "")}/${name}`;
 }
 
 /** systemd's slices spell out where they stand: `a-b.slice` is in `a.slice`. */
-function parentOf(engine: Engine, { host }: Container): string {
+function parentOf(engine: MemoryEngine, { host }: Container): string {
   if (engine.settings.cgroupDriver === "cgroupfs") return host.cgroupParent || "/docker";
   const parts = (host.cgroupParent || "system.slice").replace(/\.slice$/, "").split("-");
   return parts.map((_, index) => `/${parts.slice(0, index + 1).join("-")}.slice`).join("");
 }
 
-function siblingsOf(engine: Engine, parent: string): Container[] {
+function siblingsOf(engine: MemoryEngine, parent: string): Container[] {
   return [...engine.containers.values()].filter((other) => other.run && parentOf(engine, other) === parent);
 }
 

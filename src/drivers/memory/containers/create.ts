@@ -5,7 +5,7 @@ import {
   type DockerContainerSpec,
   type DockerHostConfig,
 } from "../../../docker/index.js";
-import type { Engine } from "../engine.js";
+import type { MemoryEngine } from "../engine.js";
 import { randomId } from "../ids.js";
 import type { StoredImage } from "../images/image.js";
 import { Container } from "./container.js";
@@ -21,7 +21,7 @@ const operation = "containers.create";
 const defaultLogBytes = 32 * 1024 * 1024;
 
 /** Makes a container and emits the event. */
-export function createContainer(engine: Engine, spec: DockerContainerSpec): Container {
+export function createContainer(engine: MemoryEngine, spec: DockerContainerSpec): Container {
   const name = spec.name.replace(/^\//, "");
   checkSpec(engine, { ...spec, name });
   const reference = spec.config.image ?? "";
@@ -75,7 +75,12 @@ export function createContainer(engine: Engine, spec: DockerContainerSpec): Cont
 }
 
 /** The files that Docker mounts over /etc; in a joined network they are those of its owner. */
-function etcMounts(engine: Engine, host: DockerHostConfig, folder: string, mounts: Container["mounts"]) {
+function etcMounts(
+  engine: MemoryEngine,
+  host: DockerHostConfig,
+  folder: string,
+  mounts: Container["mounts"],
+) {
   const mode = host.networkMode ?? "";
   const owner = mode.startsWith("container:") ? engine.peek(mode.slice("container:".length)) : undefined;
   return ["hostname", "hosts", "resolv.conf"]
@@ -132,7 +137,7 @@ const maskedPaths = [
 const readonlyPaths = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /** The host configuration with the engine's defaults. */
-function mergeHost(engine: Engine, host: DockerHostConfig): DockerHostConfig {
+function mergeHost(engine: MemoryEngine, host: DockerHostConfig): DockerHostConfig {
   const { settings } = engine;
   const closed = host.privileged === true ? [] : undefined;
   return {
@@ -153,7 +158,7 @@ function mergeHost(engine: Engine, host: DockerHostConfig): DockerHostConfig {
 }
 
 /** Docker keeps the id of the container whose network is joined, however it was named. */
-function resolvedNetwork(engine: Engine, mode: string): string {
+function resolvedNetwork(engine: MemoryEngine, mode: string): string {
   const owner = mode.startsWith("container:") ? engine.peek(mode.slice("container:".length)) : undefined;
   return owner ? `container:${owner.id}` : mode;
 }

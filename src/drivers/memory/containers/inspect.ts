@@ -1,9 +1,9 @@
 import type { DockerContainer, DockerContainerSummary } from "../../../docker/index.js";
-import type { Engine } from "../engine.js";
+import type { MemoryEngine } from "../engine.js";
 import type { Container } from "./container.js";
 
 /** The result of `docker inspect`. */
-export function inspectContainer(engine: Engine, container: Container): DockerContainer {
+export function inspectContainer(engine: MemoryEngine, container: Container): DockerContainer {
   const namespace = container.run?.networkNamespacePath;
   return structuredClone({
     id: container.id,
@@ -40,7 +40,7 @@ export function logPath({ folder, id }: Pick<Container, "folder" | "id">): strin
 }
 
 /** A container that joins another's network sees that one's resolv.conf. */
-function resolvConf(engine: Engine, container: Container): { resolvConfPath?: string } {
+function resolvConf(engine: MemoryEngine, container: Container): { resolvConfPath?: string } {
   const owner = container.host.networkMode?.startsWith("container:")
     ? engine.peek(container.host.networkMode.slice("container:".length))
     : container;
@@ -49,7 +49,7 @@ function resolvConf(engine: Engine, container: Container): { resolvConfPath?: st
 }
 
 /** A line of `docker ps`. */
-export function summarise(engine: Engine, container: Container): DockerContainerSummary {
+export function summarise(engine: MemoryEngine, container: Container): DockerContainerSummary {
   const named = container.config.image ?? container.image.id;
   return {
     id: container.id,
@@ -63,7 +63,7 @@ export function summarise(engine: Engine, container: Container): DockerContainer
   };
 }
 
-function stillMeans(engine: Engine, reference: string, container: Container): boolean {
+function stillMeans(engine: MemoryEngine, reference: string, container: Container): boolean {
   try {
     return engine.images.find(reference, "containers.list").image.id === container.image.id;
   } catch {

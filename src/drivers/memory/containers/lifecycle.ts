@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import { onAbort, ShimError, sleep } from "../../../base/index.js";
-import type { Engine } from "../engine.js";
+import type { MemoryEngine } from "../engine.js";
 import { SIGKILL, SIGTERM, requireSignal } from "../processes/signals.js";
 import { removeCgroup, showCgroup } from "./cgroup.js";
 import type { Container, ContainerRun } from "./container.js";
@@ -11,7 +11,7 @@ import { afterEnd, beforeStart, joined, networkOf } from "./surroundings.js";
 import { volumesFolder } from "./mounts.js";
 
 /** Starts a container: created or exited becomes running. */
-export async function startContainer(engine: Engine, container: Container): Promise<void> {
+export async function startContainer(engine: MemoryEngine, container: Container): Promise<void> {
   const operation = "containers.start";
   const wasStarting = container.starting !== undefined;
   await container.starting?.catch(() => undefined);
@@ -38,7 +38,7 @@ export async function startContainer(engine: Engine, container: Container): Prom
   }
 }
 
-async function start(engine: Engine, container: Container): Promise<void> {
+async function start(engine: MemoryEngine, container: Container): Promise<void> {
   const operation = "containers.start";
   if (engine.settings.timing.startMs > 0) await sleep(engine.settings.timing.startMs, engine.life);
   const args = [...(container.config.entrypoint ?? []), ...(container.config.command ?? [])];
@@ -98,7 +98,7 @@ function fail(container: Container, error: unknown): void {
 }
 
 /** The first process has ended: everything of this run ends with it. */
-function ended(engine: Engine, container: Container, code: number): void {
+function ended(engine: MemoryEngine, container: Container, code: number): void {
   const { run } = container;
   if (!run) return;
   for (const process of run.pids.values()) if (process !== run.process) process.send(SIGKILL);
@@ -108,7 +108,7 @@ function ended(engine: Engine, container: Container, code: number): void {
 }
 
 /** Puts the container into its exited state. */
-function settle(engine: Engine, container: Container, run: ContainerRun, code: number): void {
+function settle(engine: MemoryEngine, container: Container, run: ContainerRun, code: number): void {
   removeCgroup(engine, container);
   container.run = undefined;
   container.paused = false;
@@ -121,7 +121,7 @@ function settle(engine: Engine, container: Container, run: ContainerRun, code: n
 
 /** Sends the stop signal, waits, then SIGKILL. Not running is a success. */
 export async function stopContainer(
-  engine: Engine,
+  engine: MemoryEngine,
   container: Container,
   graceSeconds: number,
 ): Promise<void> {
@@ -140,7 +140,7 @@ export async function stopContainer(
 }
 
 /** Says that a signal is sent, as Docker does, and sends it; a paused container goes on to receive it. */
-function deliver(engine: Engine, container: Container, run: ContainerRun, signal: number): void {
+function deliver(engine: MemoryEngine, container: Container, run: ContainerRun, signal: number): void {
   engine.emit(container, "kill", { signal: String(signal) });
   if (container.paused) unpauseContainer(engine, container);
   run.process.send(signal);
@@ -164,7 +164,11 @@ async function endsWithin({ process }: ContainerRun, ms: number, life: AbortSign
 }
 
 /** Sends a signal to the first process. */
-export async function killContainer(engine: Engine, container: Container, signal: number): Promise<void> {
+export async function killContainer(
+  engine: MemoryEngine,
+  container: Container,
+  signal: number,
+): Promise<void> {
   const operation = "containers.kill";
   await container.starting?.catch(() => undefined);
   if (!container.run) {
@@ -176,7 +180,11 @@ export async function killContainer(engine: Engine, container: Container, signal
 }
 
 /** Removes a container with its files and anonymous volumes. */
-export async function removeContainer(engine: Engine, container: Container, force: boolean): Promise<void> {
+export async function removeContainer(
+  engine: MemoryEngine,
+  container: Container,
+  force: boolean,
+): Promise<void> {
   const operation = "containers.remove";
   await container.starting?.catch(() => undefined);
   if (container.removing) {
@@ -204,7 +212,7 @@ export async function removeContainer(engine: Engine, container: Container, forc
   engine.emit(container, "destroy");
 }
 
-function forget(engine: Engine, container: Container): void {
+function forget(engine: MemoryEngine, container: Container): void {
   engine.containers.delete(container.id);
   engine.names.delete(container.name);
   for (const exec of container.execs) engine.execs.delete(exec.id);
@@ -218,7 +226,7 @@ function forget(engine: Engine, container: Container): void {
 }
 
 /** Freezes every process of a container. */
-export function pauseContainer(engine: Engine, container: Container): void {
+export function pauseContainer(engine: MemoryEngine, container: Container): void {
   const { run } = container;
   if (!run || container.paused) {
     throw new ShimError("conflict", `pause: ${container.name} is ${container.status}`, {
@@ -230,7 +238,7 @@ export function pauseContainer(engine: Engine, container: Container): void {
   engine.emit(container, "pause");
 }
 
-export function unpauseContainer(engine: Engine, container: Container): void {
+export function unpauseContainer(engine: MemoryEngine, container: Container): void {
   if (!container.paused || !container.run) {
     throw new ShimError("conflict", `unpause: ${container.name} is not paused`, { operation: "unpause" });
   }
@@ -240,7 +248,7 @@ export function unpauseContainer(engine: Engine, container: Container): void {
 }
 
 /** The kernel's out-of-memory killer takes the first process. */
-export function oomContainer(engine: Engine, container: Container): void {
+export function oomContainer(engine: MemoryEngine, container: Container): void {
   const { run } = container;
   if (!run) throw new ShimError("conflict", `oom: ${container.name} is not running`, { operation: "oom" });
   container.oomKilled = true;

@@ -1,5 +1,5 @@
 import type { DockerResources } from "../../../docker/index.js";
-import type { Engine } from "../engine.js";
+import type { MemoryEngine } from "../engine.js";
 import { cgroupFolder } from "./cgroup.js";
 import type { Container } from "./container.js";
 
@@ -17,7 +17,7 @@ const unlimited: Readonly<Record<string, string>> = {
 };
 
 /** Writes the limits of a container that starts into its cgroup. */
-export function writeLimits(engine: Engine, container: Container): void {
+export function writeLimits(engine: MemoryEngine, container: Container): void {
   const { cgroupVersion, tree } = engine.host;
   if (cgroupVersion === 1) return;
   const folder = cgroupFolder(engine, container);
@@ -26,7 +26,7 @@ export function writeLimits(engine: Engine, container: Container): void {
 }
 
 /** Writes changed limits. systemd writes all that it knows, and what others have written is lost. */
-export function rewriteLimits(engine: Engine, container: Container): void {
+export function rewriteLimits(engine: MemoryEngine, container: Container): void {
   const { host, settings } = engine;
   const folder = cgroupFolder(engine, container);
   if (host.cgroupVersion === 1 || !host.tree.exists(folder)) return;

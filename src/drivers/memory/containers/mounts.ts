@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import { ShimError } from "../../../base/index.js";
 import type { DockerHostConfig, DockerMount, DockerMountPoint } from "../../../docker/index.js";
-import type { Engine } from "../engine.js";
+import type { MemoryEngine } from "../engine.js";
 import { randomId } from "../ids.js";
 import type { StoredImage } from "../images/image.js";
 
@@ -18,7 +18,7 @@ interface Bind {
  * Checks mounts as Docker does: a bind mount's source must be there.
  * @throws ShimError "invalid-argument"; "unsupported" for what the engine's API does not know.
  */
-export function checkMounts(engine: Engine, host: DockerHostConfig): void {
+export function checkMounts(engine: MemoryEngine, host: DockerHostConfig): void {
   const targets = new Set<string>();
   for (const mount of host.mounts ?? []) {
     checkMount(engine, mount);
@@ -29,7 +29,7 @@ export function checkMounts(engine: Engine, host: DockerHostConfig): void {
   for (const bind of host.binds ?? []) parseBind(bind);
 }
 
-function checkMount(engine: Engine, mount: DockerMount): void {
+function checkMount(engine: MemoryEngine, mount: DockerMount): void {
   if (!mount.target.startsWith("/") || posix.resolve(mount.target) === "/") {
     refuse(`${JSON.stringify(mount.target)} is no target of a mount`);
   }
@@ -54,7 +54,7 @@ function checkMount(engine: Engine, mount: DockerMount): void {
  * An older engine would leave out what it does not know.
  * @throws ShimError "unsupported"
  */
-export function requireApi({ settings }: Engine, minor: number, what: string): void {
+export function requireApi({ settings }: MemoryEngine, minor: number, what: string): void {
   if (settings.apiVersion[1] >= minor) return;
   const version = settings.apiVersion.join(".");
   throw new ShimError(
@@ -79,7 +79,11 @@ function parseBind(text: string): Bind {
 }
 
 /** Makes the folders of the mounts on the node. @returns The mounts as an inspect shows them. */
-export function makeMounts(engine: Engine, host: DockerHostConfig, image: StoredImage): DockerMountPoint[] {
+export function makeMounts(
+  engine: MemoryEngine,
+  host: DockerHostConfig,
+  image: StoredImage,
+): DockerMountPoint[] {
   const { tree } = engine.host;
   const points = [...(host.mounts ?? []).map((mount) => fromMount(engine, mount))];
   for (const { source, target, options } of (host.binds ?? []).map(parseBind)) {
@@ -99,7 +103,7 @@ export function makeMounts(engine: Engine, host: DockerHostConfig, image: Stored
 /** Where Docker keeps volumes. */
 export const volumesFolder = "/var/lib/docker/volumes";
 
-function fromMount(engine: Engine, mount: DockerMount): DockerMountPoint {
+function fromMount(engine: MemoryEngine, mount: DockerMount): DockerMountPoint {
   const { tree } = engine.host;
   const { type, target } = mount;
   if (type === "tmpfs") return { type, target, writable: !mount.readonly };

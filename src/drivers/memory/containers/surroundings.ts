@@ -1,6 +1,6 @@
 import { ShimError } from "../../../base/index.js";
 import type { DockerHostConfig } from "../../../docker/index.js";
-import type { Engine } from "../engine.js";
+import type { MemoryEngine } from "../engine.js";
 import { MemoryNamespaceNetwork } from "../host/network.js";
 import { randomId } from "../ids.js";
 import type { Container, ContainerRun } from "./container.js";
@@ -16,7 +16,7 @@ export type Surroundings = Pick<ContainerRun, "address" | "networkNamespacePath"
  * @throws ShimError "conflict" when a container to join does not run; "invalid-argument" for a device or a
  *   mount's source that is not there.
  */
-export function beforeStart(engine: Engine, container: Container): Surroundings {
+export function beforeStart(engine: MemoryEngine, container: Container): Surroundings {
   for (const mode of ["networkMode", "ipcMode", "pidMode"] as const) checkOwner(engine, container, mode);
   checkNetwork(container.host);
   const { tree } = engine.host;
@@ -45,7 +45,11 @@ function checkNetwork({ networkMode = "default" }: DockerHostConfig): void {
 }
 
 /** The container that another one joins for a namespace has to run. */
-function checkOwner(engine: Engine, container: Container, mode: "networkMode" | "ipcMode" | "pidMode"): void {
+function checkOwner(
+  engine: MemoryEngine,
+  container: Container,
+  mode: "networkMode" | "ipcMode" | "pidMode",
+): void {
   const reference = ownerOf(container.host, mode);
   if (reference === undefined) return;
   if (engine.container(reference, operation).running) return;
@@ -66,7 +70,7 @@ function ownerOf(host: DockerHostConfig, mode: "networkMode" | "ipcMode" | "pidM
 
 /** The containers that have joined a namespace of this one. */
 export function joined(
-  engine: Engine,
+  engine: MemoryEngine,
   owner: Container,
   mode: "networkMode" | "ipcMode" | "pidMode",
 ): Container[] {
@@ -76,7 +80,7 @@ export function joined(
   });
 }
 
-function makeNetwork(engine: Engine, host: DockerHostConfig): Surroundings {
+function makeNetwork(engine: MemoryEngine, host: DockerHostConfig): Surroundings {
   const mode = host.networkMode ?? "default";
   if (mode.startsWith("container:")) return { address: undefined, networkNamespacePath: undefined };
   const networkNamespacePath = `${namespaceFolder}/${mode === "host" ? "default" : randomId().slice(0, 12)}`;
@@ -86,21 +90,21 @@ function makeNetwork(engine: Engine, host: DockerHostConfig): Surroundings {
 }
 
 /** The ports of a container: its own, the node's, or those of the container that it joins. */
-export function networkOf(engine: Engine, { host }: Container): MemoryNamespaceNetwork {
+export function networkOf(engine: MemoryEngine, { host }: Container): MemoryNamespaceNetwork {
   if (host.networkMode === "host") return engine.host.network.own;
   const owner = engine.peek(ownerOf(host, "networkMode") ?? "");
   return owner?.run?.process.network ?? new MemoryNamespaceNetwork();
 }
 
 /** Gives back what {@link beforeStart} took. */
-export function afterEnd(engine: Engine, { address, networkNamespacePath }: Surroundings): void {
+export function afterEnd(engine: MemoryEngine, { address, networkNamespacePath }: Surroundings): void {
   if (address !== undefined) engine.addresses.release(address);
   if (networkNamespacePath === undefined || networkNamespacePath.endsWith("/default")) return;
   engine.host.tree.removeAll(networkNamespacePath);
 }
 
 /** Docker writes these anew at each start, but only for a container with a network of its own. */
-function writeEtc(engine: Engine, { config, host, folder }: Container): void {
+function writeEtc(engine: MemoryEngine, { config, host, folder }: Container): void {
   if (host.networkMode?.startsWith("container:")) return;
   const { tree } = engine.host;
   const servers = (host.dns ?? []).map((server) => `nameserver ${server}`);

@@ -1,6 +1,6 @@
 import { ShimError } from "../../../base/index.js";
 import type { DockerContainerConfig, DockerContainerSpec, DockerHostConfig } from "../../../docker/index.js";
-import type { Engine } from "../engine.js";
+import type { MemoryEngine } from "../engine.js";
 import { signalNumber } from "../processes/signals.js";
 import { isCapability } from "./capabilities.js";
 import { checkMounts, requireApi } from "./mounts.js";
@@ -15,7 +15,7 @@ const securityOptions = ["apparmor", "label", "no-new-privileges", "seccomp", "s
  * Checks a configuration as Docker does before it makes anything.
  * @throws ShimError "invalid-argument", in Docker's place: what it would answer 400 to.
  */
-export function checkSpec(engine: Engine, spec: DockerContainerSpec): void {
+export function checkSpec(engine: MemoryEngine, spec: DockerContainerSpec): void {
   if (!namePattern.test(spec.name)) {
     refuse(`${JSON.stringify(spec.name)} is no container name: letters, digits, _ . and - are allowed`);
   }
@@ -60,7 +60,7 @@ function checkNetwork({ config, host }: DockerContainerSpec): void {
   if (config.exposedPorts?.length) refuse("ports cannot be exposed in another container's network");
 }
 
-function checkNamespaces(engine: Engine, host: DockerHostConfig): void {
+function checkNamespaces(engine: MemoryEngine, host: DockerHostConfig): void {
   const ipc = host.ipcMode ?? "private";
   if (!["", "private", "shareable", "host", "none"].includes(ipc) && !/^container:./.test(ipc)) {
     refuse(`${JSON.stringify(ipc)} is no IPC mode`);
@@ -102,7 +102,7 @@ function isJsonObject(text: string | undefined): boolean {
   }
 }
 
-function checkEngine({ settings }: Engine, host: DockerHostConfig): void {
+function checkEngine({ settings }: MemoryEngine, host: DockerHostConfig): void {
   if (host.runtime && !settings.runtimes.includes(host.runtime)) {
     refuse(`there is no runtime ${host.runtime}; the engine has ${settings.runtimes.join(", ")}`);
   }
