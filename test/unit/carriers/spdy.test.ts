@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { Duplex, PassThrough } from "node:stream";
 import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { constants, createDeflate } from "node:zlib";
 import { SpdyConnection, type SpdyStream } from "../../../src/carriers/index.js";
 import { headerDictionary } from "../../../src/carriers/spdy/dictionary.js";
-import { dataHead, synStreamFrame } from "../../../src/carriers/spdy/frames.js";
+import { dataHead, pingFrame, synStreamFrame } from "../../../src/carriers/spdy/frames.js";
 import { HeaderDecoder, HeaderEncoder } from "../../../src/carriers/spdy/headers.js";
 
 /** Compresses as Go's zlib does: one stream for all blocks, each flushed. */
@@ -33,6 +34,10 @@ function plainBlock(headers: readonly (readonly [string, string])[]): Buffer {
   };
   const parts = headers.flat().flatMap((text) => [u32(text.length), Buffer.from(text)]);
   return Buffer.concat([u32(headers.length), ...parts]);
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await delay(5);
 }
 
 interface Served {
@@ -103,7 +108,7 @@ describe("a SPDY connection", () => {
     const stream = client.open(new Map([["streamtype", "data"]]));
     await stream.write(Buffer.from("question"));
     stream.end();
-    await delay(20);
+    await until(() => streams.length === 1);
     const [theirs] = streams;
     assert.ok(theirs);
     const heard: string[] = [];
@@ -115,10 +120,18 @@ describe("a SPDY connection", () => {
     client.destroy();
   });
 
-  it("answers a ping, and refuses streams beyond its limit", async () => {
+  it("answers a ping", async () => {
+    const { raw, server } = served({ rawClient: true });
+    raw.write(pingFrame(1));
+    const [reply] = (await once(raw, "data")) as [Buffer];
+    assert.deepEqual(reply, pingFrame(1));
+    server.destroy();
+  });
+
+  it("refuses streams beyond its limit", async () => {
     const { client, streams } = served({ maxStreams: 2 });
     const opened = [1, 2, 3].map(() => client.open(new Map([["streamtype", "data"]])));
-    await delay(20);
+    await until(() => opened[2]?.abandoned.aborted === true);
     assert.equal(streams.length, 2);
     assert.deepEqual(
       opened.map(({ abandoned }) => abandoned.aborted),
