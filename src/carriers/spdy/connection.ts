@@ -64,7 +64,8 @@ export class SpdyConnection {
     this.nextPing = options.role === "client" ? 1 : 2;
     transport.on("error", (error) => (this.failure ??= error));
     transport.once("close", () => {
-      this.finish(this.failure ?? new SpdyError("the connection was closed"));
+      // Frames that arrived before the peer closed may still be waiting for their headers: read() takes them first.
+      if (this.failure || this.roomFor) this.finish(this.failure ?? closedError());
     });
     void this.read();
   }
@@ -183,11 +184,11 @@ export class SpdyConnection {
     try {
       for await (const frame of readFrames(this.transport as AsyncIterable<Buffer>)) {
         await this.onFrame(frame);
-        if (this.queuedBytes > maxQueuedBytes) await this.room();
+        if (this.queuedBytes > maxQueuedBytes && !this.transport.destroyed) await this.room();
       }
       this.finish(new SpdyError("the peer has closed the connection"));
     } catch (error) {
-      this.finish(this.failure ?? (error instanceof Error ? error : new SpdyError(String(error))));
+      this.finish(this.failure ?? (isPrematureClose(error) ? closedError() : asError(error)));
     }
     this.transport.destroy();
   }
@@ -266,4 +267,16 @@ export class SpdyConnection {
     this.decoder.close();
     this.roomFor?.();
   }
+}
+
+function closedError(): SpdyError {
+  return new SpdyError("the connection was closed");
+}
+
+function isPrematureClose(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_STREAM_PREMATURE_CLOSE";
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new SpdyError(String(error));
 }

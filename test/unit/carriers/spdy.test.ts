@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
+import { createHash, pbkdf2 } from "node:crypto";
 import { once } from "node:events";
+import { connect, createServer, type AddressInfo } from "node:net";
 import { Duplex, PassThrough } from "node:stream";
 import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
 import { constants, createDeflate } from "node:zlib";
 import { SpdyConnection, type SpdyStream } from "../../../src/carriers/index.js";
 import { headerDictionary } from "../../../src/carriers/spdy/dictionary.js";
-import { dataHead, pingFrame, synStreamFrame } from "../../../src/carriers/spdy/frames.js";
+import { dataHead, pingFrame, synReplyFrame, synStreamFrame } from "../../../src/carriers/spdy/frames.js";
 import { HeaderDecoder, HeaderEncoder } from "../../../src/carriers/spdy/headers.js";
 
 /** Compresses as Go's zlib does: one stream for all blocks, each flushed. */
@@ -118,6 +120,29 @@ describe("a SPDY connection", () => {
     for await (const chunk of stream.input) heard.push(chunk.toString());
     assert.deepEqual(heard, ["question", "answer"]);
     client.destroy();
+  });
+
+  it("reads all that arrived before the peer closed the connection", async () => {
+    const server = createServer((socket) => {
+      socket.once("data", () => {
+        const [head, encoder] = [dataHead(1, 6, true), new HeaderEncoder()];
+        socket.end(Buffer.concat([synReplyFrame(1, encoder.encode(new Map())), head, Buffer.from("status")]));
+      });
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const socket = connect(port, "127.0.0.1");
+    await once(socket, "connect");
+    const client = new SpdyConnection(socket, { role: "client" });
+    const stream = client.open(new Map([["streamtype", "error"]]));
+    // Headers are inflated in the thread pool: while it is busy, the socket closes.
+    const busy = Array.from({ length: 8 }, () => promisify(pbkdf2)("a", "b", 200_000, 64, "sha512"));
+    stream.end();
+    let received = "";
+    for await (const chunk of stream.input) received += chunk.toString();
+    assert.equal(received, "status");
+    await Promise.all(busy);
+    server.close();
   });
 
   it("answers a ping", async () => {
