@@ -20,14 +20,15 @@ export interface DockerMounts {
   readonly binds: string[];
 }
 
-/** For all mounts of a container, about a thousand long paths. More would block the event loop. */
+/** A container has tens of mounts. Many more, or a thousand long paths, would block the event loop. */
+const maxMounts = 4096;
 const maxPathCharacters = 256 * 1024;
 
 type Propagation = "rslave" | "rshared";
 
 /** @throws ShimError "invalid-argument"; "unsupported" for what the engine cannot mount. */
 export function dockerMounts(requested: readonly Mount[], context: MountContext): DockerMounts {
-  checkPathCharacters(requested);
+  checkSize(requested);
   const mounts: DockerMount[] = [];
   const binds: string[] = [];
   const images = new ImageSpellings();
@@ -57,7 +58,9 @@ export function dockerMounts(requested: readonly Mount[], context: MountContext)
   return { mounts, binds };
 }
 
-function checkPathCharacters(requested: readonly Mount[]): void {
+function checkSize(requested: readonly Mount[]): void {
+  if (requested.length > maxMounts)
+    throw invalid("config.mounts", `have ${requested.length} entries, but the limit is ${maxMounts}`);
   let characters = 0;
   for (const { containerPath, hostPath } of requested) characters += containerPath.length + hostPath.length;
   if (characters > maxPathCharacters)

@@ -257,7 +257,7 @@ describe("a pod whose sandbox was started again by another", () => {
     });
     await assert.rejects(rig.runtime.startContainer({ containerId: late }), {
       code: Code.FailedPrecondition,
-      message: /its pod needs a new one/,
+      message: /its pod needs a new sandbox/,
     });
     await rig.runtime.stopPodSandbox({ podSandboxId });
     assert.equal((await rig.engine.containers.inspect(podSandboxId)).state.running, false);

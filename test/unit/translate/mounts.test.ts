@@ -218,6 +218,21 @@ describe("mounts", () => {
     );
   });
 
+  it("bounds their number, and the length of their paths together", () => {
+    const mounts = (count: number, path: string) =>
+      Array.from({ length: count }, (_, index) =>
+        create(MountSchema, { hostPath: "/h", containerPath: `/${index}${path}` }),
+      );
+    const context = { env: environment(), runtime: "", exportedImages: new Map<string, never>() };
+    assert.equal(dockerMounts(mounts(4096, ""), context).mounts.length, 4096);
+    refuses("invalid-argument", /config\.mounts have 4097 entries, but the limit is 4096/, () =>
+      dockerMounts(mounts(4097, ""), context),
+    );
+    refuses("invalid-argument", /config\.mounts have paths of \d+ characters in total/, () =>
+      dockerMounts(mounts(100, "x".repeat(3_000)), context),
+    );
+  });
+
   const image = { containerPath: "/c", image: { image: "img:1" } };
   const recursive = { ...base, readonly: true, recursiveReadOnly: true };
   for (const [kind, message, init, env] of [
