@@ -27,6 +27,14 @@ export function pathOf(method: DescMethod): string {
   return `/${method.parent.typeName}/${method.name}`;
 }
 
+/**
+ * Where kubelets before 1.26 call a method: CRI's name until it became v1. The messages are the same on the wire.
+ * @see Kubernetes 1.26, removal of CRI v1alpha2
+ */
+export function formerPathOf(method: DescMethod): string {
+  return pathOf(method).replace("/runtime.v1.", "/runtime.v1alpha2.");
+}
+
 const writes: ReadonlySet<string> = new Set([
   "RunPodSandbox",
   "StopPodSandbox",

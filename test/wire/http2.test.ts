@@ -20,6 +20,18 @@ function versionOf(answer: RawAnswer): string {
 
 for (const adapter of socketAdapters) {
   describe(`HTTP/2 over ${adapter.name}`, () => {
+    it("answers kubelets before 1.26, which call runtime.v1alpha2", async () => {
+      await using server = await adapter.serve(testTarget(versionHandlers));
+      await using raw = rawSession(server.dial);
+      const path = "/runtime.v1alpha2.RuntimeService/Version";
+      assert.equal(versionOf(await raw.call({ ":path": path }, frame(versionRequest()))), "v1");
+      const other = await raw.call(
+        { ":path": "/runtime.v1alpha1.RuntimeService/Version" },
+        frame(versionRequest()),
+      );
+      assert.equal(other.status, "12");
+    });
+
     it("answers every gRPC content type, and is as strict about the others as HTTP is", async () => {
       await using server = await adapter.serve(testTarget(versionHandlers));
       await using raw = rawSession(server.dial);
@@ -125,7 +137,7 @@ for (const adapter of socketAdapters) {
       await using server = await adapter.serve(testTarget(versionHandlers));
       await using raw = rawSession(server.dial);
       const paths = [
-        "/runtime.v1alpha2.RuntimeService/Version",
+        "/runtime.v1alpha1.RuntimeService/Version",
         "/runtime.v1.RuntimeService/NoSuchMethod",
         "/grpc.health.v1.Health/Check",
         "/",

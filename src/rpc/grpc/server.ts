@@ -7,6 +7,7 @@ import type { Calls } from "../calls.js";
 import { encodeFrame } from "../encode.js";
 import type { Endpoint } from "../endpoint.js";
 import { failureOf } from "../errors.js";
+import { formerPathOf } from "../services.js";
 import { isGrpcContentType, parseTimeoutMs } from "./headers.js";
 import { Reply } from "./reply.js";
 import { readRequest, tooLarge } from "./request.js";
@@ -30,7 +31,12 @@ export class GrpcServer {
     private readonly calls: Calls,
     private readonly log: Logger,
   ) {
-    this.endpoints = new Map(calls.endpoints.map((endpoint) => [endpoint.path, endpoint]));
+    this.endpoints = new Map(
+      calls.endpoints.flatMap((endpoint) => [
+        [endpoint.path, endpoint],
+        [formerPathOf(endpoint.method), endpoint],
+      ]),
+    );
   }
 
   /** True for the requests that {@link GrpcServer.accept} answers. */
