@@ -12,6 +12,9 @@ import { Registry } from "./images/registry.js";
 import { Addresses } from "./network.js";
 import type { EngineSettings } from "./settings.js";
 
+/** Where the engine keeps its data on its host, as Docker does. */
+export const dataRoot = "/var/lib/docker";
+
 /** The state of the engine, shared by all its connections. */
 export class MemoryEngine {
   readonly clock = new Clock();
@@ -35,6 +38,7 @@ export class MemoryEngine {
     readonly settings: EngineSettings,
     readonly host: MemoryHost,
   ) {
+    host.tree.makeDirectory(dataRoot, 0o710);
     this.faults = new Faults(
       {
         drop: (count) => {

@@ -1,6 +1,7 @@
 import type { CallOptions } from "../../base/index.js";
 import type { DockerInfo, DockerSystem, DockerVersion } from "../../docker/index.js";
 import type { Connection } from "./connection.js";
+import { dataRoot } from "./engine.js";
 
 /** The memory engine as a whole. */
 export class MemorySystem implements DockerSystem {
@@ -36,7 +37,7 @@ export class MemorySystem implements DockerSystem {
         hostname: "memory",
         cgroupDriver: settings.cgroupDriver,
         cgroupVersion: await host.kernel.cgroupVersion(),
-        rootDirectory: "/var/lib/docker",
+        rootDirectory: dataRoot,
         storageDriver: "overlay2",
         containerdImageStore: false,
         logDriver: "json-file",

@@ -42,7 +42,6 @@ export async function openImages({
   info = {},
 }: LabOptions = {}): Promise<ImagesLab> {
   const engine = createMemoryDocker({ images: [pauseImage, ...images] });
-  engine.host.files.tree.makeDirectory("/var/lib/docker");
   const lines: Line[] = [];
   const sink = { write: (line: string) => lines.push(JSON.parse(line) as Line) };
   const log = pino({ level: "debug" }, sink);
