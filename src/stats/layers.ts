@@ -1,4 +1,4 @@
-import { codeOf, messageOf, nowNanos, sleep, type Logger } from "../base/index.js";
+import { codeOf, messageOf, nowNanos, onAbort, sleep, type Logger } from "../base/index.js";
 import type { Host } from "../host/index.js";
 import type { Images } from "../images/index.js";
 import type { Inventory, WorkloadRecord } from "../inventory/index.js";
@@ -7,7 +7,7 @@ import type { LayerUsage } from "./usage.js";
 
 /** How long after the begin of a round the next one begins, at the earliest. */
 const roundMs = 60_000;
-/** How soon containers are looked for that no round has seen yet. */
+/** How soon a layer is tried again that could not be found yet. A new container is measured at once. */
 const newMs = 2_000;
 /** The part of a core, and of the disk's time, that walking may take. */
 const share = 0.02;
@@ -27,6 +27,9 @@ export class WritableLayers {
   private readonly sizes = new Map<string, LayerUsage>();
   private readonly folders: LayerFolders;
   private readonly closed = new AbortController();
+  /** True when a container was created or started since the last walk began. */
+  private hasNew = false;
+  private wake: () => void = () => undefined;
 
   constructor(private readonly options: WritableLayersOptions) {
     this.folders = new LayerFolders(options.host, options.inventory);
@@ -49,20 +52,42 @@ export class WritableLayers {
   private async goOn(): Promise<void> {
     const { signal } = this.closed;
     const { inventory, log } = this.options;
+    const unsubscribe = inventory.subscribe(({ type }) => {
+      if (type !== "created" && type !== "started") return;
+      this.hasNew = true;
+      this.wake();
+    });
+    onAbort(signal, unsubscribe);
     await inventory.whenReady({ signal }).catch(() => undefined);
     let roundAtMs = -Infinity;
     while (!signal.aborted) {
       const isDue = performance.now() - roundAtMs >= roundMs;
       if (isDue) roundAtMs = performance.now();
       try {
+        this.hasNew = false;
         await this.walk(({ id }) => isDue || !this.sizes.has(id));
-        await sleep(newMs, signal);
+        await this.untilNew(signal);
       } catch (error) {
         if (this.closed.signal.aborted) return;
         log.warn({ reason: messageOf(error) }, "could not measure the writable layers of containers");
         await sleep(roundMs, signal).catch(() => undefined);
       }
     }
+  }
+
+  /** Waits for a new container, at most for `newMs`. */
+  private async untilNew(signal: AbortSignal): Promise<void> {
+    if (this.hasNew || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        unlisten();
+        resolve();
+      };
+      const timer = setTimeout(done, newMs);
+      const unlisten = onAbort(signal, done);
+      this.wake = done;
+    });
   }
 
   private async walk(isWanted: (record: WorkloadRecord) => boolean): Promise<void> {

@@ -10,6 +10,8 @@ const id = "5f0c".padEnd(64, "a1");
 describe("the writable layer of a container", () => {
   it("is walked beside the calls, and told with the time of the walk", async () => {
     await using lab = await statsLab();
+    // A new container is walked at once: this one has time to write before.
+    lab.engine.host.faults.on("trees.usage", { delayMs: 1_000, times: 1 });
     const { ids } = await lab.runPod("web");
     const [containerId = ""] = ids;
     const layer = async () => (await lab.runtime.containerStats({ containerId })).stats?.writableLayer;
