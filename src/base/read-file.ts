@@ -22,7 +22,7 @@ const overdue = new Set<string>();
 /**
  * Reads a whole regular file whose path comes from a caller or from the configuration. Links are followed; a pipe
  * or a device is refused without waiting for it.
- * @throws Node's own errors; `EINVAL` for what is not a regular file, `EISDIR` for a directory, `EFBIG` for a file
+ * @throws Node's own errors; `EINVAL` for anything but a regular file, `EISDIR` for a directory, `EFBIG` for a file
  *   larger than `maxBytes`. ShimError "deadline-exceeded", "cancelled"; "unavailable" while an earlier read of the
  *   path that has passed its deadline still hangs.
  */

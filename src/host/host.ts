@@ -23,7 +23,7 @@ export interface HostFiles {
   /**
    * Reads a whole regular file, links followed. The path may come from a caller: a pipe or a device there is refused
    * without waiting for it, and the size and the time are bounded.
-   * @throws `EINVAL` for what is not a regular file, `EISDIR`, `EFBIG` for a file larger than `maxBytes`. ShimError
+   * @throws `EINVAL` for anything but a regular file, `EISDIR`, `EFBIG` for a file larger than `maxBytes`. ShimError
    *   "deadline-exceeded", "cancelled"; "unavailable" while an earlier read of the path still hangs.
    */
   read(path: string, options?: ReadFileOptions): Promise<Buffer>;
@@ -41,7 +41,7 @@ export interface HostFiles {
   ): Promise<void>;
   /**
    * Writes into an existing regular file, so that its inode, and bind mounts of it, stay.
-   * @throws `EINVAL` for what is not a regular file.
+   * @throws `EINVAL` for anything but a regular file.
    */
   overwrite(path: string, content: string): Promise<void>;
   /** Names, unsorted; an empty list when the folder is missing. */

@@ -5,7 +5,7 @@ import type { CallOptions } from "../base/index.js";
 export interface HostNetwork {
   /**
    * Connects to a TCP port as a process of another network namespace does. The stream has two halves, of which each
-   * may end first; whoever gets it must end or destroy it.
+   * may end first; the caller must end or destroy it.
    * @param target.namespacePath Such as `/proc/PID/ns/net`.
    * @param target.address An IP address, as seen in there.
    * @throws `ENOENT` when there is no such namespace; `ECONNREFUSED` and others of connect(2); ShimError

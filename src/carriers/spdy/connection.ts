@@ -50,7 +50,7 @@ export class SpdyConnection {
   private nextId: number;
   private nextPing: number;
   private queuedBytes = 0;
-  private roomFor: (() => void) | undefined;
+  private resumeReading: (() => void) | undefined;
   private draining: Promise<void> | undefined;
   private closing = false;
   private failure: Error | undefined;
@@ -65,7 +65,7 @@ export class SpdyConnection {
     transport.on("error", (error) => (this.failure ??= error));
     transport.once("close", () => {
       // Frames that arrived before the peer closed may still be waiting for their headers: read() takes them first.
-      if (this.failure || this.roomFor) this.finish(this.failure ?? closedError());
+      if (this.failure || this.resumeReading) this.finish(this.failure ?? closedError());
     });
     void this.read();
   }
@@ -130,8 +130,8 @@ export class SpdyConnection {
     taken: (bytes) => {
       this.queuedBytes -= bytes;
       if (this.queuedBytes > maxQueuedBytes) return;
-      this.roomFor?.();
-      this.roomFor = undefined;
+      this.resumeReading?.();
+      this.resumeReading = undefined;
     },
     closed: (id) => this.streams.delete(id),
   };
@@ -184,7 +184,7 @@ export class SpdyConnection {
     try {
       for await (const frame of readFrames(this.transport as AsyncIterable<Buffer>)) {
         await this.onFrame(frame);
-        if (this.queuedBytes > maxQueuedBytes && !this.transport.destroyed) await this.room();
+        if (this.queuedBytes > maxQueuedBytes && !this.transport.destroyed) await this.queueDrained();
       }
       this.finish(new SpdyError("the peer has closed the connection"));
     } catch (error) {
@@ -193,9 +193,9 @@ export class SpdyConnection {
     this.transport.destroy();
   }
 
-  private async room(): Promise<void> {
+  private async queueDrained(): Promise<void> {
     await new Promise<void>((resolve) => {
-      this.roomFor = resolve;
+      this.resumeReading = resolve;
       if (this.gone.aborted) resolve();
     });
   }
@@ -265,7 +265,7 @@ export class SpdyConnection {
     for (const stream of this.streams.values()) stream.onGone(error);
     this.streams.clear();
     this.decoder.close();
-    this.roomFor?.();
+    this.resumeReading?.();
   }
 }
 

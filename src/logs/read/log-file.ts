@@ -17,7 +17,7 @@ export class LogFileOnDisk implements ReadableFile {
 
   /**
    * Opens a file, links followed; undefined when it is missing.
-   * @throws ShimError "invalid-argument" for what is not a regular file.
+   * @throws ShimError "invalid-argument" for anything but a regular file.
    */
   static async open(path: string): Promise<LogFileOnDisk | undefined> {
     // Without O_NONBLOCK, opening a pipe waits until it has a writer.

@@ -1,4 +1,4 @@
-/** A part of a word: text, or the value of a variable. What is not quoted is split at blanks. */
+/** A part of a word: text, or the value of a variable. Unquoted text is split at blanks. */
 export type WordPart =
   | { readonly kind: "text"; readonly text: string; readonly quoted: boolean }
   | {
