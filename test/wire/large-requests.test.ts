@@ -44,24 +44,26 @@ const configs: Readonly<Record<string, () => object>> = {
   "a log path": () => ({ logPath: "../".repeat(large / 3) }),
   "a mount's path": () => ({ mounts: [{ containerPath: `/${"a/".repeat(large / 2)}`, hostPath: "/tmp" }] }),
   "a container's name": () => ({ metadata: { name: "_".repeat(large) } }),
-  "29,000 mounts": () => ({ mounts: times(29_000, () => ({})) }),
-  "9,000 mounts with paths": () => ({
-    mounts: times(9_000, (index) => ({ containerPath: `/m/${index}`, hostPath: "/tmp" })),
+  "26,000 mounts": () => ({ mounts: times(26_000, () => ({})) }),
+  "15,000 mounts with paths": () => ({
+    mounts: times(15_000, (index) => ({ containerPath: `/m/${index}`, hostPath: "/tmp" })),
   }),
-  "9,000 variables": () => ({
-    envs: times(9_000, (index) => ({ key: `KEY_${index}`, value: Buffer.from("value") })),
+  "15,900 variables": () => ({
+    envs: times(15_900, (index) => ({ key: `KEY_${index}`, value: Buffer.from("value") })),
   }),
-  "9,000 devices": () => ({
-    devices: times(9_000, (index) => ({
+  "13,000 devices": () => ({
+    devices: times(13_000, (index) => ({
       containerPath: `/d/${index}`,
       hostPath: "/dev/null",
       permissions: "rw",
     })),
   }),
-  "9,000 annotations": () => ({
-    annotations: Object.fromEntries(times(9_000, (index) => [`key-${index}`, "value"]) as [string, string][]),
+  "15,900 annotations": () => ({
+    annotations: Object.fromEntries(
+      times(15_900, (index) => [`key-${index}`, "value"]) as [string, string][],
+    ),
   }),
-  "29,000 arguments": () => ({ args: times(29_000, () => "x") }),
+  "79,000 arguments": () => ({ args: times(79_000, () => "x") }),
 };
 
 describe("large requests to a whole shim", () => {
