@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { readdir, readFile, readlink } from "node:fs/promises";
@@ -9,6 +8,7 @@ import { after, before, describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { connectPortForward, connectProcess } from "../../src/client/index.js";
 import { createShim, DockerService } from "../../src/index.js";
+import { echoPorts, refusedPort, startEchoServer } from "./echo-server.js";
 import { openLab, type Dockerd, type EngineName } from "./lab/index.js";
 import { openNode, type NodeInView } from "./proxy/node-in-view.js";
 
@@ -203,20 +203,20 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
 
         it("forwards 100 connections at once to 127.0.0.1 in the pod, and 20 MiB each way", async () => {
           const { state } = await node.shim.resolve<DockerService>(DockerService).containers.inspect(podId);
-          await using server = await startInNetwork(state.pid ?? 0, echoServer);
+          await using server = await startEchoServer(state.pid ?? 0);
           assert.ok(server);
           const { url } = await node.cri.runtime.portForward({ podSandboxId: podId });
           using ports = await connectPortForward(url, { transport });
           const answers = await Promise.all(
-            Array.from({ length: 100 }, async () => text(hello(ports.connect(8080)))),
+            Array.from({ length: 100 }, async () => text(hello(ports.connect(echoPorts.echo)))),
           );
           assert.deepEqual(new Set(answers), new Set(["hello"]));
-          const connection = ports.connect(8080);
+          const connection = ports.connect(echoPorts.echo);
           const [sent, received] = await Promise.all([pour(connection, 20), digestOf(connection)]);
           assert.equal(received, sent);
-          await assert.rejects(text(ports.connect(8081)), /ECONNREFUSED/);
-          assert.equal(await text(hello(ports.connect(8080))), "hello");
-          assert.equal(await text(hello(ports.connect(8082))), "hello", "over ::1");
+          await assert.rejects(text(ports.connect(refusedPort)), /ECONNREFUSED/);
+          assert.equal(await text(hello(ports.connect(echoPorts.echo))), "hello");
+          assert.equal(await text(hello(ports.connect(echoPorts.echoOverIpv6))), "hello", "over ::1");
         });
       });
     }
@@ -245,33 +245,6 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
       await killed.close();
     });
   });
-}
-
-/** On 127.0.0.1, and on ::1 alone. */
-const echoServer = `
-  const { createServer } = require("node:net");
-  const echo = () => createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket));
-  echo().listen(8080, "127.0.0.1", () => echo().listen(8082, "::1", () => console.log("listening")));
-`;
-
-/** Runs a program for Node in the network of another process, until it is disposed of. */
-async function startInNetwork(pid: number, program: string): Promise<AsyncDisposable> {
-  // Docker switches IPv6 off where it gives no such address.
-  const script = 'echo 0 > /proc/sys/net/ipv6/conf/lo/disable_ipv6; exec "$0" -e "$1"';
-  const child = spawn(
-    "nsenter",
-    [`--net=/proc/${pid}/ns/net`, "sh", "-c", script, process.execPath, program],
-    {
-      stdio: ["ignore", "pipe", "inherit"],
-    },
-  );
-  await once(child.stdout, "data");
-  return {
-    [Symbol.asyncDispose]: async () => {
-      child.kill("SIGKILL");
-      await once(child, "exit");
-    },
-  };
 }
 
 function hello<T extends Writable>(connection: T): T {
