@@ -2,25 +2,20 @@ import { inject, injectable } from "../base/injection.js";
 import { abortError, isKind, Logger, nowNanos, ShimError } from "../base/index.js";
 import { ShimConfig } from "../config/index.js";
 import { DockerService, type DockerContainer, type DockerContainerSpec } from "../docker/index.js";
-import {
-  ContainerState,
-  type Container,
-  type ContainerConfig,
-  type ContainerFilter,
-  type ContainerStatus,
-  type PodSandboxConfig,
-  type UpdateContainerResourcesRequest,
+import type {
+  CheckpointPodRequest,
+  Container,
+  ContainerConfig,
+  ContainerFilter,
+  ContainerStatus,
+  PodSandboxConfig,
+  RestorePodRequest,
+  UpdateContainerResourcesRequest,
 } from "../gen/runtime/v1/api_pb.js";
 import { Host } from "../host/index.js";
 import { Inventory, stageOf, type ContainerRecord, type WorkloadRecord } from "../inventory/index.js";
 import { ContainerLogs, type LogTarget } from "../logs/index.js";
-import {
-  containerInfo,
-  containerState,
-  isReady,
-  refuseUnsupported,
-  resourcesUpdate,
-} from "../translate/index.js";
+import { containerInfo, isReady, refuseUnsupported, resourcesUpdate } from "../translate/index.js";
 import { buildSpec } from "./build-spec.js";
 import { CgroupLimits, type CgroupFiles } from "./cgroup-limits.js";
 import { createNamed } from "./create-named.js";
@@ -29,6 +24,8 @@ import { execSync, type ExecSyncRequest, type ExecSyncResult } from "./exec-sync
 import { matchesContainer } from "./filters.js";
 import { ImageVolumes } from "./image-volumes.js";
 import { ContainerMessages } from "./container-messages.js";
+import { refuseCheckpointPod, refuseRestorePod } from "./pod-checkpoint.js";
+import { requireCreated, requireRunning } from "./require-state.js";
 import { rollbackOnCancel } from "./rollback-on-cancel.js";
 
 /** How long a status waits for the last lines of a log: a caller that sees the exit reads the log next. */
@@ -285,6 +282,16 @@ export class Containers {
     });
   }
 
+  /** @throws ShimError as {@link refuseCheckpointPod} does, always. */
+  checkpointPod(request: CheckpointPodRequest): never {
+    throw refuseCheckpointPod(request, this.inventory);
+  }
+
+  /** @throws ShimError as {@link refuseRestorePod} does, always. */
+  restorePod(request: RestorePodRequest): never {
+    throw refuseRestorePod(request, this.inventory);
+  }
+
   /** The record to stop or remove; undefined if missing. The ID of a sandbox is an error. */
   private findExisting(id: string): WorkloadRecord | undefined {
     try {
@@ -320,27 +327,6 @@ export class Containers {
 }
 
 /** Rejects a container whose start failed or was interrupted, which Docker still shows as created. */
-function requireCreated({ id, docker }: WorkloadRecord): void {
-  const state = containerState(docker);
-  if (state === ContainerState.CONTAINER_CREATED) return;
-  const { error, startedAtNanos } = docker.state;
-  const why =
-    state === ContainerState.CONTAINER_RUNNING
-      ? "is running"
-      : startedAtNanos === undefined
-        ? `failed to start before (${error || "its start was interrupted"})`
-        : "is exited";
-  throw new ShimError(
-    "failed-precondition",
-    `container ${id} ${why}: only a created one can be started; create another attempt`,
-  );
-}
-
-function requireRunning(record: WorkloadRecord): void {
-  if (stageOf(record.docker) === "running") return;
-  throw new ShimError("failed-precondition", `container ${record.id} is not running`);
-}
-
 function justEnded({ docker }: WorkloadRecord): boolean {
   const { running, finishedAtNanos } = docker.state;
   return !running && finishedAtNanos !== undefined && nowNanos() - finishedAtNanos < recentNanos;

@@ -308,7 +308,7 @@ export interface DockerContainers {
 
   /**
    * Makes a CRIU checkpoint of a running container.
-   * @throws ShimError `unsupported` when the engine is not experimental or has no CRIU.
+   * @throws ShimError `failed-precondition` when the engine is not experimental or has no CRIU.
    * @see Docker API POST /containers/{id}/checkpoints
    */
   checkpoint(

@@ -84,7 +84,7 @@ const byCall: readonly Rule[] = [
   {
     operation: "containers.checkpoint",
     text: /experimental|criu|page not found|not support/i,
-    kind: "unsupported",
+    kind: "failed-precondition",
     advice: "checkpoints need CRIU on the node and dockerd with experimental features on",
   },
   {

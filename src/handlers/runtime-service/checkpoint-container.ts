@@ -6,7 +6,7 @@ import type { CallContext, UnaryHandler } from "../handler.js";
 
 /**
  * Writes a CRIU checkpoint of a running container.
- * @throws ShimError "unsupported" when the engine is not experimental or has no CRIU.
+ * @throws ShimError "failed-precondition" when the engine is not experimental or has no CRIU.
  * @see CRI v1 RuntimeService.CheckpointContainer
  */
 @injectable()

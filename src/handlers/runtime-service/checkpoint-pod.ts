@@ -1,16 +1,19 @@
-import { injectable } from "../../base/injection.js";
-import { notBuilt } from "../not-built.js";
+import { inject, injectable } from "../../base/injection.js";
+import { Containers } from "../../containers/index.js";
 import type { RuntimeService } from "../../gen/runtime/v1/api_pb.js";
+import { type CheckpointPodRequest } from "../../gen/runtime/v1/api_pb.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Writes a checkpoint of a pod.
- * @throws ShimError "unsupported": not built yet.
+ * Refuses to write a checkpoint of a pod, which Docker could not restore.
+ * @throws ShimError "failed-precondition" that says what is missing, for every request that is right.
  * @see CRI v1 RuntimeService.CheckpointPod
  */
 @injectable()
 export class CheckpointPodHandler implements UnaryHandler<typeof RuntimeService.method.checkpointPod> {
-  handle(): Promise<never> {
-    throw notBuilt("CheckpointPod");
+  constructor(@inject(Containers) private readonly containers: Containers) {}
+
+  handle(request: CheckpointPodRequest): Promise<never> {
+    this.containers.checkpointPod(request);
   }
 }

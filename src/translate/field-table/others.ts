@@ -4,7 +4,9 @@ const filter = mapped("the inventory's records; all conditions must match");
 const stream = mapped("the streaming session");
 const auth = mapped("X-Registry-Auth");
 const imageName = mapped("the image's name");
-const wholePod = refused("belongs to checkpoints of whole pods, which Docker does not support");
+const wholePod = refused(
+  "belongs to checkpoints of pods, which Docker does not have: the request is checked, then refused",
+);
 
 /** Images, commands and streams, statistics, and the runtime as a whole. */
 export const otherFields: FieldTable = {

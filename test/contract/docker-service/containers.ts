@@ -179,6 +179,6 @@ export function testContainers(scene: () => Scene): void {
   it("has no checkpoints without CRIU", async () => {
     const id = await scene().sleeper();
     const options = { name: "c", directory: "/tmp/checkpoints", exit: false };
-    await rejectsWith("unsupported", scene().service.containers.checkpoint(id, options));
+    await rejectsWith("failed-precondition", scene().service.containers.checkpoint(id, options));
   });
 }

@@ -184,7 +184,7 @@ export class MemoryContainers implements DockerContainers {
   ): Promise<void> {
     const operation = "containers.checkpoint";
     await this.on(operation, id, options, () => {
-      throw new ShimError("unsupported", `${operation}: this engine has no CRIU`, { operation });
+      throw new ShimError("failed-precondition", `${operation}: this engine has no CRIU`, { operation });
     });
   }
 }
