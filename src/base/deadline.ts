@@ -16,11 +16,15 @@ export interface CallOptions {
  * Runs `work` with a signal that aborts when `options.signal` does or when the deadline has passed, whichever
  * is first, and leaves no timer or listener behind. `work` is expected to settle soon after the abort; the
  * returned promise rejects at once all the same.
+ *
+ * Not `AbortSignal.timeout`: its timer does not keep the process alive, and its reason is no ShimError. Not
+ * `AbortSignal.any`: on Node 20 each use leaks 60 bytes for as long as the longest-lived of its signals lives.
+ * @param options.timeoutText The message of "deadline-exceeded", where it can say more than the operation's name.
  * @throws ShimError "deadline-exceeded" or "cancelled"; else whatever `work` throws.
  */
 export async function withDeadline<T>(
   operation: string,
-  options: CallOptions,
+  options: CallOptions & { readonly timeoutText?: string },
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const { signal: outer, deadlineMs } = options;
@@ -39,11 +43,8 @@ export async function withDeadline<T>(
     if (deadlineMs !== undefined && Number.isFinite(deadlineMs)) {
       timer = setTimeout(
         () => {
-          end(
-            new ShimError("deadline-exceeded", `${operation}: no answer within ${deadlineMs} ms`, {
-              operation,
-            }),
-          );
+          const text = options.timeoutText ?? `${operation}: no answer within ${deadlineMs} ms`;
+          end(new ShimError("deadline-exceeded", text, { operation }));
         },
         Math.min(deadlineMs, longestTimerMs),
       );
@@ -63,6 +64,22 @@ export async function withDeadline<T>(
 export function abortError(operation: string, reason: unknown): ShimError {
   if (reason instanceof ShimError) return reason;
   return new ShimError("cancelled", `${operation}: the caller has gone`, { operation, cause: reason });
+}
+
+/**
+ * Waits for `work` to settle, at most `ms` milliseconds or until `signal` aborts; `work` itself goes on.
+ * @returns Whether it has settled.
+ */
+export async function settlesWithin(
+  ms: number,
+  work: Promise<unknown>,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const settled = work.then(
+    () => true,
+    () => true,
+  );
+  return await withDeadline("settlesWithin", { deadlineMs: ms, signal }, () => settled).catch(() => false);
 }
 
 /** Resolves after `ms` milliseconds, or rejects with {@link abortError} as soon as `signal` aborts. */

@@ -1,5 +1,12 @@
 export { Backoff } from "./backoff.js";
-export { abortError, longestTimerMs, sleep, withDeadline, type CallOptions } from "./deadline.js";
+export {
+  abortError,
+  longestTimerMs,
+  settlesWithin,
+  sleep,
+  withDeadline,
+  type CallOptions,
+} from "./deadline.js";
 export { deepFreeze } from "./deep-freeze.js";
 export { formatEndpoint, parseEndpoint, type Endpoint } from "./endpoint.js";
 export { codeOf, fileError, fileFailure, fileTooLarge, isPassingFailure } from "./file-errors.js";

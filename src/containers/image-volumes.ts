@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { KeyedLock, messageOf, ShimError, SingleFlight, withDeadline, type Logger } from "../base/index.js";
+import { KeyedLock, messageOf, ShimError, SingleFlight, type Logger } from "../base/index.js";
 import { isEngineLocal, type ShimConfig } from "../config/index.js";
 import type { DockerContainer, DockerService } from "../docker/index.js";
 import type { ImageSpec, Mount } from "../gen/runtime/v1/api_pb.js";
@@ -33,7 +33,7 @@ export interface ImageVolumesContext {
 export class ImageVolumes {
   private readonly folder: string;
   private readonly exporter: ImageExport;
-  private readonly unpacking = new SingleFlight<void>();
+  private readonly unpacking = new SingleFlight<void>("CreateContainer");
   private readonly locks = new KeyedLock();
   /** The number of running creates and creates awaiting a retry, by image. */
   private readonly holds = new Map<string, number>();
@@ -104,9 +104,8 @@ export class ImageVolumes {
     const root = posix.join(this.folder, folderOf(imageId));
     held.push(imageId);
     this.holds.set(imageId, (this.holds.get(imageId) ?? 0) + 1);
-    await withDeadline("CreateContainer", { signal }, () =>
-      this.unpacking.run(imageId, () => this.locks.run(imageId, () => this.unpack(image, root))),
-    );
+    const unpack = () => this.locks.run(imageId, () => this.unpack(image, root));
+    await this.unpacking.run(imageId, unpack, signal);
     const path = await resolveInImage(this.context.host.files, root, imageSubPath);
     if (path !== undefined) return { imageId, path };
     throw new ShimError(

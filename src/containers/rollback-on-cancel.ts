@@ -1,4 +1,4 @@
-import { abortError } from "../base/index.js";
+import { abortError, onAbort } from "../base/index.js";
 
 /**
  * Waits for `work`. When `signal` aborts it rejects at once, but `work` continues, and its result is passed to `undo`.
@@ -12,12 +12,10 @@ export async function rollbackOnCancel<T>(
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     let cancelled = false;
-    const onAbort = () => {
+    const unlisten = onAbort(signal, () => {
       cancelled = true;
       reject(abortError("create", signal.reason));
-    };
-    if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort, { once: true });
+    });
     const settle = async () => {
       try {
         const made = await work;
@@ -27,7 +25,7 @@ export async function rollbackOnCancel<T>(
         if (cancelled) onFailure(error);
         else reject(error instanceof Error ? error : new Error(String(error)));
       } finally {
-        signal.removeEventListener("abort", onAbort);
+        unlisten();
       }
     };
     void settle();

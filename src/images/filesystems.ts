@@ -1,5 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { messageOf, nowNanos, ShimError } from "../base/index.js";
+import { messageOf, nowNanos, settlesWithin, ShimError } from "../base/index.js";
 import type { DockerInfo } from "../docker/index.js";
 import type { ImageFsInfoResponseSchema } from "../gen/runtime/v1/api_pb.js";
 import type { FileSystemUsage, Host } from "../host/index.js";
@@ -84,7 +84,7 @@ export class ImageFilesystems {
     if (!info.containerdImageStore && rootDirectory !== undefined && storageDriver !== undefined) {
       const folder = `${rootDirectory}/image/${storageDriver}/layerdb`;
       const learned = this.sizes.learn(folder, new Set(images.flatMap(({ chain }) => chain)));
-      await atMost(layerSizesWaitMs, learned);
+      await settlesWithin(layerSizesWaitMs, learned);
     }
     return Math.trunc(bytesOnDisk(images, (chainId) => this.sizes.get(chainId)));
   }
@@ -116,15 +116,6 @@ export class ImageFilesystems {
     const [beforeTables = ""] = config.split(/^[ \t]*\[/m);
     return /^[ \t]*root[ \t]*=[ \t]*["'](\/[^"']*)["']/m.exec(beforeTables)?.[1] ?? containerdRoot;
   }
-}
-
-async function atMost(ms: number, work: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const enough = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([work, enough]);
-  clearTimeout(timer);
 }
 
 /** The fields of an image that its disk usage depends on. */

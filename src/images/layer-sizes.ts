@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { SingleFlight } from "../base/index.js";
 import type { Host } from "../host/index.js";
 
 const readsAtOnce = 8;
@@ -10,7 +11,7 @@ const readsAtOnce = 8;
  */
 export class LayerSizes {
   private readonly sizes = new Map<string, number | undefined>();
-  private learning: Promise<void> | undefined;
+  private readonly reading = new SingleFlight<void>("images.layerSizes");
 
   constructor(private readonly host: Host) {}
 
@@ -24,10 +25,7 @@ export class LayerSizes {
    * @param folder Docker's `layerdb`, with a directory for each chain ID.
    */
   async learn(folder: string, chainIds: ReadonlySet<string>): Promise<void> {
-    this.learning ??= this.read(folder, chainIds).finally(() => {
-      this.learning = undefined;
-    });
-    await this.learning;
+    await this.reading.run(folder, () => this.read(folder, chainIds));
   }
 
   private async read(folder: string, chainIds: ReadonlySet<string>): Promise<void> {

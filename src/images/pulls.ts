@@ -5,6 +5,7 @@ import {
   onAbort,
   parseReference,
   ShimError,
+  SingleFlight,
   type ImageReference,
   type Logger,
 } from "../base/index.js";
@@ -12,7 +13,6 @@ import { RegistryUnavailable, type DockerService, type RegistryAuth } from "../d
 import type { Inventory } from "../inventory/index.js";
 import type { NodeCredentials } from "./node-credentials.js";
 import { PullMonitor } from "./pull-monitor.js";
-import { SharedWork } from "./shared-work.js";
 
 /** The login of a pull: none, the node's, or the request's credentials. */
 export type PullLogin = "anonymous" | "node" | RegistryAuth;
@@ -31,12 +31,15 @@ const registryUnavailable = "RegistryUnavailable";
 
 /** Pulls images. Calls with the same reference and login share a pull. */
 export class Pulls {
-  private readonly shared: SharedWork<string>;
+  private readonly shared: SingleFlight<string>;
   private readonly closed = new AbortController();
 
   constructor(private readonly options: PullsOptions) {
-    this.shared = new SharedWork("images.pull", options.progressDeadlineMs, (error) => {
-      options.log.warn({ err: messageOf(error) }, "a pull without a waiting caller failed");
+    this.shared = new SingleFlight("images.pull", {
+      lingerMs: options.progressDeadlineMs,
+      onUnobservedError: (error) => {
+        options.log.warn({ err: messageOf(error) }, "a pull without a waiting caller failed");
+      },
     });
   }
 
@@ -49,9 +52,8 @@ export class Pulls {
   async pull(text: string, login: PullLogin, signal: AbortSignal): Promise<string> {
     const reference = parseReference(text);
     const name = dockerName(reference);
-    return await this.shared.join(JSON.stringify([name, login]), signal, (abandoned) =>
-      this.run({ reference, name, login }, abandoned),
-    );
+    const key = JSON.stringify([name, login]);
+    return await this.shared.run(key, (abandoned) => this.run({ reference, name, login }, abandoned), signal);
   }
 
   /** Cancels running pulls. */

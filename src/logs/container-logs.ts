@@ -1,5 +1,5 @@
 import { inject, injectable } from "tsyringe";
-import { codeOf, fileFailure, Gate, Logger, messageOf, ShimError, sleep } from "../base/index.js";
+import { codeOf, fileFailure, Gate, Logger, messageOf, settlesWithin, ShimError } from "../base/index.js";
 import { ShimConfig } from "../config/index.js";
 import { DockerService } from "../docker/index.js";
 import { Host } from "../host/index.js";
@@ -96,10 +96,7 @@ export class ContainerLogs {
     const log = this.open.get(containerId);
     if (!log || log.isComplete) return true;
     log.ended();
-    const done = new AbortController();
-    const deadline = sleep(options.deadlineMs ?? defaultFinishMs, done.signal).catch(() => undefined);
-    await Promise.race([log.complete, deadline]);
-    done.abort();
+    await settlesWithin(options.deadlineMs ?? defaultFinishMs, log.complete);
     return log.isComplete;
   }
 

@@ -1,4 +1,4 @@
-import { Backoff, isKind, messageOf, ShimError, sleep } from "../base/index.js";
+import { Backoff, isKind, messageOf, settlesWithin, ShimError } from "../base/index.js";
 import type { DockerContainer } from "../docker/index.js";
 import {
   rootOf,
@@ -39,10 +39,7 @@ export class DockerJsonLink implements ContainerLog {
   async started(describe?: Describe): Promise<void> {
     this.startedAs = await describe?.();
     this.wakeup.wake();
-    const linked = new AbortController();
-    const delay = sleep(startDelayMs, linked.signal).catch(() => undefined);
-    await Promise.race([this.complete, delay]);
-    linked.abort();
+    await settlesWithin(startDelayMs, this.complete);
   }
 
   ended(): void {

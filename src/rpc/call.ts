@@ -1,5 +1,5 @@
 import type { Message } from "@bufbuild/protobuf";
-import { messageOf, type Logger, type ShimError } from "../base/index.js";
+import { longestTimerMs, messageOf, onAbort, type Logger, type ShimError } from "../base/index.js";
 import type { CallContext } from "../handlers/index.js";
 import { logCall } from "./call-log.js";
 import type { Endpoint } from "./endpoint.js";
@@ -10,9 +10,6 @@ import type { Hold } from "./held-bytes.js";
 const abandonAfterMs = 100;
 
 const nearDeadlineMs = 50;
-
-/** Node fires a longer timer at once. */
-const longestTimerMs = 0x7fff_ffff;
 
 /**
  * One call under way: what its handler knows of it, and what ends it. The signal, the logger and the timers
@@ -88,19 +85,11 @@ export class Call implements CallContext {
   /** Aborts the call when Connect does; Connect keeps the deadline. */
   follow(signal: AbortSignal, timeoutMs: number | undefined): void {
     if (timeoutMs !== undefined) this.deadlineAtMs = this.startedAtMs + timeoutMs;
-    const onAbort = () => {
+    this.unfollow = onAbort(signal, () => {
       const reason = shimErrorOf(signal.reason, this.endpoint.rpc);
       if (reason.kind === "cancelled") this.leave();
       else this.abort(reason);
-    };
-    if (signal.aborted) {
-      onAbort();
-      return;
-    }
-    signal.addEventListener("abort", onAbort, { once: true });
-    this.unfollow = () => {
-      signal.removeEventListener("abort", onAbort);
-    };
+    });
   }
 
   /** Aborts the handler, and answers without it if it does not end in time. The first reason counts. */

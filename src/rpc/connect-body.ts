@@ -1,9 +1,10 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
-import { messageOf, ShimError } from "../base/index.js";
+import { messageOf, ShimError, withDeadline } from "../base/index.js";
 import type { Calls } from "./calls.js";
 import { failureOf } from "./errors.js";
 import { requestDeadlineMs } from "./grpc/request.js";
+import type { Hold } from "./held-bytes.js";
 import { checkFields, checkJsonValues } from "./request-size.js";
 
 /** Bytes before each message of gRPC, gRPC-Web and Connect's streams. */
@@ -40,18 +41,14 @@ async function* checkedBody(
   calls: Calls,
 ): AsyncGenerator<Uint8Array> {
   const hold = calls.held.open();
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
+  const maxBytes = calls.limits.readMaxBytes + prefixBytes;
   try {
-    for await (const chunk of withinDeadline(body)) {
-      hold.add(chunk.length);
-      chunks.push(chunk);
-      bytes += chunk.length;
-      // Connect refuses it, in the protocol of the request.
-      if (bytes > calls.limits.readMaxBytes + prefixBytes) break;
-    }
-    const whole = Buffer.concat(chunks, bytes);
-    if (bytes <= calls.limits.readMaxBytes + prefixBytes) check(whole, request, handler);
+    const timeoutText = `the request had not arrived within ${requestDeadlineMs} ms`;
+    const whole = await withDeadline("request", { deadlineMs: requestDeadlineMs, timeoutText }, (ended) =>
+      readBody(body, maxBytes, hold, ended),
+    );
+    // Connect refuses a longer one, in the protocol of the request.
+    if (whole.length <= maxBytes) check(whole, request, handler);
     await nextTurn();
     yield whole;
   } catch (error) {
@@ -59,6 +56,25 @@ async function* checkedBody(
   } finally {
     hold.release();
   }
+}
+
+/** Reads the body up to its end, or to the first piece that exceeds `maxBytes`. */
+async function readBody(
+  body: AsyncIterable<Uint8Array>,
+  maxBytes: number,
+  hold: Hold,
+  ended: AbortSignal,
+): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of body) {
+    ended.throwIfAborted();
+    hold.add(chunk.length);
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes > maxBytes) break;
+  }
+  return Buffer.concat(chunks, bytes);
 }
 
 function check(whole: Buffer, request: UniversalServerRequest, { method }: UniversalHandler): void {
@@ -75,24 +91,5 @@ function check(whole: Buffer, request: UniversalServerRequest, { method }: Unive
     if (cause instanceof ShimError) throw cause;
     const text = `the request is no ${method.input.typeName}: ${messageOf(cause)}`;
     throw new ShimError("invalid-argument", text, { cause });
-  }
-}
-
-async function* withinDeadline(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const source = body[Symbol.asyncIterator]();
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const text = `the request had not arrived within ${requestDeadlineMs} ms`;
-    timer = setTimeout(reject, requestDeadlineMs, new ShimError("deadline-exceeded", text));
-  });
-  late.catch(() => undefined);
-  try {
-    for (;;) {
-      const next = await Promise.race([source.next(), late]);
-      if (next.done === true) return;
-      yield next.value;
-    }
-  } finally {
-    clearTimeout(timer);
   }
 }

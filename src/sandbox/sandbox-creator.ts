@@ -5,7 +5,6 @@ import {
   injectable,
   KeyedLock,
   Logger,
-  longestTimerMs,
   messageOf,
   ShimError,
   withDeadline,
@@ -147,17 +146,9 @@ export class SandboxCreator {
     const leftMs = timeoutMs?.();
     if (leftMs === undefined) return this.images.ensureSandboxImage(signal);
     const deadlineMs = Math.round(Math.max(0, leftMs - Math.min(marginMs, leftMs / 10)));
-    const early = new AbortController();
-    const expire = () => {
-      const text = `not done within the ${deadlineMs} ms that the caller waits`;
-      early.abort(new ShimError("deadline-exceeded", text));
-    };
-    const timer = setTimeout(expire, Math.min(deadlineMs, longestTimerMs));
-    try {
-      await this.images.ensureSandboxImage(AbortSignal.any([signal, early.signal]));
-    } finally {
-      clearTimeout(timer);
-    }
+    await withDeadline("RunPodSandbox: the pull of the sandbox image", { signal, deadlineMs }, (ended) =>
+      this.images.ensureSandboxImage(ended),
+    );
   }
 
   /** Whether a running pod is complete: one that no caller got may be adopted, or is left over from a crash. */

@@ -2,7 +2,6 @@ import type { IncomingMessage } from "node:http";
 import { ShimError } from "../../base/index.js";
 import type { EngineCall } from "./call.js";
 import { Malformed, Truncated } from "./failures.js";
-import type { PulledAnswer } from "./log-reader/pulled-answer.js";
 
 /** The limit of an answer that is read whole. */
 export const maxAnswerBytes = 256 * 1024 * 1024;
@@ -17,10 +16,10 @@ const maxErrorBytes = 1024 * 1024;
  */
 export async function* chunksOf(
   call: EngineCall,
-  response: IncomingMessage | PulledAnswer,
+  response: AsyncIterable<Buffer> & { destroy(): unknown },
   idleMs?: number,
 ): AsyncGenerator<Buffer> {
-  const source = response[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  const source = response[Symbol.asyncIterator]();
   try {
     for (;;) {
       call.check();

@@ -1,10 +1,8 @@
 import { ShimError } from "../../base/index.js";
 import { MemoryCallCounter } from "./calls.js";
 import { Clock } from "./clock.js";
-import type { Connection } from "./connection.js";
-import type { Container } from "./containers/container.js";
+import type { Container, Exec } from "./containers/container.js";
 import { EventHub, streamBroken } from "./events.js";
-import type { Exec } from "./exec.js";
 import { Faults, type DockerMethod } from "./faults.js";
 import type { MemoryHost } from "./host/index.js";
 import { ImageStore } from "./images/image-store.js";
@@ -14,6 +12,11 @@ import type { EngineSettings } from "./settings.js";
 
 /** Where the engine keeps its data on its host, as Docker does. */
 export const dataRoot = "/var/lib/docker";
+
+/** What the engine needs of a connection to it. */
+interface OpenConnection {
+  breakOff(errorOf: (method: DockerMethod) => ShimError, isMeant: (method: DockerMethod) => boolean): void;
+}
 
 /** The state of the engine, shared by all its connections. */
 export class MemoryEngine {
@@ -28,7 +31,7 @@ export class MemoryEngine {
   /** Container ids by name. */
   readonly names = new Map<string, string>();
   readonly execs = new Map<string, Exec>();
-  readonly connections = new Set<Connection>();
+  readonly connections = new Set<OpenConnection>();
   /** False while the daemon is stopped. */
   up = true;
 

@@ -8,10 +8,9 @@ import type {
 } from "../../docker/index.js";
 import { MemoryAttachedStream, type AttachedInput } from "./attached.js";
 import type { CallSubject, Connection } from "./connection.js";
-import type { Container } from "./containers/container.js";
+import { Exec, type Container } from "./containers/container.js";
 import { environmentOf, launch, requireProgram, type Launched } from "./containers/launch.js";
 import type { MemoryEngine } from "./engine.js";
-import { Exec } from "./exec.js";
 import { randomId } from "./ids.js";
 
 /** Docker forgets execs that ended some minutes ago; here the oldest go when a container has more than these. */

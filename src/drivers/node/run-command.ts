@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { constants } from "node:os";
 import type { Readable } from "node:stream";
-import { abortError, codeOf, ShimError } from "../../base/index.js";
+import { abortError, codeOf, settlesWithin, ShimError, withDeadline } from "../../base/index.js";
 import type { HostCommand, HostCommandResult } from "../../host/index.js";
 import { killWhere } from "./kill-tree.js";
 
@@ -15,9 +15,6 @@ const lingerMs = 1_000;
 
 /** How long a killed process may take to die; one in an uninterruptible sleep does not die at all. */
 const deathMs = 2_000;
-
-/** A longer timer of Node's would fire at once. */
-const longestTimerMs = 2 ** 31 - 1;
 
 /** Names one run in the environment of the program and of all that it starts. */
 const runVariable = "DOCKER_CRI_RUN";
@@ -38,7 +35,6 @@ export async function runCommand(command: HostCommand): Promise<HostCommandResul
     stdio: ["pipe", "pipe", "pipe"],
   });
   const failure = new Failure();
-  const limits = watchLimits(operation, command, failure);
   const stdout = collect(child.stdout, "standard output", command, failure);
   const stderr = collect(child.stderr, "standard error", command, failure);
   // A program that does not read its input is judged by its exit code.
@@ -46,7 +42,10 @@ export async function runCommand(command: HostCommand): Promise<HostCommandResul
   child.stdin.end(command.input);
   const exit = exitOf(child);
   try {
-    const { code, signal } = await Promise.race([untilQuiet(child, exit, [stdout, stderr]), failure.thrown]);
+    const timeoutText = `${operation}: still running after ${command.deadlineMs} ms, killed`;
+    const { code, signal } = await withDeadline(operation, { ...command, timeoutText }, () =>
+      Promise.race([untilQuiet(child, exit, [stdout, stderr]), failure.thrown]),
+    );
     const exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
     return { exitCode, stdout: stdout.bytes(), stderr: stderr.bytes() };
   } catch (error) {
@@ -54,13 +53,12 @@ export async function runCommand(command: HostCommand): Promise<HostCommandResul
     await end(child, exit, run);
     throw error;
   } finally {
-    limits.close();
     child.stdout.destroy();
     child.stderr.destroy();
   }
 }
 
-/** The first reason why a run is over before its time. */
+/** Ends a run early, because of its output. */
 class Failure {
   readonly thrown: Promise<never>;
   private reject: (error: ShimError) => void = () => undefined;
@@ -75,33 +73,6 @@ class Failure {
   throw(error: ShimError): void {
     this.reject(error);
   }
-}
-
-function watchLimits(
-  operation: string,
-  { deadlineMs, signal }: HostCommand,
-  failure: Failure,
-): { close(): void } {
-  const timer = setTimeout(
-    () => {
-      failure.throw(
-        new ShimError("deadline-exceeded", `${operation}: still running after ${deadlineMs} ms, killed`, {
-          operation,
-        }),
-      );
-    },
-    Math.min(deadlineMs, longestTimerMs),
-  );
-  const onAbort = () => {
-    failure.throw(abortError(operation, signal?.reason));
-  };
-  signal?.addEventListener("abort", onAbort, { once: true });
-  return {
-    close() {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", onAbort);
-    },
-  };
 }
 
 interface Output {
@@ -183,10 +154,7 @@ async function end(child: ChildProcess, exit: Promise<Exit>, run: string): Promi
   const root = child.exitCode === null && child.signalCode === null ? pid : undefined;
   await killWhere((environment) => environment.get(runVariable) === run, root).catch(() => 0);
   killGroup(pid);
-  let timer: NodeJS.Timeout | undefined;
-  const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, deathMs)));
-  await Promise.race([exit.catch(() => undefined), patience]);
-  clearTimeout(timer);
+  await settlesWithin(deathMs, exit);
 }
 
 function killGroup(pid: number): void {

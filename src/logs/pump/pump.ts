@@ -1,4 +1,4 @@
-import { Backoff, isKind, messageOf, ShimError, sleep } from "../../base/index.js";
+import { Backoff, isKind, messageOf, settlesWithin, ShimError } from "../../base/index.js";
 import {
   Wakeup,
   type ContainerLog,
@@ -106,8 +106,7 @@ export class Pump implements ContainerLog {
   async stop(): Promise<void> {
     const { signal } = this.stopped;
     this.copier.cut();
-    const flushed = this.sink.flushed().catch(() => undefined);
-    await Promise.race([flushed, sleep(stopMs, signal).catch(() => undefined)]);
+    await settlesWithin(stopMs, this.sink.flushed(), signal);
     this.stopped.abort();
     this.wakeup.wake();
     await this.running;

@@ -4,7 +4,7 @@ import { fromBinary, type DescMessage, type Message } from "@bufbuild/protobuf";
 import { messageOf, ShimError } from "../../base/index.js";
 import type { Hold } from "../held-bytes.js";
 import { checkFields } from "../request-size.js";
-import { unpack } from "./unpack.js";
+import { unpack, type Receiver } from "./unpack.js";
 
 const prefixBytes = 5;
 const compressedFlag = 1;
@@ -14,13 +14,6 @@ export const requestDeadlineMs = 60_000;
 
 /** A larger request is decoded in a turn of the event loop of its own, and its handler runs in the next. */
 const largeBytes = 64 * 1024;
-
-/** The call that a request is for. */
-export interface Receiver {
-  /** Aborts when the caller goes. */
-  readonly signal: AbortSignal;
-  readonly hold: Hold;
-}
 
 /**
  * Reads the one message of a unary or server-streaming request.

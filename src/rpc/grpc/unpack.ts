@@ -1,9 +1,16 @@
 import { createGunzip } from "node:zlib";
 import { messageOf, ShimError } from "../../base/index.js";
-import type { Receiver } from "./request.js";
+import type { Hold } from "../held-bytes.js";
 
 /** The encodings of request messages that are read. */
 export const acceptedEncodings = "identity,gzip";
+
+/** The call that a request is for. */
+export interface Receiver {
+  /** Aborts when the caller goes. */
+  readonly signal: AbortSignal;
+  readonly hold: Hold;
+}
 
 /**
  * Unpacks a message, a piece at a time, and stops as soon as the caller goes.

@@ -1,4 +1,4 @@
-import { ShimError } from "../../base/index.js";
+import { withDeadline } from "../../base/index.js";
 import {
   encodeStatus,
   plainStatus,
@@ -39,7 +39,9 @@ export class SpdyProcessStreams {
 
   /** The client, once it has opened all its streams. @throws ShimError "deadline-exceeded" */
   async client(connection: SpdyConnection, deadlineMs: number): Promise<ProcessClient> {
-    await untilComplete(this.whenComplete, connection.gone, deadlineMs);
+    const timeoutText = `the client did not open its streams within ${deadlineMs} ms`;
+    const limits = { signal: connection.gone, deadlineMs, timeoutText };
+    await withDeadline("opening the streams", limits, () => this.whenComplete);
     const streams = new Map(this.streams);
     return new SpdyProcessClient(connection, streams, this.protocol);
   }
@@ -59,27 +61,6 @@ function expectedStreams(
     ["resize", sizes],
   ];
   return new Set(names.filter(([, wanted]) => wanted).map(([name]) => name));
-}
-
-async function untilComplete(complete: Promise<void>, gone: AbortSignal, deadlineMs: number): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(() => {
-      reject(
-        new ShimError("deadline-exceeded", `the client did not open its streams within ${deadlineMs} ms`),
-      );
-    }, deadlineMs);
-    const over = () => {
-      clearTimeout(timer);
-      reject(new ShimError("cancelled", "the client went before it had opened its streams"));
-    };
-    gone.addEventListener("abort", over, { once: true });
-    if (gone.aborted) over();
-    void complete.then(() => {
-      clearTimeout(timer);
-      gone.removeEventListener("abort", over);
-      resolve();
-    });
-  });
 }
 
 class SpdyProcessClient implements ProcessClient {

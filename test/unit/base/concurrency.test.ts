@@ -38,7 +38,7 @@ describe("KeyedLock", () => {
 
 describe("SingleFlight", () => {
   it("shares what is under way and forgets it afterwards", async () => {
-    const flights = new SingleFlight<number>();
+    const flights = new SingleFlight<number>("op");
     let runs = 0;
     const gate = deferred();
     const work = async () => {
@@ -51,6 +51,38 @@ describe("SingleFlight", () => {
     assert.deepEqual(await Promise.all(both), [1, 1]);
     assert.equal(flights.size, 0);
     assert.equal(await flights.run("x", work), 2);
+  });
+
+  it("fails a cancelled call at once; the work goes on for the other callers and for a retry", async () => {
+    const flights = new SingleFlight<string>("op");
+    const gate = deferred();
+    const work = async (signal: AbortSignal) => {
+      await gate.promise;
+      return signal.aborted ? "aborted" : "done";
+    };
+    const caller = new AbortController();
+    const first = flights.run("x", work, caller.signal);
+    caller.abort();
+    await assert.rejects(first, { kind: "cancelled", message: "op: the caller has gone" });
+    await assert.rejects(flights.run("y", work, caller.signal), { kind: "cancelled" });
+    assert.equal(flights.size, 1);
+    const retry = flights.run("x", () => Promise.resolve("started again"));
+    gate.resolve();
+    assert.equal(await retry, "done");
+  });
+
+  it("aborts work without callers after lingerMs and reports its error", async () => {
+    const reported: unknown[] = [];
+    const onUnobservedError = (error: unknown) => reported.push(error);
+    const flights = new SingleFlight<string>("op", { lingerMs: 20, onUnobservedError });
+    const caller = new AbortController();
+    const left = flights.run("x", (signal) => sleep(60_000, signal).then(() => "never"), caller.signal);
+    caller.abort();
+    await assert.rejects(left, { kind: "cancelled" });
+    assert.deepEqual(reported, []);
+    await sleep(40);
+    assert.equal(flights.size, 0);
+    assert.match(String(reported[0]), /op: no caller for 20 ms/);
   });
 });
 

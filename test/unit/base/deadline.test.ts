@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { abortError, isKind, ShimError, sleep, withDeadline } from "../../../src/base/index.js";
+import {
+  abortError,
+  isKind,
+  ShimError,
+  settlesWithin,
+  sleep,
+  withDeadline,
+} from "../../../src/base/index.js";
 
 const never = () => new Promise<never>(() => undefined);
 
@@ -57,12 +64,29 @@ describe("withDeadline", () => {
     assert.equal(started, false);
   });
 
+  it("has a text of its own for the deadline, if one is given", async () => {
+    const options = { deadlineMs: 5, timeoutText: "the client sent nothing within 5 ms" };
+    await assert.rejects(withDeadline("op", options, never), {
+      kind: "deadline-exceeded",
+      message: "the client sent nothing within 5 ms",
+    });
+  });
+
   it("passes the work's own error on", async () => {
     const error = new ShimError("not-found", "no such thing");
     await assert.rejects(
       withDeadline("op", { deadlineMs: 1000 }, () => Promise.reject(error)),
       error,
     );
+  });
+});
+
+describe("settlesWithin", () => {
+  it("tells apart work that has settled in time, even with an error, and work that has not", async () => {
+    assert.equal(await settlesWithin(60_000, Promise.resolve()), true);
+    assert.equal(await settlesWithin(60_000, Promise.reject(new Error("no"))), true);
+    assert.equal(await settlesWithin(10, never()), false);
+    assert.equal(await settlesWithin(60_000, never(), AbortSignal.abort()), false);
   });
 });
 

@@ -2,12 +2,13 @@ import type {
   DockerContainerConfig,
   DockerContainerState,
   DockerEndpoint,
+  DockerExecSpec,
+  DockerExecState,
   DockerHostConfig,
   DockerMountPoint,
   DockerStateName,
 } from "../../../docker/index.js";
 import type { MemoryAttachedStream } from "../attached.js";
-import type { Exec } from "../exec.js";
 import type { StoredImage } from "../images/image.js";
 import type { Pipe } from "../pipe.js";
 import type { Process } from "../processes/process.js";
@@ -118,5 +119,33 @@ export class Container {
     if (mode.startsWith("container:")) return [];
     const network = mode === "default" ? "bridge" : mode;
     return [{ network, ...(this.run?.address === undefined ? {} : { ipv4: this.run.address }) }];
+  }
+}
+
+/** One further process of a container: made, started, ended. */
+export class Exec {
+  started = false;
+  process: Process | undefined;
+  terminal: Terminal | undefined;
+  /** Of a command that could not be run. */
+  failedCode: number | undefined;
+
+  constructor(
+    readonly id: string,
+    readonly container: Container,
+    readonly spec: DockerExecSpec,
+  ) {}
+
+  get running(): boolean {
+    return this.process?.alive === true;
+  }
+
+  state(): DockerExecState {
+    const exitCode = this.failedCode ?? this.process?.exitCode;
+    return {
+      running: this.running,
+      ...(exitCode === undefined ? {} : { exitCode }),
+      ...(this.process ? { pid: this.process.pid } : {}),
+    };
   }
 }

@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import { onAbort, ShimError, sleep } from "../../../base/index.js";
+import { settlesWithin, ShimError, sleep } from "../../../base/index.js";
 import type { MemoryEngine } from "../engine.js";
 import { SIGKILL, SIGTERM, requireSignal } from "../processes/signals.js";
 import { removeCgroup, showCgroup } from "./cgroup.js";
@@ -147,20 +147,8 @@ function deliver(engine: MemoryEngine, container: Container, run: ContainerRun, 
 }
 
 async function endsWithin({ process }: ContainerRun, ms: number, life: AbortSignal): Promise<boolean> {
-  const timeout = new AbortController();
-  const ended = process.ended.then(() => {
-    timeout.abort();
-  });
-  const unlisten = onAbort(life, () => {
-    timeout.abort();
-  });
-  try {
-    await Promise.race([ended, sleep(ms, timeout.signal).catch(() => undefined)]);
-    return !process.alive;
-  } finally {
-    timeout.abort();
-    unlisten();
-  }
+  await settlesWithin(ms, process.ended, life);
+  return !process.alive;
 }
 
 /** Sends a signal to the first process. */
