@@ -82,6 +82,15 @@ export async function moduleProgram(name: string): Promise<string> {
   });
 }
 
+/** The client of CRI's former name, test/go/v1alpha2. Answers its path. @throws CommandError when Go cannot build it. */
+export async function v1alpha2Program(): Promise<string> {
+  const folder = join(goModuleFolder, "v1alpha2");
+  const sources = ["go.sum", "go.mod", "main.go"].map((file) => join(folder, file));
+  return await cached("v1alpha2", await fingerprint(sources), async (output) => {
+    await go(["build", "-trimpath", "-o", output, "."], folder);
+  });
+}
+
 /** A program for an image. Answers its path. @throws CommandError when Go cannot build it. */
 export async function imageProgram(name: ImageProgram): Promise<string> {
   const source = join(goModuleFolder, "cmd", name, "main.go");
