@@ -27,6 +27,7 @@ export { readFileDefaults, readRegularFile, type ReadFileOptions } from "./read-
 export { present } from "./present.js";
 export { withoutCredentials } from "./redact.js";
 export { SingleFlight } from "./single-flight.js";
+export { TlsHandshakes } from "./tls-handshakes.js";
 export { excerpt, trimTrailing } from "./text.js";
 export { formatRfc3339Nanos, nowNanos, parseRfc3339Nanos } from "./units.js";
 export { inject, injectable } from "./injection.js";

@@ -12,6 +12,7 @@ import { failure } from "./support/failure.js";
 import { socketAdapters, type SocketServer } from "./support/servers.js";
 import { testTarget } from "./support/target.js";
 import { until } from "./support/until.js";
+import { closed } from "../support/closed.js";
 
 interface Answer {
   readonly status: number;
@@ -172,7 +173,7 @@ for (const adapter of socketAdapters) {
       await once(idle, "connect");
       idle.write("GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n");
       await once(idle, "data");
-      const gone = once(idle, "close");
+      const gone = closed(idle);
       const answer = request(server, {});
       await until(() => running);
       const began = performance.now();

@@ -10,6 +10,7 @@ import { frame, rawSession, versionRequest } from "./support/raw.js";
 import { socketAdapters } from "./support/servers.js";
 import { testTarget, type TestTarget } from "./support/target.js";
 import { until } from "./support/until.js";
+import { closed } from "../support/closed.js";
 
 async function milliseconds(work: Promise<unknown>): Promise<number> {
   const began = performance.now();
@@ -99,9 +100,9 @@ for (const adapter of socketAdapters) {
       const halfDone = rawSession(server.dial);
       halfDone.open({});
       await delay(50);
-      const closed = [silent, torn].map((socket) => once(socket, "close"));
+      const bothClosed = [silent, torn].map(closed);
       const took = await milliseconds(server.close({ graceMs: 1_000 }));
-      await Promise.all(closed);
+      await Promise.all(bothClosed);
       assert.ok(took < 2_000, `${took} ms`);
       assert.ok(idle.session.destroyed || idle.session.closed);
       await halfDone[Symbol.asyncDispose]();

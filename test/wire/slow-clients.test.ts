@@ -15,19 +15,25 @@ import { Authority } from "./support/certificates.js";
 import { frame, rawSession, versionRequest } from "./support/raw.js";
 import { socketAdapters, temporaryFolder } from "./support/servers.js";
 import { testTarget } from "./support/target.js";
+import { pino } from "pino";
+import { startServer } from "../../src/streaming/http/server.js";
+import { createMemoryDocker } from "../../src/testing/index.js";
+import { closed } from "../support/closed.js";
 
 const target = () => testTarget({ Version: () => ({ version: "v1" }) });
+
+/** A record of TLS that says it has 16 KiB, and never gets there. */
+const slowHello = "\x16\x03\x01\x40\x00\x01\x00\x3f\xfc\x03\x03";
 
 /** Sends a byte of a text each second, for as long as the server lets it. Resolves with the seconds. */
 async function drip(socket: Socket, begin: string, byte: string): Promise<number> {
   const began = performance.now();
-  socket.on("error", () => undefined).resume();
+  const ended = closed(socket.resume());
   await once(socket, "connect");
   socket.write(Buffer.from(begin, "latin1"));
   const timer = setInterval(() => socket.write(byte), 1_000);
-  const closed = once(socket, "close");
   const late = new Promise((resolve) => setTimeout(resolve, 45_000, "late").unref());
-  const outcome = await Promise.race([closed, late]);
+  const outcome = await Promise.race([ended, late]);
   clearInterval(timer);
   socket.destroy();
   assert.notEqual(outcome, "late", "the server has kept the connection");
@@ -37,13 +43,26 @@ async function drip(socket: Socket, begin: string, byte: string): Promise<number
 describe("a client that never ends what it has begun", { concurrency: true }, () => {
   it("loses a connection whose TLS handshake takes longer than 10 s", async () => {
     const server = await serveTcp(target(), { port: 0, tls: new Authority("ours").issue("server") });
-    // A record that says it has 16 KiB, and never gets there.
-    const begins = Array.from({ length: 20 }, () => "\x16\x03\x01\x40\x00\x01\x00\x3f\xfc\x03\x03");
+    const begins = Array.from({ length: 20 }, () => slowHello);
     const seconds = await Promise.all(
       begins.map((begin) => drip(connect(server.port, server.host), begin, "x")),
     );
     assert.ok(Math.max(...seconds) < 20, String(seconds));
     await server.close();
+  });
+
+  it("loses a connection to the streaming server whose TLS handshake drips", async () => {
+    const { cert, key } = new Authority("streaming").issue("server");
+    const { host } = createMemoryDocker();
+    await host.files.writeAtomic("/etc/tls.pem", `${cert}\n${key}`);
+    const log = pino({ level: "silent" });
+    const options = { address: "127.0.0.1:0", tls: { certFile: "/etc/tls.pem" }, host, log };
+    const nothing = Object.assign(() => undefined, { upgrade: () => false, attach: () => undefined });
+    const server = await startServer(options, nothing);
+    const { hostname, port } = new URL(server.baseUrl);
+    const handshake = await drip(connect(Number(port), hostname), slowHello, "x");
+    assert.ok(handshake < 20, `a handshake dripped for ${handshake} s`);
+    server.close();
   });
 
   for (const adapter of socketAdapters) {

@@ -9,6 +9,7 @@ import { createClients } from "../../src/client/index.js";
 import { Authority } from "./support/certificates.js";
 import { failure } from "./support/failure.js";
 import { testTarget } from "./support/target.js";
+import { closed } from "../support/closed.js";
 
 const authority = new Authority("our authority");
 const serverCertificate = authority.issue("server");
@@ -98,10 +99,10 @@ describe("TCP with TLS", () => {
       if (opening !== undefined) socket.write(Buffer.from(opening, "latin1"));
       sockets.push(socket);
     }
-    const closed = sockets.filter((socket) => !socket.destroyed).map((socket) => once(socket, "close"));
+    const allClosed = sockets.filter((socket) => !socket.destroyed).map(closed);
     const began = performance.now();
     await server.close();
-    await Promise.all(closed);
+    await Promise.all(allClosed);
     assert.ok(performance.now() - began < 2_000);
     clients.close();
   });

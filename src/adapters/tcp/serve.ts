@@ -1,6 +1,6 @@
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer, type TlsOptions } from "node:tls";
-import { formatEndpoint, ShimError, type Logger } from "../../base/index.js";
+import { formatEndpoint, ShimError, TlsHandshakes, type Logger } from "../../base/index.js";
 import type { RpcTarget } from "../../rpc/serving.js";
 import {
   listen,
@@ -13,7 +13,6 @@ import {
   type ServerOptions,
 } from "../core/index.js";
 import { isLoopback, listenAddress } from "./address.js";
-import { Handshakes } from "./handshakes.js";
 import { checkTls, type ServerTls } from "./tls.js";
 
 /** Where and for whom TCP is served. */
@@ -51,8 +50,8 @@ export async function serveTcp(target: RpcTarget, options: TcpOptions): Promise<
   const { tls, port } = options;
   const address = await checkTcp(options);
   const connections = new SocketServer(targetWithLog(target, options.log), options);
-  const handshakes = new Handshakes();
-  const server = tls ? secureServer(tls, connections, handshakes) : plainServer(connections);
+  const server = tls ? secureServer(tls, connections) : plainServer(connections);
+  const handshakes = "setSecureContext" in server ? new TlsHandshakes(server) : undefined;
   await listen(server, formatEndpoint({ kind: "tcp", host: address, port }), () => {
     server.listen({ host: address, port });
   });
@@ -64,7 +63,7 @@ export async function serveTcp(target: RpcTarget, options: TcpOptions): Promise<
     async (graceMs) => {
       const stopped = stopListening(server);
       await connections.close(graceMs);
-      handshakes.end();
+      handshakes?.end();
       await stopped;
     },
   );
@@ -125,7 +124,7 @@ function plainServer(connections: SocketServer): Server {
   });
 }
 
-function secureServer(tls: ServerTls, connections: SocketServer, handshakes: Handshakes): TlsServer {
+function secureServer(tls: ServerTls, connections: SocketServer): TlsServer {
   const options: TlsOptions = {
     ...contextOf(tls),
     ...(tls.ca === undefined ? undefined : { requestCert: true, rejectUnauthorized: true }),
@@ -134,10 +133,8 @@ function secureServer(tls: ServerTls, connections: SocketServer, handshakes: Han
   const server = createTlsServer(options);
   server.on("connection", (socket: Socket) => {
     keepAlive(socket);
-    handshakes.begin(socket);
   });
   server.on("secureConnection", (socket) => {
-    handshakes.done(socket);
     connections.acceptSecure(socket);
   });
   return server;

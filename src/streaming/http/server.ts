@@ -2,7 +2,7 @@ import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { createSecureContext } from "node:tls";
-import { messageOf, ShimError, type Logger } from "../../base/index.js";
+import { messageOf, ShimError, TlsHandshakes, type Logger } from "../../base/index.js";
 import { formatBindAddress, parseBindAddress } from "../../config/index.js";
 import type { Host } from "../../host/index.js";
 import type { StreamingHandler } from "./handler.js";
@@ -33,7 +33,6 @@ export interface StreamingServer {
 
 const headersTimeoutMs = 10_000;
 const requestTimeoutMs = 30_000;
-const handshakeTimeoutMs = 10_000;
 const maxHeaderBytes = 16 * 1024;
 /** Connections that have not been upgraded; a kubelet has a handful. */
 const maxConnections = 2_000;
@@ -53,11 +52,9 @@ export async function startServer(
   };
   const pem = tls && (await readPem(host, tls));
   const server = pem
-    ? createTlsServer(
-        { ...limits, ...pem, minVersion: "TLSv1.2", handshakeTimeout: handshakeTimeoutMs },
-        handler,
-      )
+    ? createTlsServer({ ...limits, ...pem, minVersion: "TLSv1.2" }, handler)
     : createServer(limits, handler);
+  const handshakes = pem && new TlsHandshakes(server as TlsServer);
   server.maxConnections = maxConnections;
   handler.attach(server);
   server.on("clientError", (_error, socket) => socket.destroy());
@@ -72,6 +69,7 @@ export async function startServer(
       stopReload();
       server.close();
       server.closeAllConnections();
+      handshakes?.end();
     },
   };
 }
