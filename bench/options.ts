@@ -12,6 +12,7 @@ export const partNames = [
   "pods",
   "containers",
   "logs",
+  "streaming",
 ] as const;
 export type PartName = (typeof partNames)[number];
 
@@ -29,6 +30,8 @@ export interface BenchOptions {
   /** Lines that the shouting container says, and containers that say 50 a second. */
   readonly lines: number;
   readonly sayers: number;
+  /** What streaming moves each way. */
+  readonly megabytes: number;
   readonly engine: EngineName;
   /** The built command line. */
   readonly program: string;
@@ -43,6 +46,7 @@ const help = `npm run bench -- [options]
   --calls 15          pods, containers: how many each shim makes and ends in a turn
   --lines 1000000     logs: what the container says that shouts
   --sayers 200        logs: containers that say 50 lines a second
+  --megabytes 500     streaming: what is moved each way
   --rounds 3          turns of each shim
   --engine 20.10      the Docker Engine: 20.10 or 26.1
   --program FILE      the built command line, dist/cli/main.js by default
@@ -63,6 +67,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
       calls: { type: "string", default: "15" },
       lines: { type: "string", default: "1000000" },
       sayers: { type: "string", default: "200" },
+      megabytes: { type: "string", default: "500" },
       rounds: { type: "string", default: "3" },
       engine: { type: "string", default: "20.10" },
       program: { type: "string", default: join(import.meta.dirname, "..", "dist", "cli", "main.js") },
@@ -85,6 +90,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     calls: wholeNumber("--calls", values.calls),
     lines: wholeNumber("--lines", values.lines),
     sayers: wholeNumber("--sayers", values.sayers),
+    megabytes: wholeNumber("--megabytes", values.megabytes),
     rounds: wholeNumber("--rounds", values.rounds),
     engine: values.engine,
     program: values.program,

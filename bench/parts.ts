@@ -12,6 +12,8 @@ import { podsMarkdown, podsMarks } from "./pods-report.js";
 import { measureReadsOfBoth } from "./reads.js";
 import { readsMarkdown, readsMarks } from "./reads-report.js";
 import { measureStats, statsMarkdown, statsMarks } from "./stats.js";
+import { measureStreaming } from "./streaming.js";
+import { streamingMarkdown, streamingMarks } from "./streaming-report.js";
 import { megabytesText, table } from "./tables.js";
 
 /** What a part has measured: the figures as they are, as tables, and against what is wanted. */
@@ -51,6 +53,10 @@ export async function measurePart(part: PartName, options: BenchOptions): Promis
     case "logs": {
       const figures = await measureLogs(options);
       return { figures, markdown: logsMarkdown(figures, options), marks: logsMarks(figures, options) };
+    }
+    case "streaming": {
+      const figures = await measureStreaming(options);
+      return { figures, markdown: streamingMarkdown(figures), marks: streamingMarks(figures) };
     }
     case "stats": {
       const figures = await measureStats(options);

@@ -74,8 +74,8 @@ export async function selfReport({ service }: MeasuredShim): Promise<SelfReport>
 
 /** Runs `work` while only one of the shims runs, or none: the others, frozen, ask nothing of Docker. */
 export async function alone<T>(
-  shim: MeasuredShim | undefined,
-  others: readonly MeasuredShim[],
+  shim: Pick<MeasuredShim, "service"> | undefined,
+  others: readonly Pick<MeasuredShim, "service">[],
   work: () => Promise<T>,
 ): Promise<T> {
   const frozen = others.filter((other) => other !== shim);

@@ -12,7 +12,7 @@ export { cribench, type CribenchResult, type CribenchStep } from "./cribench.js"
 export { accepts, startCriDockerd, type CriDockerd, type CriDockerdOptions } from "./cri-dockerd.js";
 export { Dockerd, startDockerd, type DockerdOptions } from "./dockerd.js";
 export { newerPlugins } from "./engine-bundle.js";
-export { type EngineName } from "./engines.js";
+export { prepareEngine, type EngineName } from "./engines.js";
 export { hasJournald, keepJournal } from "./journald.js";
 export { openLab, withLab, type Lab } from "./lab.js";
 export { installPackages, type PackageSet } from "./packages.js";

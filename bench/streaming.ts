@@ -1,0 +1,265 @@
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Readable, type Duplex, type Writable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { pipeline } from "node:stream/promises";
+import { setTimeout as pause } from "node:timers/promises";
+import { timed, withLab, type EngineName } from "../test/docker/lab/index.js";
+import { median } from "./numbers.js";
+import { alone, inTurn, wakeMs } from "./shims.js";
+import { startStreamingPeers, streamingNames, type StreamingName } from "./streaming-peers.js";
+import { makePayload, md5Of, podPorts, StreamingPod, type Payload } from "./streaming-pod.js";
+
+const pieceBytes = 64 * 1024;
+const firstBytes = 15;
+const burst = 200;
+const stalledMs = 3_000;
+
+/** What is moved, in the order of the table. */
+export const transferNames = [
+  "exec, in",
+  "exec, out",
+  "attach, in",
+  "attach, out",
+  "port-forward, in",
+  "port-forward, out",
+] as const;
+export type TransferName = (typeof transferNames)[number];
+
+/** The middle of the rounds, of one runtime. */
+export interface StreamingFigures {
+  /** Megabytes a second; 0 where the bytes did not arrive as they were sent. */
+  readonly megabytesPerSecond: Readonly<Record<TransferName, number>>;
+  /** From the RPC to the first byte of an exec. */
+  readonly execFirstByteMs: number;
+  /** From the RPC to the first byte of a port. */
+  readonly forwardFirstByteMs: number;
+  /** From opening a further connection in a session that lives. */
+  readonly connectionFirstByteMs: number;
+  readonly burstSeconds: number;
+  readonly burstFailures: number;
+  /** By how much the memory of the runtime grew while a peer read nothing: of the command's output, of its input. */
+  readonly stalledOutputBytes: number;
+  readonly stalledInputBytes: number;
+}
+
+export interface StreamingBenchOptions {
+  readonly engine: EngineName;
+  /** The built command line. */
+  readonly program: string;
+  readonly rounds: number;
+  /** What each transfer moves. */
+  readonly megabytes: number;
+}
+
+type Turn = Readonly<Record<StreamingName, StreamingFigures>>;
+type Turns = Readonly<Record<StreamingName, () => Promise<StreamingFigures>>>;
+type Process = Awaited<ReturnType<StreamingPod["exec"]>>;
+
+/** Measures exec, attach and port-forward of docker-cri, cri-dockerd and containerd in turn. */
+export async function measureStreaming(options: StreamingBenchOptions): Promise<Turn> {
+  const payload = makePayload(options.megabytes);
+  return await withLab(async (lab) => {
+    const dockerd = await lab.dockerd({
+      name: "bench-streaming",
+      engine: options.engine,
+      liftNegativeOomScore: true,
+    });
+    const peers = await startStreamingPeers(lab, dockerd, options.program);
+    const rounds: Turn[] = [];
+    const turns: Partial<Record<StreamingName, () => Promise<StreamingFigures>>> = {};
+    for (const peer of peers) {
+      const pod = await StreamingPod.open(lab, peer, join(dockerd.folder, `data-${peer.name}`), payload);
+      turns[peer.name] = () =>
+        alone(peer, peers, () => timed(`${peer.name} streams`, () => takeTurn(pod, payload)));
+    }
+    for (let round = 0; round < options.rounds; round++) rounds.push(await inTurn(round, turns as Turns));
+    return middleOf(rounds);
+  });
+}
+
+function middleOf(rounds: readonly Turn[]): Turn {
+  const middle = (name: StreamingName): StreamingFigures => {
+    const of = (figure: (figures: StreamingFigures) => number) =>
+      median(rounds.map((turn) => figure(turn[name])));
+    const speeds = transferNames.map((transfer) => [transfer, of((f) => f.megabytesPerSecond[transfer])]);
+    return {
+      megabytesPerSecond: Object.fromEntries(speeds) as Record<TransferName, number>,
+      execFirstByteMs: of((f) => f.execFirstByteMs),
+      forwardFirstByteMs: of((f) => f.forwardFirstByteMs),
+      connectionFirstByteMs: of((f) => f.connectionFirstByteMs),
+      burstSeconds: of((f) => f.burstSeconds),
+      burstFailures: of((f) => f.burstFailures),
+      stalledOutputBytes: of((f) => f.stalledOutputBytes),
+      stalledInputBytes: of((f) => f.stalledInputBytes),
+    };
+  };
+  return Object.fromEntries(streamingNames.map((name) => [name, middle(name)])) as Turn;
+}
+
+async function takeTurn(pod: StreamingPod, payload: Payload): Promise<StreamingFigures> {
+  await pause(wakeMs);
+  const execFirstByteMs = await middleTime(() => execFirstByte(pod));
+  const forwardFirstByteMs = await middleTime(() => forwardFirstByte(pod));
+  const connectionFirstByteMs = await connectionFirstByte(pod);
+  const megabytesPerSecond: Partial<Record<TransferName, number>> = {};
+  for (const name of transferNames) {
+    const { seconds, arrived } = await transfers[name](pod, payload);
+    megabytesPerSecond[name] = arrived === payload.md5 ? payload.bytes.length / 1e6 / seconds : 0;
+  }
+  return {
+    execFirstByteMs,
+    forwardFirstByteMs,
+    connectionFirstByteMs,
+    megabytesPerSecond: megabytesPerSecond as Record<TransferName, number>,
+    ...(await execsAtOnce(pod)),
+    stalledOutputBytes: await growth(pod, () => pod.exec(["cat", "/dev/zero"])),
+    stalledInputBytes: await growth(pod, async () => {
+      const remote = await pod.exec(["sleep", "86400"], true);
+      void pour(remote.stdin, payload.bytes);
+      return remote;
+    }),
+  };
+}
+
+interface Transfer {
+  readonly seconds: number;
+  /** The digest of what arrived. */
+  readonly arrived: string;
+}
+
+/** Each moves the payload once. What happens before the first and after the last byte is not part of its time. */
+const transfers: Record<TransferName, (pod: StreamingPod, payload: Payload) => Promise<Transfer>> = {
+  "exec, in": async (pod, payload) => {
+    const remote = await pod.exec(["sh", "-c", "cat > /data/taken"], true);
+    return await pourInto(pod, remote, payload);
+  },
+  "exec, out": async (pod, payload) =>
+    await timedRead(payload, async () => (await pod.exec(["cat", "/data/payload"])).stdout),
+  "attach, in": async (pod, payload) => {
+    const id = await pod.start(["sh", "-c", "cat > /data/taken"], { stdin: true, stdinOnce: true });
+    const result = await pourInto(pod, await pod.attach(id), payload);
+    await pod.remove(id);
+    return result;
+  },
+  "attach, out": async (pod, payload) => {
+    const id = await pod.start(["sh", "-c", "read go; cat /data/payload"], { stdin: true, stdinOnce: true });
+    const remote = await pod.attach(id);
+    const result = await timedRead(payload, () => {
+      remote.stdin.end("\n");
+      return Promise.resolve(remote.stdout);
+    });
+    await pod.remove(id);
+    return result;
+  },
+  "port-forward, in": async (pod, payload) => {
+    using ports = await pod.forward();
+    const connection = ports.connect(podPorts.sink);
+    const begun = performance.now();
+    await pour(connection, payload.bytes);
+    await text(connection);
+    const seconds = secondsSince(begun);
+    return { seconds, arrived: await text(ended(ports.connect(podPorts.digest))) };
+  },
+  "port-forward, out": async (pod, payload) => {
+    using ports = await pod.forward();
+    return await timedRead(payload, () => Promise.resolve(ended(ports.connect(podPorts.source))));
+  },
+};
+
+async function pourInto(pod: StreamingPod, remote: Process, payload: Payload): Promise<Transfer> {
+  remote.stdout.resume();
+  const begun = performance.now();
+  await pour(remote.stdin, payload.bytes);
+  await remote.exitCode.catch(() => undefined);
+  const seconds = secondsSince(begun);
+  return { seconds, arrived: md5Of(await readFile(join(pod.folder, "taken"))) };
+}
+
+/** Writes all and ends it. A peer that closes early leaves the rest, which the digest shows. */
+async function pour(into: Writable, bytes: Buffer): Promise<void> {
+  const pieces = Array.from({ length: Math.ceil(bytes.length / pieceBytes) }, (_, index) =>
+    bytes.subarray(index * pieceBytes, (index + 1) * pieceBytes),
+  );
+  await pipeline(Readable.from(pieces), into).catch(() => undefined);
+}
+
+async function timedRead(payload: Payload, open: () => Promise<Readable>): Promise<Transfer> {
+  const into = Buffer.alloc(payload.bytes.length);
+  const begun = performance.now();
+  let at = 0;
+  for await (const chunk of (await open()) as AsyncIterable<Buffer>) at += chunk.copy(into, at);
+  const seconds = secondsSince(begun);
+  return { seconds, arrived: md5Of(into.subarray(0, at)) };
+}
+
+async function middleTime(time: () => Promise<number>): Promise<number> {
+  const times: number[] = [];
+  for (let index = 0; index < firstBytes; index++) times.push(await time());
+  return median(times);
+}
+
+async function execFirstByte(pod: StreamingPod): Promise<number> {
+  const begun = performance.now();
+  const remote = await pod.exec(["echo", "x"]);
+  await once(remote.stdout, "data");
+  const took = performance.now() - begun;
+  await remote.exitCode;
+  return took;
+}
+
+async function forwardFirstByte(pod: StreamingPod): Promise<number> {
+  const begun = performance.now();
+  using ports = await pod.forward();
+  await text(ended(ports.connect(podPorts.greet)));
+  return performance.now() - begun;
+}
+
+async function connectionFirstByte(pod: StreamingPod): Promise<number> {
+  using ports = await pod.forward();
+  return await middleTime(async () => {
+    const begun = performance.now();
+    await text(ended(ports.connect(podPorts.greet)));
+    return performance.now() - begun;
+  });
+}
+
+async function execsAtOnce(pod: StreamingPod): Promise<{ burstSeconds: number; burstFailures: number }> {
+  const begun = performance.now();
+  const outputs = await Promise.allSettled(
+    Array.from({ length: burst }, async (_, index) => {
+      const remote = await pod.exec(["echo", String(index)]);
+      const output = await text(remote.stdout);
+      if (output !== `${index}\n` || (await remote.exitCode) !== 0) throw new Error(`it said ${output}`);
+    }),
+  );
+  return {
+    burstSeconds: secondsSince(begun),
+    burstFailures: outputs.filter(({ status }) => status === "rejected").length,
+  };
+}
+
+/** By how much the runtime's memory grew at most while a session stood still. */
+async function growth(pod: StreamingPod, open: () => Promise<Process>): Promise<number> {
+  const { service } = pod.peer;
+  const before = await service.rssBytes();
+  const remote = await open();
+  let most = before;
+  const end = performance.now() + stalledMs;
+  while (performance.now() < end) {
+    await pause(100);
+    most = Math.max(most, await service.rssBytes());
+  }
+  await remote.close();
+  return most - before;
+}
+
+function ended<T extends Duplex>(stream: T): T {
+  stream.end();
+  return stream;
+}
+
+function secondsSince(begun: number): number {
+  return (performance.now() - begun) / 1000;
+}
