@@ -40,7 +40,10 @@ export async function dialSpdy(
   });
 }
 
-/** Opens a WebSocket. @returns It, with the subprotocol that the server chose. */
+/**
+ * Opens a WebSocket.
+ * @returns It, paused so that no early message is lost, with the subprotocol that the server chose.
+ */
 export async function dialWebSocket(
   url: string,
   protocols: readonly string[],
@@ -65,6 +68,7 @@ export async function dialWebSocket(
     return await new Promise((resolve, reject) => {
       socket.once("error", reject).once("open", () => {
         socket.off("error", reject);
+        socket.pause();
         resolve({ socket, protocol });
       });
       socket.once("unexpected-response", (_request, response: IncomingMessage) => {

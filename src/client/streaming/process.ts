@@ -97,6 +97,7 @@ async function overWebSocket(
   const inputs = names.filter((name) => name !== "stdin" && name !== "resize").map((name) => channels[name]);
   const halfClose = protocol === protocols[0];
   const connection = new WebSocketChannels(socket, { base64: false, halfClose, inputs });
+  socket.resume();
   return {
     gone: connection.gone,
     input: (name) => (names.includes(name) ? connection.input(channels[name]) : undefined),

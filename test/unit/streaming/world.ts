@@ -1,3 +1,5 @@
+import assert from "node:assert/strict";
+import { setTimeout as delay } from "node:timers/promises";
 import { createClients, type Clients } from "../../../src/client/index.js";
 import {
   createTestShim,
@@ -36,6 +38,23 @@ const pod = {
   metadata: { name: "pod", namespace: "default", uid: "uid-1" },
   logDirectory: "/var/log/pods/pod",
 };
+
+/** Waits until something holds, for 20 s. */
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  const end = performance.now() + 20_000;
+  while (!(await holds())) {
+    assert.ok(performance.now() < end, `not within 20 s: ${holds.toString()}`);
+    await delay(5);
+  }
+}
+
+/** Waits until no exec, stream or note of a session is left. */
+export async function untilNothingIsLeft({ engine, containerId }: StreamingWorld): Promise<void> {
+  const notes = "/var/lib/cri-dockerd/streaming/execs";
+  await until(async () => (await engine.host.files.list(notes)).length === 0);
+  await until(async () => (await engine.containers.inspect(containerId)).execIds.length === 0);
+  await until(() => engine.calls.openStreams("execs.start") === 0);
+}
 
 /** @param programs What the container can run, by name. */
 export async function streamingWorld(

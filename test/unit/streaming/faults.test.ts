@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { text } from "node:stream/consumers";
+import { describe, it } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { connectPortForward, connectProcess } from "../../../src/client/index.js";
+import type { ContainerProcess } from "../../../src/testing/index.js";
+import { streamingWorld, until, untilNothingIsLeft } from "./world.js";
+
+/** A command that runs until it is ended, and how many of it run. */
+function runner() {
+  const running = { count: 0 };
+  const run = async (process: ContainerProcess) => {
+    running.count++;
+    process.signal.addEventListener("abort", () => running.count--);
+    await process.stdout.write("runs");
+    await process.sleep(Infinity);
+  };
+  return { run, running };
+}
+
+for (const transport of ["spdy", "websocket"] as const) {
+  describe(`streaming over ${transport} while Docker fails`, () => {
+    const connect = async (url: string) => {
+      const remote = await connectProcess(url, { transport });
+      remote.stderr.on("error", () => undefined).resume();
+      return remote;
+    };
+
+    for (const method of ["execs.create", "execs.start"] as const) {
+      it(`tells the client why ${method} failed, and leaves nothing`, async () => {
+        const { run, running } = runner();
+        await using world = await streamingWorld({ run });
+        world.engine.faults.on(method, { error: "unavailable", message: "out of descriptors", times: 1 });
+        const remote = await connect(await world.execUrl(["run"]));
+        await assert.rejects(text(remote.stdout), /out of descriptors/);
+        await assert.rejects(remote.exitCode, /out of descriptors/);
+        assert.equal(running.count, 0);
+      });
+    }
+
+    it("ends a command of which Docker's answer to the start was lost", async () => {
+      const { run, running } = runner();
+      await using world = await streamingWorld({ run });
+      world.engine.faults.on("execs.start", { error: "unavailable", message: "cut", after: true, times: 1 });
+      const remote = await connect(await world.execUrl(["run"]));
+      await assert.rejects(text(remote.stdout), /cut/);
+      await until(() => running.count === 0);
+      await untilNothingIsLeft(world);
+    });
+
+    it("ends a command whose client vanishes while Docker is slow to start it", async () => {
+      const { run, running } = runner();
+      await using world = await streamingWorld({ run });
+      world.engine.faults.on("execs.start", { delayMs: 200, times: 1 });
+      const remote = await connect(await world.execUrl(["run"]));
+      await until(() => world.engine.calls.count("execs.start") > 0);
+      await remote.close();
+      await delay(250);
+      await untilNothingIsLeft(world);
+      assert.equal(running.count, 0);
+    });
+
+    it("ends a session whose connection to Docker breaks, and its command", async () => {
+      const { run, running } = runner();
+      await using world = await streamingWorld({ run });
+      const remote = await connect(await world.execUrl(["run"]));
+      await once(remote.stdout, "data");
+      world.engine.faults.breakStreams("execs.start");
+      await assert.rejects(remote.exitCode);
+      await until(() => running.count === 0);
+      await untilNothingIsLeft(world);
+    });
+
+    it("gives the exit code though Docker does not answer at once", async () => {
+      await using world = await streamingWorld({ seven: () => 7 });
+      world.engine.faults.on("execs.inspect", { delayMs: 300, times: 1 });
+      const remote = await connect(await world.execUrl(["seven"]));
+      remote.stdout.resume();
+      assert.equal(await remote.exitCode, 7);
+    });
+
+    it("tells the client why an attach failed, and of one that broke", async () => {
+      await using world = await streamingWorld();
+      const { engine } = world;
+      const id = await world.start(async (process) => process.sleep(Infinity), { stdin: true });
+      engine.faults.on("containers.attach", { error: "unavailable", message: "no answer", times: 1 });
+      const failed = await connect(await world.attachUrl(id));
+      await assert.rejects(text(failed.stdout), /no answer/);
+      const broken = await connect(await world.attachUrl(id));
+      await until(() => engine.calls.openStreams("containers.attach") > 0);
+      engine.faults.breakStreams("containers.attach");
+      await assert.rejects(text(broken.stdout));
+      await assert.rejects(broken.exitCode);
+      await until(() => engine.calls.openStreams("containers.attach") === 0);
+    });
+
+    it("ends every session cleanly when the daemon dies", async () => {
+      const { run } = runner();
+      await using world = await streamingWorld({ run });
+      const remotes = [
+        await connect(await world.execUrl(["run"])),
+        await connect(await world.attachUrl(world.containerId)),
+      ];
+      await until(() => world.engine.calls.openStreams("containers.attach") > 0);
+      await once(remotes[0]!.stdout, "data");
+      await world.engine.stop();
+      for (const remote of remotes) await assert.rejects(remote.exitCode);
+      await world.engine.start();
+    });
+
+    it("reports a port that cannot be reached, and the session lives on", async () => {
+      await using world = await streamingWorld();
+      await world.start(async (process) => {
+        process.listen(80, (connection) => connection.pipe(connection));
+        await process.sleep(Infinity);
+      });
+      using ports = await connectPortForward(await world.portForwardUrl(), { transport });
+      world.engine.host.faults.on("network.connect", { code: "EMFILE", times: 1 });
+      world.engine.host.faults.on("network.connect", { code: "EMFILE", times: 1 });
+      await assert.rejects(text(ports.connect(80).end()), /port 80: .*EMFILE/);
+      assert.equal(await text(ports.connect(80).end("still there")), "still there");
+    });
+  });
+}
