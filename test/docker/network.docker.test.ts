@@ -92,8 +92,18 @@ describe("CNI with the real plugins", () => {
     await network.check(client, {});
     // As udev does, some time after ADD, on a node whose MACAddressPolicy is persistent.
     const links = await output(node, "ip", "-o", "link", "show", "type", "veth");
-    for (const [, veth = ""] of links.matchAll(/^\d+: (veth[^:@]+)/gm))
-      await run("ip", ["-n", node, "link", "set", veth, "address", `02:00:00:00:00:${veth.slice(-2)}`]);
+    const veths = [...links.matchAll(/^\d+: (veth[^:@]+)/gm)].map(([, veth = ""]) => veth);
+    const setEach = async (key: string, value: (veth: string) => string[]) => {
+      for (const veth of veths) await run("ip", ["-n", node, "link", "set", veth, key, ...value(veth)]);
+    };
+    await setEach("address", (veth) => [`02:00:00:00:00:${veth.slice(-2)}`]);
+    await network.check(client, {});
+    // As systemd-networkd does with interfaces that a .network file of its own matches.
+    await setEach("nomaster", () => []);
+    await assert.rejects(network.check(client, {}), {
+      message: /veth created for bridge cni0 was not found/,
+    });
+    await setEach("master", () => ["cni0"]);
     await network.check(client, {});
 
     assert.match(await output(server.netns, "ip", "-o", "link", "show", "dev", "lo"), /[<,]UP[,>]/);

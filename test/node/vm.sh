@@ -21,8 +21,8 @@ build() {
   echo '/dev/vda / ext4 rw,noatime 0 1' >"$tree/etc/fstab"
   install -d -m 700 "$tree/root/.ssh"
   cp "$dir/key.pub" "$tree/root/.ssh/authorized_keys"
-  # QEMU's user network gives this address.
-  printf '[Match]\nType=ether\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\n' >"$tree/etc/systemd/network/10-node.network"
+  # QEMU's user network gives this address. Type=ether would take veths too, and out of their bridge.
+  printf '[Match]\nDriver=virtio_net\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\n' >"$tree/etc/systemd/network/10-node.network"
   printf '{"exec-opts": ["native.cgroupdriver=systemd"]}\n' >"$tree/etc/docker/daemon.json"
   printf 'net.ipv4.ip_forward=1\n' >"$tree/etc/sysctl.d/99-node.conf"
   # What a busy machine emulates takes its time.
