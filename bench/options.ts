@@ -49,7 +49,7 @@ const help = `npm run bench -- [options]
   --megabytes 500     streaming: what is moved each way
   --rounds 3          turns of each shim
   --engine 20.10      the Docker Engine: 20.10 or 26.1
-  --program FILE      the built command line, dist/cli/main.js by default
+  --program FILE      the built command line, dist/cli/docker-cri.cjs by default
 
 Without --peer and --only it measures the start. All but that is side by side with cri-dockerd v0.4.3, on a dockerd
 of its own. All parts take about an hour, reads half of it.
@@ -70,7 +70,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
       megabytes: { type: "string", default: "500" },
       rounds: { type: "string", default: "3" },
       engine: { type: "string", default: "20.10" },
-      program: { type: "string", default: join(import.meta.dirname, "..", "dist", "cli", "main.js") },
+      program: { type: "string", default: join(import.meta.dirname, "..", "dist", "cli", "docker-cri.cjs") },
       help: { type: "boolean", short: "h", default: false },
     },
   });

@@ -7,8 +7,11 @@ import { run } from "./run.js";
 process.stdout.on("error", () => process.exit(exitCodes.ok));
 process.stderr.on("error", () => undefined);
 
-process.exitCode = await run(process.argv.slice(2), {
+// The bundle is CommonJS, which has no top-level await.
+void run(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   environment: processEnvironment(),
+}).then((code) => {
+  process.exitCode = code;
 });

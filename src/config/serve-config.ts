@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { parseEndpoint, ShimError } from "../base/index.js";
 import { checked } from "./parse.js";
 import { ShimConfigSchema } from "./shim-config.js";

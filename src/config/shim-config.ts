@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { isSubnet, isWildcard, parseBindAddress } from "./bind-address.js";
 
 const milliseconds = z.number().int().positive();

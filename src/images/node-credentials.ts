@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { isKind, messageOf, type ImageReference, type Logger } from "../base/index.js";
 import { dockerClientSettings, type DockerClientSettings } from "../config/index.js";
 import type { RegistryAuth } from "../docker/index.js";

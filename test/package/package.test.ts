@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { execute, stagePackage, succeed, type Stage } from "./support/stage.js";
@@ -88,13 +89,22 @@ describe("the package", () => {
   });
 
   it("has a program that tells its version", async () => {
-    const bin = join(stage.project, "node_modules", "docker-cri", "dist", "cli", "main.js");
+    const bin = join(stage.project, "node_modules", "docker-cri", "dist", "cli", "docker-cri.cjs");
     const { out } = await succeed(stage.project, bin, "--version");
     assert.equal(out, `docker-cri ${manifest.version}\n`);
   });
 
+  it("has a program that is one file: it shows a pod's whole life where no package is installed", async () => {
+    const nowhere = await mkdtemp(join(tmpdir(), "docker-cri-alone-"));
+    const program = join(stage.project, "node_modules", "docker-cri", "dist", "cli", "docker-cri.cjs");
+    await copyFile(program, join(nowhere, "docker-cri.cjs"));
+    const { out } = await succeed(nowhere, "./docker-cri.cjs", "demo");
+    await rm(nowhere, { recursive: true });
+    assert.match(out, /0 pods are left/);
+  });
+
   it("has a program that shows a pod's whole life in under five seconds, and leaves nothing behind", async () => {
-    const bin = join(stage.project, "node_modules", "docker-cri", "dist", "cli", "main.js");
+    const bin = join(stage.project, "node_modules", "docker-cri", "dist", "cli", "docker-cri.cjs");
     const { out, err } = await inFiveSeconds(() => succeed(stage.project, bin, "demo"));
     assert.equal(err, "");
     const calls = [...out.matchAll(/^ +\d+ {2}(\w+)/gm)].map(([, call]) => call);

@@ -13,6 +13,7 @@ const sources = [
   "src",
   "proto",
   "packaging",
+  "scripts",
   "docs",
   "README.md",
   "CHANGELOG.md",

@@ -1,0 +1,78 @@
+import { chmod, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { build, type Plugin } from "esbuild";
+
+/**
+ * Bundles the built program into one CommonJS file. `npm run build` makes the npm package's own program with it, and
+ * `npm run package` the single executable.
+ */
+
+const root = join(import.meta.dirname, "..");
+
+/** The program of the npm package. */
+export const installedProgram = join(root, "dist", "cli", "docker-cri.cjs");
+
+/**
+ * Libraries that Docker's client loads for what docker-cri never asks of it: `ssh://` endpoints, BuildKit sessions and
+ * packing build contexts. They are half of all the code, and one of them is native.
+ */
+const unused = [
+  "ssh2",
+  "@grpc/grpc-js",
+  "@grpc/proto-loader",
+  "protobufjs",
+  "tar-fs",
+  "@balena/dockerignore",
+];
+
+const leaveOutUnused: Plugin = {
+  name: "leave-out-unused",
+  setup(build) {
+    build.onResolve({ filter: /.*/ }, ({ path }) =>
+      unused.includes(path) ? { path, namespace: "unused" } : undefined,
+    );
+    build.onLoad({ filter: /.*/, namespace: "unused" }, () => ({ contents: "" }));
+  },
+};
+
+/** koffi's native part as a file beside the executable, in place of the package that looks for it in node_modules. */
+const koffiBesideExecutable: Plugin = {
+  name: "koffi-beside-executable",
+  setup(build) {
+    build.onResolve({ filter: /^koffi$/ }, ({ path }) => ({ path, namespace: "native" }));
+    build.onLoad({ filter: /.*/, namespace: "native" }, () => ({
+      contents: 'module.exports = require("node:module").createRequire(process.execPath)("./koffi.node");',
+    }));
+  },
+};
+
+/** Writes the bundle. For a single executable, koffi's native part is expected beside it, as `koffi.node`. */
+export async function bundle(outfile: string, { single }: { readonly single: boolean }): Promise<void> {
+  const { version, dependencies } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as {
+    version: string;
+    dependencies: Record<string, string>;
+  };
+  await build({
+    // From tsc's output: esbuild has TypeScript's decorators, but not its checks.
+    entryPoints: [join(root, "dist", "cli", "main.js")],
+    outfile,
+    absWorkingDir: root,
+    bundle: true,
+    platform: "node",
+    format: "cjs",
+    target: "node20.19",
+    // V8 keeps the source in memory. Names stay, for stack traces.
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: "none",
+    define: { DOCKER_CRI_PACKAGE: JSON.stringify({ version, dependencies }) },
+    // Reached only where DOCKER_CRI_PACKAGE is not defined.
+    logOverride: { "empty-import-meta": "silent" },
+    logLevel: "warning",
+    external: single ? [] : ["koffi"],
+    plugins: single ? [leaveOutUnused, koffiBesideExecutable] : [leaveOutUnused],
+  });
+  await chmod(outfile, 0o755);
+}
+
+if (process.argv[1] === import.meta.filename) await bundle(installedProgram, { single: false });
