@@ -166,7 +166,7 @@ async function bareTurn(
 /** The plugins of the node's network and loopback's, and nothing else of a network room. */
 async function barePlugins(confDir: string) {
   const host = new NodeHost();
-  const plugins = new PluginRunner({ host, binDirs: [realPlugins], timeoutMs: 120_000 });
+  const plugins = new PluginRunner(host, [realPlugins], 120_000);
   const lists = new ListRunner(plugins);
   const look = await new ConfigFolder(host.files, confDir, plugins).look(new AbortController().signal);
   const { network, loopback } = look;

@@ -12,7 +12,7 @@ export interface ClientOptions {
   readonly endpoint: string;
   /** Where ImageService is served, if elsewhere. */
   readonly imageEndpoint?: string | undefined;
-  /** The deadline of a unary call that brings none, in milliseconds; 120,000 by default, as kubelet's. */
+  /** The deadline of a unary call without one of its own, in milliseconds; 120,000 by default, as in kubelet. */
   readonly requestTimeoutMs?: number | undefined;
   /** Uses TLS on `tcp://` endpoints. */
   readonly tls?: ClientTls | undefined;
@@ -24,8 +24,8 @@ export interface Clients extends Disposable {
   readonly images: Client<typeof ImageService>;
 
   /**
-   * Ends calls under way with CANCELLED and closes the connections, in a moment. A transport that was given
-   * stays open. A later call connects again.
+   * Ends calls under way with CANCELLED and closes the connections. A transport that was passed in stays open. A later
+   * call connects again.
    */
   close(): void;
 }
@@ -33,8 +33,8 @@ export interface Clients extends Disposable {
 const defaultRequestTimeoutMs = 120_000;
 
 /**
- * Makes clients of a CRI runtime, this shim or another, over gRPC; or over a transport that there is already.
- * They connect at the first call, and again when the server has restarted. Streams have no deadline,
+ * Creates clients of a CRI runtime, this shim or another, over gRPC or over an existing transport.
+ * They connect at the first call, and reconnect after a restart of the server. Streams have no deadline,
  * and leaving their loop ends the call. Errors are ConnectErrors with the server's gRPC code.
  * @throws ShimError "invalid-argument" for an endpoint of another form.
  */

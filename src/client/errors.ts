@@ -16,8 +16,8 @@ const handshakeFailure =
   /^(?:ERR_SSL_|ERR_TLS_|CERT_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_(?:GET|VERIFY|DECRYPT|DECODE)_)/;
 
 /**
- * The error as its caller can use it. Connect has "internal" for a missing socket file, for refused streams and
- * for failed TLS handshakes, and "canceled" for calls whose connection was cut; all of them are UNAVAILABLE: a later call may succeed.
+ * Corrects the code of an error. Connect has "internal" for a missing socket file, for refused streams and for failed
+ * TLS handshakes, and "canceled" for calls with a lost connection. All become UNAVAILABLE: a later call may succeed.
  */
 export function clarified(error: unknown, signal: AbortSignal | undefined): unknown {
   if (!(error instanceof ConnectError) || signal?.aborted) return error;

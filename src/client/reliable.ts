@@ -4,7 +4,7 @@ import { clarified, isRefusedStream } from "./errors.js";
 
 /**
  * A transport whose unary calls have a deadline, and whose streams have none: Connect's own default would end
- * event streams. A call that a closing server has refused unseen is sent once more, over a new connection.
+ * event streams. A call that a closing server has refused unprocessed is retried once, over a new connection.
  * Lost and failed connections are UNAVAILABLE.
  */
 export function reliable(transport: Transport, requestTimeoutMs: number): Transport {

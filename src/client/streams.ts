@@ -4,7 +4,7 @@ import type { CallOptions, Client } from "@connectrpc/connect";
 type StreamCall = (request: unknown, options?: CallOptions) => AsyncIterable<unknown>;
 
 /**
- * A client whose server streams end when their loop is left. Connect's own continue until their signal
+ * A client whose server streams end when their loop is left. Connect's own streams continue until their signal
  * aborts or the connection closes.
  */
 export function endingStreams<S extends DescService>(service: S, client: Client<S>): Client<S> {

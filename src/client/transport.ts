@@ -4,7 +4,7 @@ import type { Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { parseEndpoint, type Endpoint } from "../base/index.js";
 
-/** The client's certificate and the authorities it trusts, as PEM. */
+/** The client's certificate and the trusted authorities, as PEM. */
 export interface ClientTls {
   /** The authorities for the server's certificate; the public ones by default. */
   readonly ca?: string | Buffer | undefined;
@@ -17,13 +17,13 @@ export interface ClientTls {
 /** A transport with a connection of its own. */
 export interface OpenTransport {
   readonly transport: Transport;
-  /** Ends calls under way with CANCELLED and closes the connection, in a moment. */
+  /** Ends calls under way with CANCELLED and closes the connection. */
   close(): void;
 }
 
-/** kubelet's own limit for one message. */
+/** kubelet's limit for one message. */
 const maxMessageBytes = 16 * 1024 * 1024;
-/** A connection that was silent for longer is tried with a ping before it carries a call. */
+/** A connection that was idle for longer is checked with a ping before the next call. */
 const verifyAfterMs = 30_000;
 const pingTimeoutMs = 5_000;
 /** Node's 10 MiB would fail calls while a large request is on its way. */
@@ -54,8 +54,8 @@ export function openTransport(
   return {
     transport,
     close: () => {
-      // A caller may close from what a failed call runs, which is inside nghttp2's own callback: resetting the
-      // other calls from there can make Node 20's http2 write without end.
+      // A caller may close in reaction to a failed call, which is inside nghttp2's own callback: resetting the
+      // other calls from there can make Node 20's http2 write in an infinite loop.
       setImmediate(() => {
         sessions.abort();
       });
@@ -64,8 +64,8 @@ export function openTransport(
 }
 
 /**
- * connect-node stops to listen for a session's errors when it leaves the session, and its PING may time out after
- * that: the error would end the process. The calls on the session end with it in any case.
+ * connect-node removes its error listener when it abandons a session, but its PING may time out after that: the
+ * unhandled error would end the process. The calls on the session fail with it in any case.
  * @see connect-es issues 1143 and 1795
  */
 class ClientSessions extends Http2SessionManager {

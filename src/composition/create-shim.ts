@@ -71,11 +71,11 @@ function registerRooms(container: DependencyContainer): void {
   }
   container.register(Network, {
     useFactory: oncePerContainer((from) =>
-      createNetwork({
-        config: from.resolve<ShimConfig>(ShimConfig),
-        host: from.resolve<Host>(Host),
-        log: from.resolve<Logger>(Logger),
-      }),
+      createNetwork(
+        from.resolve<ShimConfig>(ShimConfig),
+        from.resolve<Host>(Host),
+        from.resolve<Logger>(Logger),
+      ),
     ),
   });
 }

@@ -1,18 +1,10 @@
-import { isEngineLocal, type ShimConfig } from "../config/index.js";
-import { messageOf, ShimError, type Logger } from "../base/index.js";
-import type { Host } from "../host/index.js";
-import type { Inventory } from "../inventory/index.js";
+import { isEngineLocal } from "../config/index.js";
+import { messageOf, ShimError } from "../base/index.js";
 import { apparmorProfile } from "../translate/index.js";
+import type { ContainersContext } from "./context.js";
 
 /** The loaded profiles, one per line: `NAME (MODE)`. @see Linux, Documentation/admin-guide/LSM/apparmor.rst */
 const profilesFile = "/sys/kernel/security/apparmor/profiles";
-
-export interface ApparmorContext {
-  readonly host: Host;
-  readonly inventory: Inventory;
-  readonly config: ShimConfig;
-  readonly log: Logger;
-}
 
 /**
  * Checks that the AppArmor profile of a security context is loaded on the node. Docker does not check it at create, and
@@ -22,7 +14,7 @@ export interface ApparmorContext {
 export async function requireApparmorProfile(
   context: Parameters<typeof apparmorProfile>[0],
   field: string,
-  { host, inventory, config, log }: ApparmorContext,
+  { host, inventory, config, log }: ContainersContext,
 ): Promise<void> {
   const profile = apparmorProfile(context, inventory.environment(), field);
   if (profile === undefined || !isEngineLocal(config)) return;

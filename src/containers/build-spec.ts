@@ -1,5 +1,4 @@
-import { fileFailure, isPassingFailure, messageOf, ShimError, type Logger } from "../base/index.js";
-import type { ShimConfig } from "../config/index.js";
+import { fileFailure, isPassingFailure, messageOf, ShimError } from "../base/index.js";
 import type { DockerContainerSpec } from "../docker/index.js";
 import {
   NamespaceMode,
@@ -11,6 +10,7 @@ import type { Host } from "../host/index.js";
 import type { Inventory, SandboxRecord } from "../inventory/index.js";
 import { requireApparmorProfile } from "./apparmor.js";
 import { containerSpec, seccompFile, type ExportedImages } from "../translate/index.js";
+import type { ContainersContext } from "./context.js";
 
 /** Real seccomp profiles have tens of KiB. */
 const maxProfileBytes = 4 * 1024 * 1024;
@@ -22,13 +22,6 @@ export interface BuildSpecRequest {
   readonly exportedImages: ExportedImages;
 }
 
-export interface BuildSpecContext {
-  readonly host: Host;
-  readonly inventory: Inventory;
-  readonly config: ShimConfig;
-  readonly log: Logger;
-}
-
 /**
  * Builds Docker's create request for a container: the pure mapping and the files of the node that it depends on.
  * @throws ShimError "invalid-argument", "unsupported" from the mapping; "failed-precondition" when a host path, a seccomp
@@ -36,16 +29,12 @@ export interface BuildSpecContext {
  */
 export async function buildSpec(
   { config, sandboxConfig, sandbox, exportedImages }: BuildSpecRequest,
-  { host, inventory, config: shimConfig, log }: BuildSpecContext,
+  context: ContainersContext,
 ): Promise<DockerContainerSpec> {
-  const context = config.linux?.securityContext;
-  await requireApparmorProfile(context, "config.linux.security_context", {
-    host,
-    inventory,
-    config: shimConfig,
-    log,
-  });
-  const seccompProfile = await readSeccompProfile(context, host);
+  const { host, inventory } = context;
+  const security = config.linux?.securityContext;
+  await requireApparmorProfile(security, "config.linux.security_context", context);
+  const seccompProfile = await readSeccompProfile(security, host);
   const spec = containerSpec({
     config,
     sandboxConfig,
@@ -57,7 +46,7 @@ export async function buildSpec(
     pidTargetId: pidTarget(config, sandbox.id, inventory),
     exportedImages,
   });
-  for (const mount of config.mounts) await prepareHostPath(mount, { host, shimConfig, log });
+  for (const mount of config.mounts) await prepareHostPath(mount, context);
   return spec;
 }
 
@@ -90,17 +79,14 @@ function pidTarget(config: ContainerConfig, sandboxId: string, inventory: Invent
 }
 
 /** Creates a missing host path as an empty directory, as other runtimes do, or rejects it, as CRI defines. */
-async function prepareHostPath(
-  mount: Mount,
-  { host, shimConfig, log }: { host: Host; shimConfig: ShimConfig; log: Logger },
-): Promise<void> {
+async function prepareHostPath(mount: Mount, { host, config, log }: ContainersContext): Promise<void> {
   if (mount.image || mount.hostPath === "") return;
   try {
     const kind = await host.files.kindOf(mount.hostPath);
     // A dangling symlink is an error here, because Docker's message does not contain its path.
     if (kind === "link") await host.files.realPath(mount.hostPath);
     if (kind !== undefined) return;
-    if (shimConfig.missingHostPath === "refuse") throw new Error("it does not exist");
+    if (config.missingHostPath === "refuse") throw new Error("it does not exist");
     await host.files.makeDirectory(mount.hostPath);
   } catch (error) {
     throw new ShimError(

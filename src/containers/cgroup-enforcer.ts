@@ -1,7 +1,8 @@
 import { posix } from "node:path";
-import { messageOf, ShimError, type Logger } from "../base/index.js";
+import { messageOf, ShimError } from "../base/index.js";
 import type { DockerContainer } from "../docker/index.js";
-import type { Host, HostWatch } from "../host/index.js";
+import type { HostWatch } from "../host/index.js";
+import type { ContainersContext } from "./context.js";
 
 const cgroupRoot = "/sys/fs/cgroup";
 const containerId = /^[0-9a-f]{64}$/;
@@ -10,18 +11,13 @@ const settleMs = 50;
 /** Rate limit, in case another process keeps rewriting the files. */
 const minRewriteIntervalMs = 1_000;
 
-interface Context {
-  readonly host: Host;
-  readonly log: Logger;
-}
-
 /**
  * The cgroup v2 directory of a running container; undefined if its process is gone. Also undefined, with a warning, if the
  * runtime created no cgroup for the container, as runtimes with virtual machines may.
  */
 export async function findCgroup(
   { id, state: { pid } }: DockerContainer,
-  { host, log }: Context,
+  { host, log }: ContainersContext,
 ): Promise<string | undefined> {
   if (!pid || !containerId.test(id)) return undefined;
   let text: string;
@@ -53,7 +49,7 @@ export class CgroupEnforcer {
 
   constructor(
     private readonly folder: string,
-    private readonly context: Context,
+    private readonly context: ContainersContext,
   ) {}
 
   /**

@@ -1,24 +1,16 @@
 import { posix } from "node:path";
-import { KeyedLock, messageOf, ShimError, type Logger } from "../base/index.js";
-import { isEngineLocal, type ShimConfig } from "../config/index.js";
-import type { DockerContainer, DockerResources, DockerService } from "../docker/index.js";
+import { KeyedLock, messageOf, ShimError } from "../base/index.js";
+import { isEngineLocal } from "../config/index.js";
+import type { DockerContainer, DockerResources } from "../docker/index.js";
 import type { LinuxContainerResources } from "../gen/runtime/v1/api_pb.js";
-import type { Host } from "../host/index.js";
-import type { Inventory, WorkloadRecord } from "../inventory/index.js";
+import type { WorkloadRecord } from "../inventory/index.js";
 import { cgroupFiles, checkUnified, noSwapFile, updatedCgroupFiles } from "../translate/index.js";
 import { stopContainer } from "./stop-and-remove.js";
 import { CgroupEnforcer, findCgroup } from "./cgroup-enforcer.js";
+import type { ContainersContext } from "./context.js";
 
 /** Values of cgroup v2 files by file name. */
 export type CgroupFiles = Readonly<Record<string, string>>;
-
-export interface CgroupLimitsContext {
-  readonly docker: DockerService;
-  readonly host: Host;
-  readonly inventory: Inventory;
-  readonly config: ShimConfig;
-  readonly log: Logger;
-}
 
 /**
  * Enforces cgroup v2 limits without an option in Docker. They are stored in a file below the root directory, written to
@@ -34,7 +26,7 @@ export class CgroupLimits {
   private readonly locks = new KeyedLock();
   private closed = false;
 
-  constructor(private readonly context: CgroupLimitsContext) {
+  constructor(private readonly context: ContainersContext) {
     this.folder = posix.join(context.config.rootDirectory, "cgroup-limits");
   }
 
@@ -136,14 +128,13 @@ export class CgroupLimits {
 
   /** @param docker A current inspect result: its pid identifies the cgroup. */
   private async apply(docker: DockerContainer): Promise<void> {
-    const { host, log } = this.context;
     await this.locks.run(docker.id, async () => {
       this.release(docker.id);
       const files = await this.wanted(docker);
       if (this.closed || Object.keys(files).length === 0) return;
-      const folder = await findCgroup(docker, { host, log });
+      const folder = await findCgroup(docker, this.context);
       if (folder === undefined) return;
-      const cgroup = new CgroupEnforcer(folder, { host, log });
+      const cgroup = new CgroupEnforcer(folder, this.context);
       this.enforcers.set(docker.id, { cgroup, pid: docker.state.pid });
       await cgroup.start(files);
     });

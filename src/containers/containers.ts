@@ -27,6 +27,7 @@ import { ContainerMessages } from "./container-messages.js";
 import { refuseCheckpointPod, refuseRestorePod } from "./pod-checkpoint.js";
 import { requireCreated, requireRunning } from "./require-state.js";
 import { rollbackOnCancel } from "./rollback-on-cancel.js";
+import type { ContainersContext } from "./context.js";
 
 /** How long a status waits for the last lines of a log: a caller that sees the exit reads the log next. */
 const lastLinesMs = 1_000;
@@ -37,6 +38,7 @@ const recentNanos = 2_000_000_000n;
 /** The containers of pods: their lifecycle from create to remove. */
 @injectable()
 export class Containers {
+  private readonly context: ContainersContext;
   private readonly messages: ContainerMessages;
   private readonly imageVolumes: ImageVolumes;
   private readonly cgroupLimits: CgroupLimits;
@@ -53,8 +55,9 @@ export class Containers {
     @inject(Logger) private readonly log: Logger,
   ) {
     this.messages = new ContainerMessages(inventory);
-    this.imageVolumes = new ImageVolumes({ docker, host, inventory, config, log });
-    this.cgroupLimits = new CgroupLimits({ docker, host, inventory, config, log });
+    this.context = { docker, host, inventory, config, log };
+    this.imageVolumes = new ImageVolumes(this.context);
+    this.cgroupLimits = new CgroupLimits(this.context);
   }
 
   /**
@@ -112,10 +115,7 @@ export class Containers {
     const sandbox = this.inventory.sandbox(sandboxId);
     if (!config) throw new ShimError("invalid-argument", "CreateContainer: config is missing");
     return await this.imageVolumes.withUnpacked(config.mounts, signal, async (exportedImages) => {
-      const spec = await buildSpec(
-        { config, sandboxConfig, sandbox, exportedImages },
-        { host: this.host, inventory: this.inventory, config: this.config, log: this.log },
-      );
+      const spec = await buildSpec({ config, sandboxConfig, sandbox, exportedImages }, this.context);
       const files = this.cgroupLimits.of(config.linux?.resources, spec.host.resources);
       if (signal.aborted) throw abortError("CreateContainer", signal.reason);
       return await this.createFrom(spec, files, signal);

@@ -100,7 +100,7 @@ async function recover(
     log.info({ name: spec.name, holder }, "adopted the container of an earlier call");
     return { id: holderId, adopted: true };
   }
-  await clearName(spec.name, holder, { ...options, mayRun: judgement === "unfinished" });
+  await clearName(spec.name, holder, judgement === "unfinished", options);
   return { id: await createOrEvadeGhost(spec, holder, options), adopted: false };
 }
 
@@ -134,15 +134,16 @@ async function create(
   return id;
 }
 
-interface ClearNameOptions extends CreateNamedOptions {
-  readonly mayRun: boolean;
-}
-
 /** Removes the holder of a name if it is a leftover. Succeeds if it is missing. */
-async function clearName(name: string, holder: string, options: ClearNameOptions): Promise<void> {
+async function clearName(
+  name: string,
+  holder: string,
+  mayRun: boolean,
+  options: CreateNamedOptions,
+): Promise<void> {
   try {
     const container = await options.docker.containers.inspect(holder);
-    const why = reasonToKeep(container, options);
+    const why = reasonToKeep(container, mayRun, options);
     if (why !== undefined) {
       throw new ShimError(
         "already-exists",
@@ -161,10 +162,14 @@ async function clearName(name: string, holder: string, options: ClearNameOptions
   }
 }
 
-function reasonToKeep(container: DockerContainer, options: ClearNameOptions): string | undefined {
+function reasonToKeep(
+  container: DockerContainer,
+  mayRun: boolean,
+  options: CreateNamedOptions,
+): string | undefined {
   const imageLabels = options.inventory.images.labelsOf(container.imageId);
   if (!identify(container, imageLabels)) return "was not made by a CRI shim";
-  if (container.state.running && !options.mayRun) return "is running";
+  if (container.state.running && !mayRun) return "is running";
   if (options.isClaimed?.(container.id)) return "another call has just created";
   return undefined;
 }

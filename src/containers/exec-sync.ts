@@ -16,9 +16,7 @@ export interface ExecSyncRequest {
   readonly signal: AbortSignal;
 }
 
-export interface ExecSyncContext extends ExecContext {
-  readonly execEnds: ExecEnds;
-}
+type ExecSyncContext = ExecContext & { readonly execEnds: ExecEnds };
 
 export interface ExecSyncResult {
   readonly stdout: Uint8Array;

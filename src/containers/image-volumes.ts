@@ -1,13 +1,13 @@
 import { posix } from "node:path";
-import { KeyedLock, messageOf, ShimError, SingleFlight, type Logger } from "../base/index.js";
-import { isEngineLocal, type ShimConfig } from "../config/index.js";
-import type { DockerContainer, DockerService } from "../docker/index.js";
+import { KeyedLock, messageOf, ShimError, SingleFlight } from "../base/index.js";
+import { isEngineLocal } from "../config/index.js";
+import type { DockerContainer } from "../docker/index.js";
 import type { ImageSpec, Mount } from "../gen/runtime/v1/api_pb.js";
-import type { Host } from "../host/index.js";
-import type { ImageRecord, Inventory } from "../inventory/index.js";
+import type { ImageRecord } from "../inventory/index.js";
 import { checkedImage, mountsImages, type ExportedImage, type ExportedImages } from "../translate/index.js";
 import { ImageExport } from "./image-export.js";
 import { resolveInImage } from "./resolve-in-image.js";
+import type { ContainersContext } from "./context.js";
 
 /** How long an image is kept for a retry: unpacking a large image may take longer than the caller's timeout. */
 const retentionMs = 600_000;
@@ -16,14 +16,6 @@ const idPattern = /^sha256:([0-9a-f]{64})$/;
 const folderLength = 64;
 const folderPattern = /^[0-9a-f]{64}$/;
 const temporaryPattern = /^\.([0-9a-f]{64})\.[0-9a-f]+\.tmp$/;
-
-export interface ImageVolumesContext {
-  readonly docker: DockerService;
-  readonly host: Host;
-  readonly inventory: Inventory;
-  readonly config: ShimConfig;
-  readonly log: Logger;
-}
 
 /**
  * Image volumes for engines without image mounts. Each image is unpacked once into a directory below the root directory,
@@ -39,7 +31,7 @@ export class ImageVolumes {
   private readonly holds = new Map<string, number>();
   private readonly timers = new Set<NodeJS.Timeout>();
 
-  constructor(private readonly context: ImageVolumesContext) {
+  constructor(private readonly context: ContainersContext) {
     this.folder = posix.join(context.config.rootDirectory, "image-volumes");
     this.exporter = new ImageExport(context.docker, context.host, context.log);
   }

@@ -7,23 +7,18 @@ const stopMarginMs = 30_000;
 const removalPatienceMs = 30_000;
 const maxRetryDelayMs = 500;
 
-export interface StopOptions {
-  readonly graceSeconds: number;
-  readonly signal: AbortSignal;
-  /** The time allowed after the grace period in milliseconds. Default: 30 s. */
-  readonly marginMs?: number;
-}
-
 /**
  * Stops a container with its stop signal, and SIGKILL after the grace period. Succeeds if it exits otherwise or is missing.
  * A cancelled call also cancels the request to Docker, so a retry starts a new one.
+ * @param options.marginMs The time allowed after the grace period. Default: 30 s.
  * @throws ShimError "deadline-exceeded" when the process survives SIGKILL or Docker does not respond; "cancelled".
  */
 export async function stopContainer(
   docker: DockerService,
   id: string,
-  { graceSeconds, signal, marginMs = stopMarginMs }: StopOptions,
+  options: { readonly graceSeconds: number; readonly signal: AbortSignal; readonly marginMs?: number },
 ): Promise<void> {
+  const { graceSeconds, signal, marginMs = stopMarginMs } = options;
   const grace = Math.max(0, graceSeconds);
   try {
     await docker.containers.stop(id, { graceSeconds: grace, deadlineMs: grace * 1000 + marginMs, signal });

@@ -3,23 +3,18 @@ import { toBinary, type DescMessage, type MessageShape } from "@bufbuild/protobu
 
 /** A quarter of the 4 MiB that a plain gRPC client takes. */
 const chunkBytes = 1024 * 1024;
-/** What an item costs within its list: the field's number and the item's length. */
+/** The overhead of an item in a list: the field's tag and the item's length. */
 const headBytes = 6;
 
-export interface ChunkOptions {
-  readonly signal?: AbortSignal;
-  readonly limitBytes?: number;
-}
-
 /**
- * Cuts a list into chunks whose encoding is at most `limitBytes` long; an item that is longer goes alone. An
- * empty list is no chunk at all. Between two chunks other calls have their turn.
+ * Splits a list into chunks whose encoding is at most `limitBytes` long; a longer item is a chunk of its own. An
+ * empty list has no chunks. Other calls run between two chunks.
  * @throws The signal's reason once it has aborted.
  */
 export async function* inChunks<D extends DescMessage>(
   schema: D,
   items: readonly MessageShape<D>[],
-  { signal, limitBytes = chunkBytes }: ChunkOptions = {},
+  { signal, limitBytes = chunkBytes }: { readonly signal?: AbortSignal; readonly limitBytes?: number } = {},
 ): AsyncGenerator<MessageShape<D>[]> {
   let chunk: MessageShape<D>[] = [];
   let bytes = 0;

@@ -6,7 +6,7 @@ import type {
 } from "@bufbuild/protobuf";
 import type { Logger } from "../base/index.js";
 
-/** What a handler knows of the call beside the request. */
+/** The context of a call. */
 export interface CallContext {
   /** Aborts when the caller's deadline has passed, the caller has gone, or the server closes. */
   readonly signal: AbortSignal;

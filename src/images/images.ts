@@ -29,9 +29,9 @@ export class Images {
   ) {
     const credentials = new NodeCredentials(host, log);
     const { imagePullProgressDeadlineMs: progressDeadlineMs } = config;
-    this.pulls = new Pulls({ docker, inventory, credentials, log, progressDeadlineMs });
+    this.pulls = new Pulls(docker, inventory, credentials, log, progressDeadlineMs);
     const isPinned = (record: ImageRecord) => record.id === this.pinnedId();
-    this.removals = new Removals({ docker, inventory, log, isPinned });
+    this.removals = new Removals(docker, inventory, log, isPinned);
     this.filesystems = new ImageFilesystems(host, inventory);
   }
 

@@ -17,15 +17,6 @@ import { PullMonitor } from "./pull-monitor.js";
 /** The login of a pull: none, the node's, or the request's credentials. */
 export type PullLogin = "anonymous" | "node" | RegistryAuth;
 
-export interface PullsOptions {
-  readonly docker: DockerService;
-  readonly inventory: Inventory;
-  readonly credentials: NodeCredentials;
-  readonly log: Logger;
-  /** A pull without progress, or without a caller, is cancelled after this time. */
-  readonly progressDeadlineMs: number;
-}
-
 /** The error prefix that kubelet matches. */
 const registryUnavailable = "RegistryUnavailable";
 
@@ -34,11 +25,18 @@ export class Pulls {
   private readonly shared: SingleFlight<string>;
   private readonly closed = new AbortController();
 
-  constructor(private readonly options: PullsOptions) {
+  /** @param progressDeadlineMs A pull without progress, or without a caller, is cancelled after this time. */
+  constructor(
+    private readonly docker: DockerService,
+    private readonly inventory: Inventory,
+    private readonly credentials: NodeCredentials,
+    private readonly log: Logger,
+    private readonly progressDeadlineMs: number,
+  ) {
     this.shared = new SingleFlight("images.pull", {
-      lingerMs: options.progressDeadlineMs,
+      lingerMs: progressDeadlineMs,
       onUnobservedError: (error) => {
-        options.log.warn({ err: messageOf(error) }, "a pull without a waiting caller failed");
+        log.warn({ err: messageOf(error) }, "a pull without a waiting caller failed");
       },
     });
   }
@@ -65,7 +63,7 @@ export class Pulls {
     { reference, name, login }: { reference: ImageReference; name: string; login: PullLogin },
     abandoned: AbortSignal,
   ): Promise<string> {
-    const { log, progressDeadlineMs, inventory } = this.options;
+    const { log, progressDeadlineMs, inventory } = this;
     const monitor = new PullMonitor(name, progressDeadlineMs, log);
     const removeAbandonedListener = onAbort(abandoned, () => {
       monitor.abort(abandoned.reason as ShimError);
@@ -95,7 +93,7 @@ export class Pulls {
   ): Promise<(RegistryAuth | undefined)[]> {
     if (login === "anonymous") return [undefined];
     if (login !== "node") return [login];
-    const found = await this.options.credentials.find(reference, signal);
+    const found = await this.credentials.find(reference, signal);
     return found.length === 0 ? [undefined] : found;
   }
 
@@ -107,7 +105,7 @@ export class Pulls {
   ): Promise<void> {
     try {
       const request = { reference: name, ...(first ? { auth: first } : {}) };
-      for await (const progress of this.options.docker.images.pull(request, { signal: monitor.signal })) {
+      for await (const progress of this.docker.images.pull(request, { signal: monitor.signal })) {
         monitor.onProgress(progress);
       }
     } catch (error) {

@@ -13,18 +13,16 @@ import type { ImageRecord, Inventory } from "../inventory/index.js";
 
 const mostUsersNamed = 5;
 
-export interface RemovalsOptions {
-  readonly docker: DockerService;
-  readonly inventory: Inventory;
-  readonly log: Logger;
-  readonly isPinned: (record: ImageRecord) => boolean;
-}
-
 /** Removes images and their names. Removals of one image are serialized. */
 export class Removals {
   private readonly lock = new KeyedLock();
 
-  constructor(private readonly options: RemovalsOptions) {}
+  constructor(
+    private readonly docker: DockerService,
+    private readonly inventory: Inventory,
+    private readonly log: Logger,
+    private readonly isPinned: (record: ImageRecord) => boolean,
+  ) {}
 
   /**
    * Removes an image with all its names if given a full or short ID; else the tag, or for a digest all names in that
@@ -39,14 +37,14 @@ export class Removals {
 
   /** Refreshes an unknown name: the event of a new image may not have arrived yet. */
   private async find(reference: string): Promise<ImageRecord | undefined> {
-    const { images } = this.options.inventory;
+    const { images } = this.inventory;
     const known = images.find(reference);
     if (known || normalizeReference(reference) === undefined) return known;
     return await images.refresh(reference);
   }
 
   private async removeFound(reference: string): Promise<void> {
-    const { inventory, isPinned } = this.options;
+    const { inventory, isPinned } = this;
     const record = inventory.images.find(reference);
     if (!record) return;
     if (isPinned(record)) {
@@ -92,7 +90,7 @@ export class Removals {
 
   private async untag(name: string): Promise<void> {
     try {
-      await this.options.docker.images.remove(name);
+      await this.docker.images.remove(name);
     } catch (error) {
       if (!isKind(error, "not-found")) throw error;
     }
@@ -103,15 +101,15 @@ export class Removals {
     for (const text of tags) {
       const reference = parseReference(text);
       const target = { repository: familiarRepository(reference), tag: reference.tag ?? "latest" };
-      await this.options.docker.images.tag(record.id, target).catch((error: unknown) => {
-        this.options.log.warn({ image: record.id, tag: text, err: messageOf(error) }, "a tag was lost");
+      await this.docker.images.tag(record.id, target).catch((error: unknown) => {
+        this.log.warn({ image: record.id, tag: text, err: messageOf(error) }, "a tag was lost");
       });
     }
   }
 
   /** Checks all containers of Docker, including exited ones and those of other clients. */
   private async refuseInUse(record: ImageRecord): Promise<void> {
-    const containers = await this.options.docker.containers.list();
+    const containers = await this.docker.containers.list();
     const users = containers.filter(({ imageId }) => imageId === record.id);
     if (users.length === 0) return;
     const named = users.slice(0, mostUsersNamed).map(describe).join(", ");

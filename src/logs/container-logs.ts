@@ -188,7 +188,7 @@ export class ContainerLogs {
     const onGone = () => {
       if (this.open.get(target.id) === pump) this.open.delete(target.id);
     };
-    const pump = new Pump(this.context, target, writer, { isNew, onGone });
+    const pump = new Pump(this.context, target, writer, isNew, onGone);
     this.open.set(target.id, pump);
   }
 
@@ -206,7 +206,7 @@ export class ContainerLogs {
   }
 
   private writerFor(target: LogTarget): LogWriter {
-    return new LogWriter({ host: this.host, path: target.logPath, root: rootOf(target), log: this.log });
+    return new LogWriter(this.host, target.logPath, rootOf(target), this.log);
   }
 
   /** Makes the file, or leaves it to the pump's retries. @throws ShimError when no retry helps. */

@@ -23,14 +23,6 @@ import type {
   PodToDetach,
 } from "./network.js";
 
-export interface CniNetworkOptions {
-  readonly host: Host;
-  readonly config: ShimConfig["network"];
-  readonly log: Logger;
-  /** How often the configuration is read and the plugins are asked for their status, in milliseconds; 5 s by default. */
-  readonly intervalMs?: number;
-}
-
 /** How long GC waits for a moment without attach and detach calls. */
 const gcPatienceMs = 60_000;
 
@@ -53,11 +45,14 @@ export class CniNetwork implements Network {
   private readonly log: Logger;
   private started: Promise<void> | undefined;
 
-  /** @throws ShimError "invalid-argument" when the configured pod CIDR is not one. */
-  constructor({ host, config, log, intervalMs = 5_000 }: CniNetworkOptions) {
+  /**
+   * @param intervalMs How often the configuration is read and the plugins are asked for their status, in milliseconds.
+   * @throws ShimError "invalid-argument" when the configured pod CIDR is not one.
+   */
+  constructor(host: Host, config: ShimConfig["network"], log: Logger, intervalMs = 5_000) {
     const { files } = host;
     const { cniBinDirs: binDirs, cniTimeoutMs: timeoutMs, cniCacheDir, cniConfDir: directory } = config;
-    const plugins = new PluginRunner({ host, binDirs, timeoutMs });
+    const plugins = new PluginRunner(host, binDirs, timeoutMs);
     const lists = new ListRunner(plugins);
     const store = new AttachmentStore(files, cniCacheDir, log);
     const namespaces = new NamespaceMounts(host, cniCacheDir, log);
@@ -68,7 +63,7 @@ export class CniNetwork implements Network {
     this.namespaces = namespaces;
     this.cidrs = new PodCidrs(files, cniCacheDir, config.podCidr, log);
     this.source = new NetworkSource({ files, directory, plugins, lists, intervalMs, log });
-    this.attacher = new PodAttacher({ lists, store, namespaces, files, log });
+    this.attacher = new PodAttacher(lists, store, namespaces, files, log);
   }
 
   start(): Promise<void> {

@@ -4,17 +4,11 @@ import type { Host } from "../host/index.js";
 import { CniNetwork } from "./cni-network.js";
 import type { Network, NetworkAttachment, NetworkStatus } from "./network.js";
 
-export interface NetworkOptions {
-  readonly config: ShimConfig;
-  readonly host: Host;
-  readonly log: Logger;
-}
-
 /** The network that the configuration names. @throws ShimError "invalid-argument". */
-export function createNetwork({ config, host, log }: NetworkOptions): Network {
+export function createNetwork(config: ShimConfig, host: Host, log: Logger): Network {
   switch (config.network.plugin) {
     case "cni":
-      return new CniNetwork({ host, config: config.network, log });
+      return new CniNetwork(host, config.network, log);
     case "none":
       return new BridgeNetwork();
   }

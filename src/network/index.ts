@@ -1,6 +1,6 @@
 export { podInterface } from "./cni/attachment.js";
-export { CniNetwork, type CniNetworkOptions } from "./cni-network.js";
-export { BridgeNetwork, createNetwork, type NetworkOptions } from "./create-network.js";
+export { CniNetwork } from "./cni-network.js";
+export { BridgeNetwork, createNetwork } from "./create-network.js";
 export {
   Network,
   type NetworkAttachment,

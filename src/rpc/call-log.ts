@@ -15,14 +15,14 @@ export interface LoggedCall {
 }
 
 /**
- * Writes the one line of a call that has ended: debug for a success that only read, info for one that
- * changed something and for a caller that went away, warn for a failure, error for one that only the log explains.
+ * Logs a call that has ended, in one line: debug for a success that changed nothing, info for one that changed something
+ * and for a cancelled call, warn for a failure, error for an internal error whose text only the log has.
  */
 export function logCall(call: LoggedCall, failure: Failure | undefined): void {
   const subject = subjectOf(call.request);
   const wanted = levelOf(call.endpoint, failure);
   const times = countRepeated(call.endpoint, subject, wanted === "warn" ? failure : undefined);
-  // What fails again in the same way has had its line.
+  // The same failure was logged a short time ago.
   const level = times === undefined ? "debug" : wanted;
   if (!call.parentLog.isLevelEnabled(level)) return;
   const { rpc } = call.endpoint;
@@ -41,7 +41,7 @@ export function logCall(call: LoggedCall, failure: Failure | undefined): void {
   call.parentLog[level](line, `${rpc} ${code}`);
 }
 
-/** How often a call that changes nothing has failed in the same way since its last line; 1 for all others. */
+/** How often a call that changes nothing has failed in the same way since it was logged; 1 for all others. */
 function countRepeated(
   { writes, failures }: Endpoint,
   subject: Record<string, string>,
@@ -63,7 +63,7 @@ function levelOf(endpoint: Endpoint, failure: Failure | undefined): "debug" | "i
 const maxIdLength = 256;
 
 /**
- * What the request is about. The request itself is never logged: it may hold registry credentials,
+ * The subject of the request. The request itself is never logged: it may contain registry credentials,
  * environment variables and commands.
  */
 function subjectOf(request: Message | undefined): Record<string, string> {

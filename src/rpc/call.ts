@@ -6,18 +6,18 @@ import type { Endpoint } from "./endpoint.js";
 import { callerGone, deadlinePassed, failureOf, saysAborted, shimErrorOf, type Failure } from "./errors.js";
 import type { Hold } from "./held-bytes.js";
 
-/** How long an aborted handler may take to return its own error before the caller is answered without it. */
+/** How long an aborted handler may take to return its own error. Then the caller gets the reason of the abort. */
 const abandonAfterMs = 100;
 
 const nearDeadlineMs = 50;
 
 /**
- * One call under way: what its handler knows of it, and what ends it. The signal, the logger and the timers
- * are created on first use, because most calls end without them.
+ * One call under way: the context of its handler, its deadline and its cancellation. The signal, the logger and the
+ * timers are created on first use, because most calls do not need them.
  */
 export class Call implements CallContext {
   readonly startedAtMs = performance.now();
-  /** Messages sent so far, for streams. */
+  /** The number of messages sent, for streams. */
   sent = 0;
   request: Message | undefined;
   private reason: ShimError | undefined;
@@ -32,8 +32,8 @@ export class Call implements CallContext {
   private ended = false;
 
   /**
-   * @param parentLog Where the call's line goes.
-   * @param hold What the request takes, until the call ends.
+   * @param parentLog The logger for the call's line.
+   * @param hold The bytes of the request, released when the call ends.
    * @param onEnd Called once, when the call has succeeded or failed.
    */
   constructor(
@@ -60,7 +60,7 @@ export class Call implements CallContext {
   readonly timeoutMs = (): number | undefined =>
     this.deadlineAtMs === undefined ? undefined : Math.max(0, this.deadlineAtMs - performance.now());
 
-  /** Why the call was aborted; undefined while it may go on. */
+  /** The reason of the abort; undefined while the call is not aborted. */
   get abortReason(): ShimError | undefined {
     return this.reason;
   }
@@ -92,7 +92,7 @@ export class Call implements CallContext {
     });
   }
 
-  /** Aborts the handler, and answers without it if it does not end in time. The first reason counts. */
+  /** Aborts the handler, and answers without it if it does not return in time. Only the first call has an effect. */
   abort(reason: ShimError): void {
     if (this.reason || this.ended) return;
     this.reason = reason;
@@ -104,7 +104,7 @@ export class Call implements CallContext {
   }
 
   /**
-   * Aborts the call because its caller has gone. A caller that gives up at its deadline resets the stream,
+   * Aborts the call because its caller cancelled it. A caller that gives up at its deadline resets the stream,
    * and the reset may arrive before our timer fires: that counts as the deadline.
    */
   leave(): void {
@@ -115,7 +115,7 @@ export class Call implements CallContext {
     );
   }
 
-  /** What `work` gives; rejects with the reason of an abort that `work` does not heed. */
+  /** The result of `work`; rejects with the reason of an abort that `work` ignores. */
   settle<T>(work: PromiseLike<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.whenAborted(reject);

@@ -6,13 +6,13 @@ import { HeldBytes } from "./held-bytes.js";
 import { allServices, methodsOf } from "./services.js";
 import { messageLimits, type MessageLimits, type RpcOptions, type RpcTarget } from "./target.js";
 
-/** A step of a call that its transport knows: reading the request, or shaping a message of the answer. */
+/** A step of a call that depends on the transport: reading the request, or encoding a message of the answer. */
 type Receive = () => Message | Promise<Message>;
 type Seal<T> = (message: Message) => T;
 
 /**
  * Runs the calls of one server: creates handlers, maps errors, logs, and ends open calls when
- * the server closes. Transports bring requests and carry answers away.
+ * the server closes. Transports read the requests and write the answers.
  */
 export class Calls {
   readonly endpoints: readonly Endpoint[];
@@ -30,7 +30,7 @@ export class Calls {
     this.endpoints = methodsOf(options.services ?? allServices).map((method) => new Endpoint(method, target));
   }
 
-  /** Registers a call that has come in. It must end in {@link unary}, {@link stream} or {@link Call.fail}. */
+  /** Registers a new call. It must be passed to {@link unary}, {@link stream} or {@link Call.fail}. */
   begin(endpoint: Endpoint): Call {
     const call = new Call(endpoint, ++this.lastId, this.target.log, this.held.open(), (ended) =>
       this.open.delete(ended),
@@ -41,7 +41,7 @@ export class Calls {
 
   /**
    * Runs a unary call to its end.
-   * @throws ConnectError as the caller is to see it, once logged.
+   * @throws ConnectError for the caller; it is logged.
    */
   async unary<T>(call: Call, receive: Receive, seal: Seal<T>): Promise<T> {
     try {
@@ -58,11 +58,11 @@ export class Calls {
 
   /**
    * Runs a server-streaming call while its messages are taken. Leaving the loop early cancels it.
-   * @throws ConnectError as the caller is to see it, once logged.
+   * @throws ConnectError for the caller; it is logged.
    */
   async *stream<T>(call: Call, receive: Receive, seal: Seal<T>): AsyncGenerator<T, void, undefined> {
     let messages: AsyncIterator<MessageInitShape<DescMessage>> | undefined;
-    // Not awaited: a handler that hangs would hold the answer back.
+    // Not awaited: a handler that hangs would delay the answer.
     const leaveHandler = () => {
       void leave(messages);
     };
@@ -97,8 +97,8 @@ export class Calls {
   }
 
   /**
-   * Ends streams, and calls whose request has not arrived, with UNAVAILABLE, and refuses what still comes in;
-   * unary calls that have begun go on.
+   * Ends streams, and calls whose request has not arrived, with UNAVAILABLE, and refuses new calls; running unary
+   * calls continue.
    */
   close(): void {
     this.closing = true;

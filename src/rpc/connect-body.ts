@@ -11,8 +11,8 @@ import { checkFields, checkJsonValues } from "./request-size.js";
 const prefixBytes = 5;
 
 /**
- * A handler of Connect's that gets a request only once it is here as a whole, within its deadline, and has no more
- * fields than are decoded: Connect itself would begin to build them.
+ * Wraps a handler of Connect so that a request is read whole, within a deadline, and its fields are counted before
+ * Connect decodes them.
  */
 export function withCheckedBody(handler: UniversalHandler, calls: Calls): UniversalHandler {
   const checked = (request: UniversalServerRequest) =>

@@ -4,12 +4,12 @@ import { RepeatedFailures } from "./repeated-failures.js";
 import { isWrite, pathOf } from "./services.js";
 import type { RpcTarget } from "./target.js";
 
-/** One method as a server serves it: its handler is made at the first call. */
+/** One served method; its handler is created at the first call. */
 export class Endpoint {
   readonly path: string;
   /** The method's name in the log. */
   readonly rpc: string;
-  /** Whether a success is worth a line at level info. */
+  /** Whether a success is logged at level info. */
   readonly writes: boolean;
   readonly failures = new RepeatedFailures();
   private made: ReturnType<RpcTarget["handlerFor"]> | undefined;

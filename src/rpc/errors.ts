@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { codeOf, isKind, ShimError, type ErrorKind } from "../base/index.js";
 
-/** The gRPC code of each kind of failure. Nothing else in the shim knows of codes. */
+/** The gRPC code of each kind of failure. No other file maps kinds to codes. */
 const codes: Readonly<Record<ErrorKind, Code>> = {
   "invalid-argument": Code.InvalidArgument,
   "not-found": Code.NotFound,
@@ -13,7 +13,7 @@ const codes: Readonly<Record<ErrorKind, Code>> = {
   unauthenticated: Code.Unauthenticated,
   "resource-exhausted": Code.ResourceExhausted,
   unavailable: Code.Unavailable,
-  // kubelet compares how the text begins, and sees the bare text only under this code.
+  // kubelet compares the prefix of the text, and only with this code it gets the text unchanged.
   "registry-unavailable": Code.Unknown,
   unsupported: Code.Unimplemented,
   "deadline-exceeded": Code.DeadlineExceeded,
@@ -21,7 +21,7 @@ const codes: Readonly<Record<ErrorKind, Code>> = {
   internal: Code.Internal,
 };
 
-/** gRPC puts the message into a header, and clients limit those. */
+/** gRPC sends the message in a header, and clients limit the size of headers. */
 const maxMessageLength = 4096;
 
 /** How a call failed. */
@@ -30,14 +30,14 @@ export interface Failure {
   readonly error: ConnectError;
   /** The original error. */
   readonly cause: unknown;
-  /** Stands in the caller's message and in the log line of a failure that only the log explains. */
+  /** Identifies an internal error, in the caller's message and in the log. */
   readonly errorId?: string;
 }
 
 /**
- * Maps any error to the caller's. An error that is not ours becomes INTERNAL with an id
- * instead of its text, which may hold what callers must not see.
- * @param aborted Why the call was aborted, if it was: an error that only says so gets the reason's code.
+ * Maps any error to the caller's. An error other than a ShimError becomes INTERNAL with an id
+ * instead of its text, which may contain secrets.
+ * @param aborted The reason of the call's abort: an error that only reports the abort gets the reason's code.
  */
 export function failureOf(thrown: unknown, aborted: ShimError | undefined): Failure {
   const cause = aborted && saysAborted(thrown) ? aborted : thrown;
@@ -46,7 +46,7 @@ export function failureOf(thrown: unknown, aborted: ShimError | undefined): Fail
     return { error: new ConnectError(tidy(cause.message), codes[cause.kind]), cause };
   }
   const errorId = randomBytes(6).toString("hex");
-  // Of an error of Node's own only its code is safe to show, such as ENOSPC.
+  // Of Node's own errors only the code is safe to show, such as ENOSPC.
   const code = codeOf(cause);
   const hidden = code === undefined ? "internal error" : `internal error ${code}`;
   const what = cause instanceof ShimError ? cause.message : hidden;
@@ -54,7 +54,7 @@ export function failureOf(thrown: unknown, aborted: ShimError | undefined): Fail
   return { error: new ConnectError(message, Code.Internal), cause, errorId };
 }
 
-/** The {@link ShimError} that an error of Connect's own stands for; another error is "cancelled". */
+/** The {@link ShimError} for one of Connect's own errors; any other error is "cancelled". */
 export function shimErrorOf(error: unknown, operation: string): ShimError {
   const code = error instanceof ConnectError ? error.code : Code.Canceled;
   if (code === Code.DeadlineExceeded) return deadlinePassed(operation);
@@ -74,7 +74,7 @@ export function serverClosing(operation: string): ShimError {
   return new ShimError("unavailable", `${operation}: the server is closing; call again soon`, { operation });
 }
 
-/** True for errors that carry no news beside that the call was aborted. */
+/** True for errors that only report that the call was aborted. */
 export function saysAborted(error: unknown): boolean {
   return isKind(error, "cancelled") || (error instanceof Error && error.name === "AbortError");
 }
@@ -84,7 +84,7 @@ function tidied(error: ConnectError): ConnectError {
   return message === error.rawMessage ? error : new ConnectError(message, error.code, error.metadata);
 }
 
-/** A text that goes through a header whole: of bounded length and without halves of characters. */
+/** A text that fits into a header: of limited length and without halves of characters. */
 function tidy(message: string): string {
   const bounded =
     message.length <= maxMessageLength

@@ -1,7 +1,7 @@
 import * as handlers from "../handlers/index.js";
 import type { HandlerTable } from "./table-types.js";
 
-/** The class that answers each RPC. The compiler refuses a method that is left out or answered by another's class. */
+/** The class that answers each RPC. A missing method, or the class of another one, does not compile. */
 export const handlerTable = {
   RuntimeService: {
     version: handlers.VersionHandler,

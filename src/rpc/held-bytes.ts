@@ -1,13 +1,13 @@
 import { ShimError } from "../base/index.js";
 
-/** What the requests of all calls under way may take, in bytes, as they came and unpacked: eight of the largest. */
+/** The limit for the requests of all calls under way, compressed and decompressed: eight of the largest. */
 const maxBytes = 128 * 1024 * 1024;
 
 /** The bytes of the requests that one server holds. */
 export class HeldBytes {
   private total = 0;
 
-  /** What one call will hold: nothing yet. */
+  /** Opens the account of one call. */
   open(): Hold {
     let held = 0;
     return {
@@ -28,7 +28,7 @@ export class HeldBytes {
 export interface Hold {
   /** @throws ShimError "resource-exhausted" when all calls together would hold more than 128 MiB. */
   add(bytes: number): void;
-  /** The call has ended. Idempotent. */
+  /** Releases all bytes of the call. Idempotent. */
   release(): void;
 }
 

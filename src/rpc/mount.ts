@@ -6,12 +6,12 @@ import { withCheckedBody } from "./connect-body.js";
 import type { Endpoint } from "./endpoint.js";
 import type { RpcOptions, RpcTarget } from "./target.js";
 
-/** Connect arms a timer for the whole timeout, and Node fires one beyond this at once. */
+/** Connect sets a timer for the whole timeout, and Node fires a longer one at once. */
 const longestTimeoutMs = 0x7fff_ffff;
 
 /**
- * Adds the services to a Connect router, for a server of one's own. Handlers are made at their first call;
- * errors, limits and the log line of each call are the same as on the shim's own adapters.
+ * Adds the services to a Connect router, for your own server. Handlers are created at their first call; errors, limits
+ * and the log line of each call are the same as with the shim's own adapters.
  */
 export function mountHandlers(router: ConnectRouter, options: RpcTarget & RpcOptions): void {
   mountCalls(router, new Calls(options, options));
@@ -22,7 +22,7 @@ export function mountCalls(router: ConnectRouter, calls: Calls): void {
   const options = {
     ...calls.limits,
     maxTimeoutMs: longestTimeoutMs,
-    // Compressing doubles the latency over a local socket, and clients offer gzip whenever they know it.
+    // Compression doubles the latency over a local socket, and clients offer gzip whenever they support it.
     acceptCompression: [],
   };
   const others = router.handlers.length;

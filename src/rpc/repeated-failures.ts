@@ -1,7 +1,7 @@
-/** How long a repeated failure is only counted before it is logged again. */
+/** How long repeats of a failure are counted and not logged. */
 const sayAgainMs = 600_000;
 
-/** More subjects than a node has containers; beyond them the oldest is forgotten. */
+/** More than a node has containers; the oldest entry is dropped. */
 const maxSubjects = 1_000;
 
 interface Repeated {
@@ -16,8 +16,8 @@ export class RepeatedFailures {
 
   /**
    * Counts a failure.
-   * @param subject What the call was about.
-   * @returns How often it has come since its last line, with this one; undefined while it needs no line.
+   * @param subject The subject of the call, such as a container ID.
+   * @returns How often it has occurred since it was last logged, this time included; undefined if it is not to be logged.
    */
   count(subject: string, text: string, nowMs = performance.now()): number | undefined {
     const last = this.last.get(subject);
@@ -33,7 +33,7 @@ export class RepeatedFailures {
     return (same?.times ?? 0) + 1;
   }
 
-  /** The call has succeeded: its next failure is news. */
+  /** Records a success: the next failure is logged. */
   forget(subject: string): void {
     this.last.delete(subject);
   }

@@ -5,25 +5,25 @@ import { ShimError } from "../base/index.js";
 import { scalarCodec } from "./encode/scalars.js";
 
 /**
- * The most fields of a request; they take some 40 ms to decode. The environment of a pod in a namespace of 2,200
- * services, with seven variables each, fits in.
+ * The most fields of a request; they take some 40 ms to decode. The environment of a pod in a namespace with 2,200
+ * services, with seven variables each, stays below.
  */
 const maxFields = 80_000;
 
-/** A message, and a text that is not ASCII, takes as long to decode as so many other fields. */
+/** The weight of a message, and of a text that is not ASCII: they take as long to decode as this many fields. */
 const costlyField = 3;
 
-/** The most bytes of texts that are not ASCII. Decoding them takes six times as long: some 20 ms. */
+/** The most bytes of texts that are not ASCII. They take six times as long to decode: some 20 ms. */
 const maxWideBytes = 2 * 1024 * 1024;
 
-/** People write JSON, kubelet does not. */
+/** JSON is written by hand; kubelet does not use it. */
 const maxJsonBytes = 4 * 1024 * 1024;
 const maxJsonValues = 30_000;
 
 /**
- * Counts the fields of an encoded message, and of the messages in it, before anything is made of them.
+ * Counts the fields of an encoded message, nested messages included, before it is decoded.
  * @throws ShimError "resource-exhausted" for more than 80,000 fields, and for more than 2 MiB of texts that are not ASCII.
- * @throws Error for bytes that are no message of the type.
+ * @throws Error for a malformed message.
  */
 export function checkFields(schema: DescMessage, bytes: Uint8Array): void {
   new FieldCounter(bytes).message(shapeOf(schema), bytes.length);
@@ -49,16 +49,16 @@ export function checkJsonValues(text: Uint8Array): void {
 
 const [quote, backslash, comma, bracket, brace] = Buffer.from('"\\,[{');
 
-/** How a field is encoded, as tags have it. @see Protocol Buffers, Encoding */
+/** The wire types. @see Protocol Buffers, Encoding */
 const varint: number = WireType.Varint;
 const fixed64: number = WireType.Bit64;
 const lengthDelimited: number = WireType.LengthDelimited;
 const fixed32: number = WireType.Bit32;
 
-/** What of a message's type says where its fields begin. */
+/** The parts of a message type that are needed to find its fields. */
 interface MessageShape {
   readonly fields: ReadonlyMap<number, FieldShape>;
-  /** An entry of a map, which has no other fields than its two. */
+  /** An entry of a map, which has only a key and a value. */
   readonly isEntry: boolean;
 }
 

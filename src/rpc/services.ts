@@ -4,7 +4,7 @@ import { ImageService, RuntimeService } from "../gen/runtime/v1/api_pb.js";
 /** The services of CRI v1 by their names. */
 export const services = { RuntimeService, ImageService } as const;
 
-/** A service that can be served alone. */
+/** The name of a service. */
 export type ServiceName = keyof typeof services;
 
 /** All services: the default. */
@@ -15,20 +15,20 @@ export function methodsOf(names: readonly ServiceName[]): (DescMethodUnary | Des
   return names.flatMap((name) => services[name].methods.map(servedMethod));
 }
 
-/** CRI has no method that takes a stream; a contract that got one fails here, at start. */
+/** CRI has no method with a client stream; if it gets one, this fails at start. */
 function servedMethod(method: DescMethod): DescMethodUnary | DescMethodServerStreaming {
   if (method.methodKind === "unary") return method as DescMethodUnary;
   if (method.methodKind === "server_streaming") return method as DescMethodServerStreaming;
   throw new TypeError(`${method.toString()}: ${method.methodKind} methods are not served`);
 }
 
-/** Where gRPC and Connect clients call a method. */
+/** The path of a method for gRPC and Connect clients. */
 export function pathOf(method: DescMethod): string {
   return `/${method.parent.typeName}/${method.name}`;
 }
 
 /**
- * Where kubelets before 1.26 call a method: CRI's name until it became v1. The messages are the same on the wire.
+ * The path of a method for kubelets before 1.26, which use the version v1alpha2. The messages have the same encoding.
  * @see Kubernetes 1.26, removal of CRI v1alpha2
  */
 export function formerPathOf(method: DescMethod): string {

@@ -1,6 +1,6 @@
 /**
- * What adapters need of rpc: all but the handlers. Importing those makes tsyringe read the decorators of every
- * room, which an adapter alone has no use for, and which fails before composition has loaded its polyfill.
+ * The part of rpc that adapters need: everything but the handlers. Importing those evaluates the decorators of all
+ * modules, which fails before composition has loaded the polyfill.
  */
 export { Calls } from "./calls.js";
 export { GrpcServer } from "./grpc/server.js";

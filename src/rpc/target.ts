@@ -3,20 +3,20 @@ import type { Logger } from "../base/index.js";
 import type { StreamHandler, UnaryHandler } from "../handlers/index.js";
 import type { ServiceName } from "./services.js";
 
-/** What a server needs of a shim. */
+/** The part of a shim that a server needs. */
 export interface RpcTarget {
   /**
-   * The handler of a method. A server asks at the method's first call and keeps the answer. What this throws
-   * is answered to the caller, and the next call asks again.
+   * The handler of a method. A server calls this at the method's first call and keeps the result. An error is returned
+   * to the caller, and the next call tries again.
    */
   handlerFor(
     method: DescMethodUnary | DescMethodServerStreaming,
   ): UnaryHandler<DescMethodUnary> | StreamHandler<DescMethodServerStreaming>;
-  /** Gets a line for each call. */
+  /** The logger for the line of each call. */
   readonly log: Logger;
 }
 
-/** What a server serves, and its limits. */
+/** The services of a server, and its limits. */
 export interface RpcOptions {
   /** Both services by default. */
   readonly services?: readonly ServiceName[] | undefined;

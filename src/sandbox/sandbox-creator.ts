@@ -91,9 +91,9 @@ export class SandboxCreator {
   private async specOf(config: PodSandboxConfig, runtimeHandler: string): Promise<DockerContainerSpec> {
     const environment = this.inventory.environment();
     const context = config.linux?.securityContext;
-    const { host, inventory, log, config: shimConfig } = this;
+    const { docker, host, inventory, log, config: shimConfig } = this;
     const field = "config.linux.security_context";
-    await requireApparmorProfile(context, field, { host, inventory, log, config: shimConfig });
+    await requireApparmorProfile(context, field, { docker, host, inventory, log, config: shimConfig });
     const seccompProfile = await readSeccompProfile(context, host);
     return sandboxSpec(config, runtimeHandler, shimConfig.sandboxImage, environment, { seccompProfile });
   }

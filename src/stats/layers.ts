@@ -12,13 +12,6 @@ const newMs = 2_000;
 /** The part of a core, and of the disk's time, that walking may take. */
 const share = 0.02;
 
-export interface WritableLayersOptions {
-  readonly host: Host;
-  readonly inventory: Inventory;
-  readonly images: Images;
-  readonly log: Logger;
-}
-
 /**
  * The sizes of writable layers, walked one after the other beside the calls. A call gets the last size with the time of
  * its measuring, however long that was ago.
@@ -31,8 +24,13 @@ export class WritableLayers {
   private hasNew = false;
   private wake: () => void = () => undefined;
 
-  constructor(private readonly options: WritableLayersOptions) {
-    this.folders = new LayerFolders(options.host, options.inventory);
+  constructor(
+    private readonly host: Host,
+    private readonly inventory: Inventory,
+    private readonly images: Images,
+    private readonly log: Logger,
+  ) {
+    this.folders = new LayerFolders(host, inventory);
   }
 
   /** Walks from now on; returns at once. */
@@ -51,7 +49,7 @@ export class WritableLayers {
 
   private async goOn(): Promise<void> {
     const { signal } = this.closed;
-    const { inventory, log } = this.options;
+    const { inventory, log } = this;
     const unsubscribe = inventory.subscribe(({ type }) => {
       if (type !== "created" && type !== "started") return;
       this.hasNew = true;
@@ -91,13 +89,13 @@ export class WritableLayers {
   }
 
   private async walk(isWanted: (record: WorkloadRecord) => boolean): Promise<void> {
-    const records = this.options.inventory.workloads();
+    const records = this.inventory.workloads();
     const ids = new Set(records.map(({ id }) => id));
     for (const id of this.sizes.keys()) if (!ids.has(id)) this.sizes.delete(id);
     this.folders.keepOnly(ids);
     const wanted = records.filter(isWanted);
     if (wanted.length === 0) return;
-    const { mountPoint } = await this.options.images.disk();
+    const { mountPoint } = await this.images.disk();
     for (const record of wanted) await this.measure(record, mountPoint);
   }
 
@@ -107,9 +105,7 @@ export class WritableLayers {
     if (!layer) return;
     const readAtNanos = nowNanos();
     const { folder, unlessIn } = layer;
-    const measured = await this.options.host.trees
-      .usage(folder, { share, unlessIn, signal })
-      .catch(unlessGone);
+    const measured = await this.host.trees.usage(folder, { share, unlessIn, signal }).catch(unlessGone);
     if (!measured) return;
     this.sizes.set(record.id, { readAtNanos, mountPoint, ...measured });
   }

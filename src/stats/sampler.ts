@@ -13,20 +13,18 @@ const secondRoundMs = 1_000;
 /** How many are read before others get their turn. */
 const readsPerTurn = 50;
 
-export interface CpuSamplerOptions {
-  readonly host: Host;
-  readonly inventory: Inventory;
-  readonly cgroups: Cgroups;
-  readonly log: Logger;
-}
-
 /** Samples the CPU time of every container and pod in an interval of its own. */
 export class CpuSampler {
   private readonly rates = new CpuRates();
   private readonly closed = new AbortController();
   private warm: Promise<void> | undefined;
 
-  constructor(private readonly options: CpuSamplerOptions) {}
+  constructor(
+    private readonly host: Host,
+    private readonly inventory: Inventory,
+    private readonly cgroups: Cgroups,
+    private readonly log: Logger,
+  ) {}
 
   /** Samples from now on; returns at once. */
   start(): void {
@@ -55,7 +53,7 @@ export class CpuSampler {
   private async warmUp(): Promise<void> {
     const { signal } = this.closed;
     try {
-      await this.options.inventory.whenReady({ signal });
+      await this.inventory.whenReady({ signal });
       await this.round();
       await sleep(secondRoundMs, signal);
       await this.round();
@@ -77,7 +75,7 @@ export class CpuSampler {
   }
 
   private async round(): Promise<void> {
-    const { host, inventory, cgroups } = this.options;
+    const { host, inventory, cgroups } = this;
     const seen = new Set<string>();
     let read = 0;
     for (const record of [...inventory.workloads(), ...inventory.sandboxes()]) {
@@ -96,7 +94,7 @@ export class CpuSampler {
 
   private report(error: unknown): void {
     if (!this.closed.signal.aborted)
-      this.options.log.warn({ err: error }, "could not sample the CPU time of containers");
+      this.log.warn({ err: error }, "could not sample the CPU time of containers");
   }
 }
 

@@ -50,8 +50,8 @@ export class Stats {
     this.cgroups = new Cgroups(host);
     this.measurer = new Measurer(host);
     this.metrics = new PodMetrics(host, inventory);
-    this.layers = new WritableLayers({ host, inventory, images, log });
-    this.sampler = new CpuSampler({ host, inventory, cgroups: this.cgroups, log });
+    this.layers = new WritableLayers(host, inventory, images, log);
+    this.sampler = new CpuSampler(host, inventory, this.cgroups, log);
   }
 
   /** Begins to sample rates; returns at once. */

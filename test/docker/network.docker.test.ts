@@ -232,7 +232,7 @@ describe("CNI with the real plugins", () => {
     const { network: config } = parseConfig({
       network: { cniConfDir: confDir, cniBinDirs: [join(folder, "bin")], cniCacheDir: join(folder, "cache") },
     });
-    const network = new CniNetwork({ host: new NodeHost(), config, log: pino({ level: "silent" }) });
+    const network = new CniNetwork(new NodeHost(), config, pino({ level: "silent" }));
     networks.push(network);
     await network.start();
     return network;

@@ -13,15 +13,15 @@ type Response = ServerResponse | Http2ServerResponse;
 export type NodeListener = (request: Request, response: Response) => void;
 
 /**
- * Answers Connect JSON and gRPC-Web requests, over HTTP/1.1 and HTTP/2. A request that Connect cannot take
- * apart is answered 400: it must never end the process.
+ * Answers Connect JSON and gRPC-Web requests, over HTTP/1.1 and HTTP/2. A request that Connect cannot parse
+ * is answered 400: it must never end the process.
  */
 export function connectListener(calls: Calls, log: Logger): NodeListener {
   const router = createConnectRouter();
   mountCalls(router, calls);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   return (request, response) => {
-    // A client that goes away while it is being answered; Connect ends the call.
+    // The client disconnected before its answer was complete; Connect ends the call.
     response.on("error", () => undefined);
     request.on("error", () => undefined);
     if (request.headers.origin !== undefined) {
@@ -39,21 +39,21 @@ function answer(handler: UniversalHandler, request: Request, response: Response,
   try {
     universal = universalRequestFromNodeRequest(withKnownAuthority(request), response, undefined, undefined);
   } catch (error) {
-    log.debug({ err: error }, "a request that cannot be read");
+    log.debug({ err: error }, "cannot read a request");
     refuse(request, response, 400, "the request's address cannot be read");
     return;
   }
   handler(universal)
     .then((answered) => universalResponseToNodeResponse(answered, response))
     .catch((error: unknown) => {
-      log.debug({ err: error, rpc: handler.method.name }, "an answer was not taken");
+      log.debug({ err: error, rpc: handler.method.name }, "the client did not read its answer");
       setImmediate(() => response.destroy());
     });
 }
 
 /**
- * Clients of Unix sockets send all kinds of authorities, a percent-encoded path among them, and a URL is
- * made of it: no caller gets to choose that.
+ * Clients of Unix sockets send all kinds of authorities, a percent-encoded path among them. Node makes a URL
+ * of the authority, so it is replaced by a fixed one.
  */
 function withKnownAuthority(request: Request): Request {
   if ("authority" in request) Object.defineProperty(request, "authority", { value: "localhost" });
@@ -64,7 +64,7 @@ function withKnownAuthority(request: Request): Request {
 function refuseUnknown(request: Request, response: Response): void {
   const contentType = request.headers["content-type"] ?? "";
   if (contentType.startsWith("application/grpc")) {
-    // HTTP's own 404 is no answer that a gRPC client understands.
+    // A gRPC client does not understand an HTTP 404.
     response.writeHead(200, {
       "content-type": contentType,
       "grpc-status": String(Code.Unimplemented),

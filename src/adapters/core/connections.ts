@@ -3,18 +3,18 @@ import type { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "../../base/index.js";
 
-/** In a GOAWAY frame: every call that the client has sent so far will be answered. */
+/** The last stream of a GOAWAY frame: every call that was sent before the frame arrives is answered. */
 const allStreams = 0x7fff_ffff;
-/** How long clients get to read that frame. */
+/** How long clients have to read that frame. */
 const noticeMs = 20;
 
 interface Connection {
   speaksHttp2: boolean;
-  /** HTTP/1.1 requests that are being answered. */
+  /** HTTP/1.1 requests under way. */
   answering: number;
 }
 
-/** The connections of one server. Node's own `close()` waits for idle HTTP/2 sessions without end. */
+/** The connections of one server. Node's own `close()` waits for idle HTTP/2 sessions, with no time limit. */
 export class Connections {
   private readonly sockets = new Map<Socket, Connection>();
   private readonly sessions = new Set<ServerHttp2Session>();
@@ -23,7 +23,7 @@ export class Connections {
 
   constructor(private readonly log: Logger) {}
 
-  /** Watches a connection until it closes. False for one that has closed already. */
+  /** Tracks a connection until it closes. False if it is already closed. */
   add(socket: Socket): boolean {
     socket.on("error", (error) => {
       this.log.debug({ err: error }, "a connection failed");
@@ -48,7 +48,7 @@ export class Connections {
     if (this.closing) session.close();
   }
 
-  /** An HTTP/1.1 request has come in. Returns what to call once it has been answered. */
+  /** Counts an HTTP/1.1 request. @returns A function to call once it is answered. */
   answering(socket: Socket): () => void {
     const connection = this.sockets.get(socket);
     if (connection) connection.answering++;
@@ -71,7 +71,7 @@ export class Connections {
     for (const session of this.sessions) session.close();
   }
 
-  /** True once no connection is left, false when some are after `withinMs`. */
+  /** Resolves with true once no connection is left, with false when some are left after `withinMs`. */
   gone(withinMs: number): Promise<boolean> {
     if (this.sockets.size === 0) return Promise.resolve(true);
     return new Promise((resolve) => {

@@ -4,7 +4,7 @@ import type { GrpcServer } from "../../rpc/serving.js";
 import type { NodeListener } from "./connect-listener.js";
 import type { Connections } from "./connections.js";
 
-/** How many calls a client may have under way on one connection. */
+/** The most calls that a client may have under way on one connection. */
 const maxConcurrentStreams = 1_000;
 const streamWindowBytes = 1024 * 1024;
 const sessionWindowBytes = 8 * 1024 * 1024;
@@ -18,8 +18,8 @@ const http1RequestMs = 20_000;
 const http1CheckMs = 1_000;
 
 /**
- * An HTTP/2 server that listens nowhere and gets its connections by the event. gRPC takes the short way;
- * other requests go through Node's compatibility layer to Connect.
+ * An HTTP/2 server that does not listen; connections are passed to it with the event `connection`. gRPC is served on
+ * its streams; other requests go through Node's compatibility layer to Connect.
  */
 export function createHttp2(
   grpc: GrpcServer,
@@ -42,7 +42,7 @@ export function createHttp2(
   return server;
 }
 
-/** An HTTP/1.1 server that listens nowhere and gets its connections by the event. */
+/** An HTTP/1.1 server that does not listen; connections are passed to it with the event `connection`. */
 export function createHttp1(connect: NodeListener, connections: Connections): http.Server {
   const deadlines = {
     headersTimeout: http1HeadMs,
@@ -51,13 +51,13 @@ export function createHttp1(connect: NodeListener, connections: Connections): ht
   };
   const server = http.createServer(deadlines, (request, response) => {
     const answered = connections.answering(request.socket);
-    // Once the request is here, it is the client that waits.
+    // From now on the client waits for us, so it may be silent.
     request.once("end", () => request.socket.setTimeout(0));
     response.once("close", answered);
     connect(request, response);
   });
   server.timeout = http1IdleMs;
-  // Node's http server looks at these deadlines from this event on, and this one never listens by itself.
+  // Node's http server checks its deadlines only after this event, which a server that does not listen never emits.
   server.emit("listening");
   return server;
 }

@@ -3,7 +3,7 @@ import type { Server as TlsServer } from "node:tls";
 import { messageOf, ShimError, type Logger } from "../../base/index.js";
 import type { RpcOptions, RpcTarget } from "../../rpc/serving.js";
 
-/** What every socket adapter takes. */
+/** The options that all socket adapters share. */
 export interface ServerOptions extends RpcOptions {
   /** Gets the server's own lines and one for each call, in place of the shim's logger. */
   readonly log?: Logger | undefined;
@@ -35,16 +35,16 @@ export function runningServer(address: string, close: (graceMs: number) => Promi
   return server;
 }
 
-/** The target with the logger that was asked for. */
+/** The target with the logger of the options, if they have one. */
 export function targetWithLog(target: RpcTarget, log: Logger | undefined): RpcTarget {
   return log ? { handlerFor: (method) => target.handlerFor(method), log } : target;
 }
 
 /**
  * Starts listening.
- * @param where What the operator called the place, for the error.
- * @throws ShimError "already-exists" for a place in use, "permission-denied", "invalid-argument" for what is no
- *   place at all, else "failed-precondition".
+ * @param where The address as the operator wrote it, for the error.
+ * @throws ShimError "already-exists" for an address in use, "permission-denied", "invalid-argument" for a malformed
+ *   address, else "failed-precondition".
  */
 export function listen(server: NetServer | TlsServer, where: string, start: () => void): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -79,7 +79,7 @@ function listenError(where: string, cause: NodeJS.ErrnoException): ShimError {
   }
 }
 
-/** Takes no more connections. Resolves once every connection that was taken has closed, which others see to. */
+/** Accepts no more connections. Resolves once all accepted ones are closed, which is the caller's task. */
 export function stopListening(server: NetServer | TlsServer): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => {

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 
-/** How HTTP/2 with prior knowledge begins; no HTTP/1 method starts like it. */
+/** The first bytes of HTTP/2 with prior knowledge; no HTTP/1 method starts with them. */
 const http2Start = "PRI";
 
 /** Silent clients are disconnected after this time. */

@@ -12,8 +12,8 @@ import { sniffProtocol } from "./sniff.js";
 const farewellMs = 250;
 
 /**
- * Speaks gRPC, gRPC-Web and Connect JSON on accepted connections, and closes them all in bounded time. Who
- * accepts connections decides about addresses and rights.
+ * Serves gRPC, gRPC-Web and Connect JSON on accepted connections, and closes them all in bounded time. The adapter
+ * that accepts the connections decides about addresses and permissions.
  */
 export class SocketServer {
   private readonly calls: Calls;
@@ -51,8 +51,8 @@ export class SocketServer {
   }
 
   /**
-   * Ends streams with UNAVAILABLE, lets unary calls end within `graceMs`, ends those that do not, and closes
-   * every connection. Closing again joins the first closing.
+   * Ends streams with UNAVAILABLE, gives unary calls `graceMs` to end, aborts the rest, and closes every connection.
+   * A second call waits for the first.
    */
   close(graceMs: number): Promise<void> {
     this.closed ??= this.closeAll(graceMs);

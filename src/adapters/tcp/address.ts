@@ -2,10 +2,10 @@ import { lookup } from "node:dns/promises";
 import { BlockList, isIPv6 } from "node:net";
 import { messageOf, ShimError } from "../../base/index.js";
 
-/** An address that a server is going to listen on. */
+/** An address to listen on. */
 export interface ListenAddress {
   readonly address: string;
-  /** Only processes of this machine reach it. */
+  /** Whether only processes of this machine can reach it. */
   readonly loopback: boolean;
 }
 
@@ -15,7 +15,7 @@ loopbackRanges.addAddress("::1", "ipv6");
 
 /**
  * Looks a host up once. The server listens on exactly the address that was checked, even if the name changes later.
- * @throws ShimError "invalid-argument" for a name that means nothing.
+ * @throws ShimError "invalid-argument" for a name that cannot be resolved.
  */
 export async function listenAddress(host: string): Promise<ListenAddress> {
   let found;
@@ -33,7 +33,7 @@ export async function listenAddress(host: string): Promise<ListenAddress> {
   return { address: found.address, loopback: isLoopback(found.address) };
 }
 
-/** True for an address that only processes of this machine reach. */
+/** True for an address that only processes of this machine can reach. */
 export function isLoopback(address: string): boolean {
   return loopbackRanges.check(address, isIPv6(address) ? "ipv6" : "ipv4");
 }

@@ -15,7 +15,7 @@ import {
 import { isLoopback, listenAddress } from "./address.js";
 import { checkTls, type ServerTls } from "./tls.js";
 
-/** Where and for whom TCP is served. */
+/** The address of a TCP server, and who may connect. */
 export interface TcpOptions extends ServerOptions {
   /** 127.0.0.1 by default. */
   readonly host?: string | undefined;
@@ -31,8 +31,8 @@ export interface TcpServer extends RunningServer {
   readonly host: string;
   readonly port: number;
   /**
-   * Uses other certificates for the connections that come from now on; those there are stay.
-   * @throws ShimError "invalid-argument" for what {@link serveTcp} would refuse; the old ones stay in use.
+   * Uses other certificates for new connections; open ones stay.
+   * @throws ShimError "invalid-argument" for certificates that {@link serveTcp} would refuse; the old ones stay in use.
    */
   setTls(tls: ServerTls): void;
 }
@@ -41,10 +41,10 @@ const keepAliveMs = 60_000;
 
 /**
  * Serves gRPC, gRPC-Web and Connect JSON on one TCP port, over HTTP/2 and HTTP/1.1, with TLS or without.
- * Requests of web pages (with an Origin) are refused.
+ * Requests of web pages, which have an Origin, are refused.
  * @throws ShimError "invalid-argument" for an address that other machines reach without TLS and client
- *   certificates, unless `allowInsecureRemote` says so, and for certificates that cannot be read;
- *   "already-exists", "permission-denied" or "failed-precondition" when the port cannot be had.
+ *   certificates, unless `allowInsecureRemote` is set, and for certificates that cannot be read;
+ *   "already-exists", "permission-denied" or "failed-precondition" when it cannot listen on the port.
  */
 export async function serveTcp(target: RpcTarget, options: TcpOptions): Promise<TcpServer> {
   const { tls, port } = options;
@@ -82,7 +82,7 @@ export async function serveTcp(target: RpcTarget, options: TcpOptions): Promise<
 }
 
 /**
- * Finds what keeps {@link serveTcp} from serving, but for the port itself, before anything is begun.
+ * Checks the options of {@link serveTcp}, except that the port is free.
  * @returns The address to listen on.
  * @throws ShimError "invalid-argument" as serveTcp does.
  */
@@ -95,7 +95,7 @@ export async function checkTcp({
   if (!loopback && tls?.ca === undefined && allowInsecureRemote !== true) {
     throw new ShimError(
       "invalid-argument",
-      `${address} can be reached from other machines, and whoever reaches it rules this node: give tls with ca ` +
+      `${address} can be reached from other machines and gives full control of this node: give tls with ca ` +
         "(client certificates), listen on 127.0.0.1, or set allowInsecureRemote",
     );
   }
@@ -140,7 +140,7 @@ function secureServer(tls: ServerTls, connections: SocketServer): TlsServer {
   return server;
 }
 
-/** Finds clients that have vanished: their machine answers no probes. */
+/** TCP keepalive, which closes the connections of machines that were switched off. */
 function keepAlive(socket: Socket): void {
   socket.setKeepAlive(true, keepAliveMs).setNoDelay(true);
 }

@@ -1,9 +1,9 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from "node:crypto";
 import { messageOf, ShimError } from "../../base/index.js";
 
-/** A server's certificate, and whom it lets in. Each is PEM. */
+/** A server's certificate, and the authorities whose clients it accepts. All are PEM. */
 export interface ServerTls {
-  /** The certificate, and those between it and its authority. */
+  /** The certificate, and the intermediate ones. */
   readonly cert: string | Buffer;
   readonly key: string | Buffer;
   /** Clients need a certificate that one of these authorities has signed; without it, any client may connect. */
@@ -13,9 +13,9 @@ export interface ServerTls {
 const certificateForm = /-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g;
 
 /**
- * Reads certificate, key and authorities. OpenSSL passes over what it cannot read, and for an empty `ca` Node
- * takes the public authorities: such a server would refuse every client, or accept strangers.
- * @throws ShimError "invalid-argument" naming what cannot be used.
+ * Reads certificate, key and authorities. OpenSSL ignores what it cannot read, and for an empty `ca` Node
+ * uses the public authorities: such a server would refuse every client, or accept strangers.
+ * @throws ShimError "invalid-argument" with the name of the file that cannot be used.
  */
 export function checkTls({ cert, key, ca }: ServerTls): void {
   const [own] = certificatesIn("cert", cert);

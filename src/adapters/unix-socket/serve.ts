@@ -15,7 +15,7 @@ import { groupId } from "./group.js";
 import { inheritedSocketFd } from "./inherited.js";
 import { checkPath, listenOnPath } from "./socket-file.js";
 
-/** Where and for whom a Unix socket is served. One of `path` and `endpoint` is needed. */
+/** The place and the permissions of a Unix socket. One of `path` and `endpoint` is needed. */
 export interface UnixSocketOptions extends ServerOptions {
   /** The socket file. Its folder is made when it is missing. */
   readonly path?: string | undefined;
@@ -31,11 +31,11 @@ const defaultMode = 0o660;
 const systemdEndpoint = "fd://";
 
 /**
- * Serves gRPC (h2c) on a Unix socket, and Connect JSON and gRPC-Web beside it: `curl --unix-socket` works.
+ * Serves gRPC (h2c), Connect JSON and gRPC-Web on a Unix socket: `curl --unix-socket` works.
  * A stale socket file is replaced. Closing removes the file, unless another server has
  * taken its place, or systemd owns it.
  * @throws ShimError "already-exists" when another process answers on the path or it is no socket;
- *   "invalid-argument", "permission-denied" or "failed-precondition" when it cannot be made.
+ *   "invalid-argument", "permission-denied" or "failed-precondition" when it cannot be created.
  * @see sd_listen_fds(3) for `fd://`
  */
 export async function serveUnixSocket(target: RpcTarget, options: UnixSocketOptions): Promise<RunningServer> {
@@ -64,7 +64,7 @@ export async function serveUnixSocket(target: RpcTarget, options: UnixSocketOpti
 }
 
 /**
- * Finds what keeps {@link serveUnixSocket} from serving, but for rights, before anything is begun.
+ * Checks the options of {@link serveUnixSocket}, except for permissions.
  * @throws ShimError as serveUnixSocket does.
  */
 export async function checkUnixSocket(options: UnixSocketOptions): Promise<void> {

@@ -22,12 +22,12 @@ export interface SocketFile {
 }
 
 /**
- * Makes `server` listen on a path. The folder is made when it is missing; a socket that nobody answers on is
- * replaced. The file has its mode and group from its first moment at the path.
+ * Makes `server` listen on a path. A missing folder is created; a stale socket is replaced. The file has its mode and
+ * group as soon as it is at the path.
  *
- * It is born in a private folder and linked to its path: no umask has to change for the whole process, nobody
- * can connect before the rights are right, and Node, which removes the path it has bound when it closes, knows
- * only a name that is gone by then. The path may be a successor's.
+ * It is created in a private folder and linked to its path. So no umask has to change for the whole process, no client
+ * can connect before the permissions are set, and Node, which removes the path that it has bound at close, removes
+ * the private one. The other may belong to a successor by then.
  * @throws ShimError "already-exists" when another process answers on the path, or it is no socket;
  *   "invalid-argument" for a path that is too long; "permission-denied"; "failed-precondition".
  */
@@ -35,7 +35,7 @@ export async function listenOnPath(server: Server, path: string, rights: SocketR
   const target = checkedPath(path);
   const nursery = await makeNursery(target);
   try {
-    // Whatever the socket is called, this name is another one.
+    // A name that differs from any name of the socket.
     await removeStale(target, join(nursery, `${basename(target)}.stale`));
     const born = bornAt(nursery, target);
     await listen(server, target, () => server.listen(born));
@@ -53,7 +53,7 @@ export async function listenOnPath(server: Server, path: string, rights: SocketR
 }
 
 /**
- * Finds what keeps {@link listenOnPath} from listening, but for rights, before anything is begun.
+ * Checks whether {@link listenOnPath} can listen, except for permissions.
  * @throws ShimError "already-exists" and "invalid-argument" as listenOnPath does.
  */
 export async function checkPath(path: string): Promise<void> {
@@ -80,7 +80,7 @@ function checkedPath(path: string): string {
 async function makeNursery(target: string): Promise<string> {
   try {
     await mkdir(dirname(target), { recursive: true, mode: 0o755 });
-    // Not join(), which would take the dot away.
+    // Not join(), which would remove the dot.
     return await mkdtemp(`${dirname(target)}/.`);
   } catch (error) {
     throw socketError(target, error);
@@ -114,7 +114,7 @@ async function staleAt(target: string) {
 async function removeStale(target: string, aside: string): Promise<void> {
   const found = await staleAt(target);
   if (!found) return;
-  // Moved first, looked at then: another server may have taken the path since it was probed.
+  // Moved before it is checked: another server may have taken the path since the probe.
   await rename(target, aside).catch(ignoreMissing);
   const moved = await lstatIfThere(aside);
   if (moved && moved.ino !== found.ino) {
@@ -123,7 +123,7 @@ async function removeStale(target: string, aside: string): Promise<void> {
   }
 }
 
-/** Gives a socket its name unless the name has been taken meanwhile. */
+/** Links a socket to its path unless the path has been taken meanwhile. */
 async function linkNew(from: string, target: string): Promise<void> {
   try {
     await link(from, target);
@@ -159,7 +159,7 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-/** The inode is ours while our server is open, so another one with its number cannot be a successor's. */
+/** While our server is open its inode number is not reused, so a file with this number is ours. */
 async function removeOwn(target: string, ino: number, dev: number): Promise<void> {
   const found = await lstatIfThere(target);
   if (found?.ino === ino && found.dev === dev) await rm(target, { force: true });

@@ -23,7 +23,7 @@ export async function doctor(
   const log = pino({ level: "silent" });
   const { docker, host } = await makeDrivers(config, log);
   const network = async () => {
-    const room = createNetwork({ config, host, log });
+    const room = createNetwork(config, host, log);
     await room.start();
     const status = room.status();
     await room.close();

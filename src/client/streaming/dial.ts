@@ -9,22 +9,22 @@ import type { ClientTls } from "../transport.js";
 
 /** How to reach the URL of an exec, attach or port-forward. */
 export interface StreamingClientOptions {
-  /** What carries the streams; SPDY by default, which every runtime speaks. */
+  /** The protocol; SPDY by default, which every runtime supports. */
   readonly transport?: "spdy" | "websocket" | undefined;
   /** For https. */
   readonly tls?: Pick<ClientTls, "ca" | "cert" | "key"> | undefined;
   /** Added to the request, such as `Authorization` for an API server. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** Of the upgrade; 30 s by default. */
+  /** The deadline of the upgrade; 30 s by default. */
   readonly deadlineMs?: number | undefined;
-  /** Gives the upgrade up; what is connected stays. */
+  /** Aborts the upgrade; an established connection stays. */
   readonly signal?: AbortSignal | undefined;
 }
 
 const defaultDeadlineMs = 30_000;
 
 /**
- * Makes an upgrade to SPDY.
+ * Sends an upgrade request to SPDY.
  * @param protocols The subprotocols to offer, best first.
  * @returns The connection, and the subprotocol that the server chose.
  */
@@ -42,7 +42,7 @@ export async function dialSpdy(
 
 /**
  * Opens a WebSocket.
- * @returns It, paused so that no early message is lost, with the subprotocol that the server chose.
+ * @returns The WebSocket, paused so that no early message is lost, and the subprotocol that the server chose.
  */
 export async function dialWebSocket(
   url: string,
@@ -51,7 +51,7 @@ export async function dialWebSocket(
 ): Promise<{ readonly socket: WebSocket; readonly protocol: string }> {
   return await dialed(url, options, async (signal) => {
     const { headers, tls } = options;
-    // `ws` allows no slash in a name, and Kubernetes' tunnel has one: so it sees neither the offer nor the answer.
+    // `ws` allows no slash in a subprotocol, but Kubernetes' tunnel has one: `ws` gets neither the offer nor the answer.
     const wanted = { "Sec-WebSocket-Protocol": protocols.join(", ") };
     const socket = new WebSocket(url.replace(/^http/, "ws"), {
       ...tlsOf(tls),
@@ -78,7 +78,7 @@ export async function dialWebSocket(
   });
 }
 
-/** The bytes that a WebSocket's messages carry, as one stream. */
+/** A WebSocket's messages as one stream of bytes. */
 export function tunnelOf(socket: WebSocket): Duplex {
   return createWebSocketStream(socket);
 }

@@ -10,23 +10,22 @@ import {
 } from "../../carriers/index.js";
 import { dialSpdy, dialWebSocket, tunnelOf, type StreamingClientOptions } from "./dial.js";
 
-/** Connections to the ports of a pod, all of which one session carries. */
+/** Connections to the ports of a pod, multiplexed in one session. */
 export interface PortForward extends Disposable {
   /**
-   * Connects to a port on the pod's loopback. A port that refuses shows as an error of the stream.
-   * @returns A stream of two halves, each of which ends by itself.
+   * Connects to a port on the pod's loopback. A refused connection is an error of the stream.
+   * @returns A stream whose two directions end separately.
    */
   connect(port: number): Duplex;
-  /** Resolves when the session has ended, by whatever. */
+  /** Resolves when the session has ended, for any reason. */
   readonly closed: Promise<void>;
   /** Ends the session and its connections. Idempotent. */
   close(): void;
 }
 
 /**
- * Connects to the URL that PortForward has answered, of docker-cri or another runtime.
- * @throws ShimError "not-found" for a URL that was used or is too old; "unavailable" and others when there is no
- *   connection.
+ * Connects to the URL of a PortForward response, of docker-cri or another runtime.
+ * @throws ShimError "not-found" for a used or expired URL; "unavailable" and others when the connection fails.
  * @see CRI v1 PortForwardResponse.url
  */
 export async function connectPortForward(

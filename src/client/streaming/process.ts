@@ -16,7 +16,7 @@ import {
 import { dialSpdy, dialWebSocket, type StreamingClientOptions } from "./dial.js";
 
 export interface ProcessClientOptions extends StreamingClientOptions {
-  /** The streams that the URL was made for. */
+  /** The streams that were requested with the URL. */
   readonly stdin?: boolean | undefined;
   readonly stdout?: boolean | undefined;
   readonly stderr?: boolean | undefined;
@@ -33,9 +33,8 @@ interface Carrier {
 }
 
 /**
- * Connects to the URL that Exec or Attach has answered, of docker-cri or another runtime.
- * @throws ShimError "not-found" for a URL that was used or is too old; "unavailable" and others when there is no
- *   connection.
+ * Connects to the URL of an Exec or Attach response, of docker-cri or another runtime.
+ * @throws ShimError "not-found" for a used or expired URL; "unavailable" and others when the connection fails.
  * @see CRI v1 ExecResponse.url, AttachResponse.url
  */
 export async function connectProcess(

@@ -4,7 +4,7 @@ import type { ImageService } from "../../gen/runtime/v1/api_pb.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Reports the space that images and containers take, by file system.
+ * Reports the space that images and containers use, by file system.
  * @see CRI v1 ImageService.ImageFsInfo
  */
 @injectable()

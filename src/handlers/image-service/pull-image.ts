@@ -5,10 +5,10 @@ import { type PullImageRequest } from "../../gen/runtime/v1/api_pb.js";
 import type { CallContext, UnaryHandler } from "../handler.js";
 
 /**
- * Pulls an image; only a lack of progress ends a pull. Callers of one reference with one login share one pull,
- * and who leaves does not end it for the others.
- * @throws ShimError "invalid-argument" for what is no name; "not-found", "unauthenticated",
- *   "registry-unavailable", "resource-exhausted", "deadline-exceeded" as it went.
+ * Pulls an image; a pull has no time limit, but one without progress is cancelled. Calls with the same reference and
+ * login share a pull; a cancelled call does not end it for the others.
+ * @throws ShimError "invalid-argument" for a malformed name; "not-found", "unauthenticated",
+ *   "registry-unavailable", "resource-exhausted", "deadline-exceeded".
  * @see CRI v1 ImageService.PullImage
  */
 @injectable()

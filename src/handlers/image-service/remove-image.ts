@@ -5,7 +5,7 @@ import { type RemoveImageRequest } from "../../gen/runtime/v1/api_pb.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Removes an image, by any of its names. One that is gone counts as removed.
+ * Removes an image, by any of its names. Succeeds if it does not exist.
  * @throws ShimError "failed-precondition" when a container uses it, or it is pinned.
  * @see CRI v1 ImageService.RemoveImage
  */

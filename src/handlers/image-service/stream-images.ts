@@ -6,7 +6,7 @@ import { ImageSchema, type StreamImagesRequest } from "../../gen/runtime/v1/api_
 import type { CallContext, StreamHandler } from "../handler.js";
 
 /**
- * Lists the images in chunks of at most 1 MiB, since a long list passes the limit of one message.
+ * Lists the images in chunks of at most 1 MiB, since a long list exceeds the limit of one message.
  * @see CRI v1 ImageService.StreamImages
  */
 @injectable()

@@ -5,8 +5,8 @@ import { type CheckpointPodRequest } from "../../gen/runtime/v1/api_pb.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Refuses to write a checkpoint of a pod, which Docker could not restore.
- * @throws ShimError "failed-precondition" that says what is missing, for every request that is right.
+ * Refuses to checkpoint a pod, because Docker could not restore it.
+ * @throws ShimError "failed-precondition" with the reason, for every valid request.
  * @see CRI v1 RuntimeService.CheckpointPod
  */
 @injectable()

@@ -5,7 +5,7 @@ import { type CreateContainerRequest } from "../../gen/runtime/v1/api_pb.js";
 import type { CallContext, UnaryHandler } from "../handler.js";
 
 /**
- * Creates a container in a pod and does not start it. A caller that goes does not cut the work.
+ * Creates a container in a pod without starting it. When the caller cancels, a container under creation is removed.
  * @throws ShimError "not-found" for an unknown pod or image; "invalid-argument", "unsupported" for a wrong
  *   configuration; "already-exists" when a running container has the same name and attempt.
  * @see CRI v1 RuntimeService.CreateContainer

@@ -5,8 +5,8 @@ import { type ExecSyncRequest } from "../../gen/runtime/v1/api_pb.js";
 import type { CallContext, UnaryHandler } from "../handler.js";
 
 /**
- * Runs a command in a container to its end.
- * @throws ShimError "deadline-exceeded" when the time is up; the process is then killed.
+ * Runs a command in a container and returns its output and exit code.
+ * @throws ShimError "deadline-exceeded" after the timeout; the process is killed.
  * @see CRI v1 RuntimeService.ExecSync
  */
 @injectable()

@@ -4,8 +4,9 @@ import { Streaming } from "../../streaming/index.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Prepares a streaming exec: answers the URL at which its client runs the command, once, within a minute.
- * @throws ShimError "failed-precondition" when it does not run; "resource-exhausted" when too many URLs wait.
+ * Prepares a streaming exec. The returned URL can be used once, within a minute.
+ * @throws ShimError "failed-precondition" when the container does not run; "resource-exhausted" when too many URLs
+ *   are unused.
  * @see CRI v1 RuntimeService.Exec
  */
 @injectable()

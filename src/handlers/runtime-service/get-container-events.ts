@@ -5,7 +5,7 @@ import { type GetEventsRequest } from "../../gen/runtime/v1/api_pb.js";
 import type { CallContext, StreamHandler } from "../handler.js";
 
 /**
- * Streams what happens to containers from now on, each event once and in order for each container.
+ * Streams the events of containers from now on, each event once and in order for each container.
  * @throws ShimError "resource-exhausted" for a subscriber that does not keep up.
  * @see CRI v1 RuntimeService.GetContainerEvents
  */

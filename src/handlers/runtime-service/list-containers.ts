@@ -5,7 +5,7 @@ import { type ListContainersRequest } from "../../gen/runtime/v1/api_pb.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Lists the containers that pass the filter, from the inventory.
+ * Lists the containers that match the filter, from the inventory.
  * @throws ShimError "unavailable" before the first sync, never an empty list.
  * @see CRI v1 RuntimeService.ListContainers
  */

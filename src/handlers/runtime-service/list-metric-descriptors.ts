@@ -4,7 +4,7 @@ import { Stats } from "../../stats/index.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Lists the metrics that ListPodSandboxMetrics tells: names, labels and types are cAdvisor's.
+ * Lists the metrics of ListPodSandboxMetrics: names, labels and types are cAdvisor's.
  * @see CRI v1 RuntimeService.ListMetricDescriptors
  */
 @injectable()

@@ -4,7 +4,7 @@ import { Stats } from "../../stats/index.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Tells the metrics of the running pods and their containers, read from the kernel.
+ * Reports the metrics of the running pods and their containers, read from the kernel.
  * @throws ShimError "unavailable" before the first sync, never an empty list.
  * @see CRI v1 RuntimeService.ListPodSandboxMetrics
  */

@@ -5,7 +5,7 @@ import { type ListPodSandboxRequest } from "../../gen/runtime/v1/api_pb.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Lists the pods that pass the filter, from the inventory.
+ * Lists the pods that match the filter, from the inventory.
  * @throws ShimError "unavailable" before the first sync, never an empty list.
  * @see CRI v1 RuntimeService.ListPodSandbox
  */

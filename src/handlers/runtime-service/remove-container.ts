@@ -5,7 +5,7 @@ import { type RemoveContainerRequest } from "../../gen/runtime/v1/api_pb.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Removes a container, running or not, with its log. One that is gone counts as removed.
+ * Removes a container, running or not, with its log. Succeeds if it does not exist.
  * @see CRI v1 RuntimeService.RemoveContainer
  */
 @injectable()

@@ -5,7 +5,7 @@ import { type RemovePodSandboxRequest } from "../../gen/runtime/v1/api_pb.js";
 import type { CallContext, UnaryHandler } from "../handler.js";
 
 /**
- * Removes a pod with its containers, running or not. A pod that is gone counts as removed.
+ * Removes a pod with its containers, running or not. Succeeds if it does not exist.
  * @see CRI v1 RuntimeService.RemovePodSandbox
  */
 @injectable()

@@ -5,8 +5,8 @@ import { type ReopenContainerLogRequest } from "../../gen/runtime/v1/api_pb.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Goes on in a new log file after the old one was renamed.
- * @throws ShimError "not-found"; "failed-precondition" when the container has no log of ours.
+ * Continues in a new log file after the old one was renamed.
+ * @throws ShimError "not-found"; "failed-precondition" when the shim does not write the container's log.
  * @see CRI v1 RuntimeService.ReopenContainerLog
  */
 @injectable()

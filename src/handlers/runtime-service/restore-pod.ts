@@ -5,8 +5,8 @@ import { type RestorePodRequest } from "../../gen/runtime/v1/api_pb.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Refuses to make a pod out of a checkpoint, which Docker does not have.
- * @throws ShimError "failed-precondition" that says what is missing, for every request that is right.
+ * Refuses to restore a pod from a checkpoint, which Docker cannot do.
+ * @throws ShimError "failed-precondition" with the reason, for every valid request.
  * @see CRI v1 RuntimeService.RestorePod
  */
 @injectable()

@@ -5,8 +5,8 @@ import { type RunPodSandboxRequest } from "../../gen/runtime/v1/api_pb.js";
 import type { CallContext, UnaryHandler } from "../handler.js";
 
 /**
- * Makes a pod: the container that holds its namespaces, its resolv.conf and its network. What was made
- * is undone when a later step fails. A caller that goes does not cut the work.
+ * Creates a pod: the container that holds its namespaces, its resolv.conf and its network. If a step fails, the
+ * earlier ones are undone. The work continues when the caller cancels.
  * @throws ShimError "invalid-argument", "unsupported", "already-exists", depending on the configuration.
  * @see CRI v1 RuntimeService.RunPodSandbox
  */

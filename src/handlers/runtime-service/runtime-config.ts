@@ -4,7 +4,7 @@ import type { RuntimeService } from "../../gen/runtime/v1/api_pb.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Names Docker's cgroup driver, so that the kubelet uses the same one.
+ * Reports Docker's cgroup driver, so that kubelet uses the same one.
  * @throws ShimError "unavailable" when Docker has not been reached yet.
  * @see CRI v1 RuntimeService.RuntimeConfig
  */

@@ -5,7 +5,7 @@ import { type StartContainerRequest } from "../../gen/runtime/v1/api_pb.js";
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Starts a created container; its log is followed from its first line.
+ * Starts a created container; its log is complete from the first line.
  * @throws ShimError "not-found"; "failed-precondition" when it runs or has run; "invalid-argument" when its
  *   command cannot be run.
  * @see CRI v1 RuntimeService.StartContainer

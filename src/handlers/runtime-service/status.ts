@@ -6,7 +6,7 @@ import type { UnaryHandler } from "../handler.js";
 
 /**
  * Reports whether Docker and the network are ready for pods, and the features of each runtime handler.
- * It never fails for a Docker that is away: RuntimeReady is then false, with the reason.
+ * It does not fail when Docker is unreachable: RuntimeReady is then false, with the reason.
  * @see CRI v1 RuntimeService.Status
  */
 @injectable()

@@ -5,8 +5,8 @@ import { type StopContainerRequest } from "../../gen/runtime/v1/api_pb.js";
 import type { CallContext, UnaryHandler } from "../handler.js";
 
 /**
- * Stops a container: its stop signal, then SIGKILL once the grace period has passed.
- * A container that is stopped, or gone, counts as stopped.
+ * Stops a container with its stop signal, and with SIGKILL after the grace period.
+ * Succeeds if the container is already stopped or does not exist.
  * @throws ShimError "deadline-exceeded" when the process outlives SIGKILL.
  * @see CRI v1 RuntimeService.StopContainer; Docker API POST /containers/{id}/stop
  */

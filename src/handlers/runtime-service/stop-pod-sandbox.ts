@@ -5,7 +5,7 @@ import { type StopPodSandboxRequest } from "../../gen/runtime/v1/api_pb.js";
 import type { CallContext, UnaryHandler } from "../handler.js";
 
 /**
- * Stops what runs in a pod and gives its addresses back. A pod that is stopped, or gone, counts as stopped.
+ * Stops the containers of a pod and releases its addresses. Succeeds if the pod is stopped or does not exist.
  * @see CRI v1 RuntimeService.StopPodSandbox
  */
 @injectable()

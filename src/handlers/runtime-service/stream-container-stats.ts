@@ -6,7 +6,7 @@ import { Stats } from "../../stats/index.js";
 import type { CallContext, StreamHandler } from "../handler.js";
 
 /**
- * Answers as ListContainerStats does, in chunks of at most 1 MiB.
+ * Reports the same as ListContainerStats, in chunks of at most 1 MiB.
  * @throws ShimError "unavailable" before the first sync, never an empty list.
  * @see CRI v1 RuntimeService.StreamContainerStats
  */

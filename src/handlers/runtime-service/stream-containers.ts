@@ -6,7 +6,7 @@ import { ContainerSchema, type StreamContainersRequest } from "../../gen/runtime
 import type { CallContext, StreamHandler } from "../handler.js";
 
 /**
- * Lists the containers that pass the filter in chunks of at most 1 MiB, since a long list passes the limit of one message.
+ * Lists the containers that match the filter in chunks of at most 1 MiB, since a long list exceeds the limit of one message.
  * @see CRI v1 RuntimeService.StreamContainers
  */
 @injectable()

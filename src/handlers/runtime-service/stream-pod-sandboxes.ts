@@ -6,7 +6,7 @@ import { PodSandboxSchema, type StreamPodSandboxesRequest } from "../../gen/runt
 import type { CallContext, StreamHandler } from "../handler.js";
 
 /**
- * Lists the pods that pass the filter in chunks of at most 1 MiB, since a long list passes the limit of one message.
+ * Lists the pods that match the filter in chunks of at most 1 MiB, since a long list exceeds the limit of one message.
  * @see CRI v1 RuntimeService.StreamPodSandboxes
  */
 @injectable()

@@ -5,8 +5,8 @@ import { type UpdateContainerResourcesRequest } from "../../gen/runtime/v1/api_p
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Changes a container's limits while it runs; a zero leaves a limit as it is.
- * @throws ShimError "unsupported" for what Docker cannot change, before anything is changed.
+ * Changes a container's limits; a zero leaves a limit unchanged.
+ * @throws ShimError "unsupported" for limits that Docker cannot change, before any other is changed.
  * @see CRI v1 RuntimeService.UpdateContainerResources
  */
 @injectable()

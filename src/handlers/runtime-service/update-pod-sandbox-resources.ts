@@ -5,7 +5,7 @@ import { type UpdatePodSandboxResourcesRequest } from "../../gen/runtime/v1/api_
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Takes the new resources of a pod.
+ * Accepts the new resources of a pod.
  * @throws ShimError "not-found".
  * @see CRI v1 RuntimeService.UpdatePodSandboxResources
  */

@@ -5,8 +5,8 @@ import { type UpdateRuntimeConfigRequest } from "../../gen/runtime/v1/api_pb.js"
 import type { UnaryHandler } from "../handler.js";
 
 /**
- * Takes the pod CIDR that the control plane gave this node, for CNI plugins that ask for ipRanges.
- * @throws ShimError "invalid-argument" for a text that is no subnet.
+ * Sets the pod CIDR that the control plane assigned to this node, for CNI plugins with the capability ipRanges.
+ * @throws ShimError "invalid-argument" for a malformed subnet.
  * @see CRI v1 RuntimeService.UpdateRuntimeConfig
  */
 @injectable()

@@ -5,8 +5,8 @@ import { type VersionRequest } from "../../gen/runtime/v1/api_pb.js";
 import type { CallContext, UnaryHandler } from "../handler.js";
 
 /**
- * Names runtime and API, with their versions. It waits a while for the first contact with Docker:
- * a kubelet that gets an error here ends.
+ * Reports the names and versions of runtime and API. It waits for the first connection to Docker for a limited time:
+ * kubelet exits when it gets an error here.
  * @throws ShimError "unavailable" when Docker cannot be reached.
  * @see CRI v1 RuntimeService.Version
  */

@@ -17,14 +17,6 @@ export class LogFileGone extends Error {
   override readonly name = "LogFileGone";
 }
 
-export interface LogWriterOptions {
-  readonly host: Pick<Host, "files" | "logFiles">;
-  readonly path: string;
-  /** Neither this folder nor anything below it may be a link. */
-  readonly root: string;
-  readonly log: Logger;
-}
-
 /**
  * The log file of one container. It only has whole lines: a line that was written in part is cut off again. Calls run
  * one after the other. Errors are Node's own.
@@ -37,7 +29,13 @@ export class LogWriter {
   private maybeIncomplete = true;
   private checkedAtMs = -Infinity;
 
-  constructor(private readonly options: LogWriterOptions) {}
+  /** @param root Neither this folder nor anything below it may be a link. */
+  constructor(
+    private readonly host: Pick<Host, "files" | "logFiles">,
+    private readonly path: string,
+    private readonly root: string,
+    private readonly log: Logger,
+  ) {}
 
   /** Opens the file, making it when it is missing. */
   open(): Promise<void> {
@@ -91,7 +89,7 @@ export class LogWriter {
    * new, the lines of the removed file count as written.
    */
   async recover(): Promise<void> {
-    const isReplaced = (await this.options.host.logFiles.identityOf(this.options.path)) !== undefined;
+    const isReplaced = (await this.host.logFiles.identityOf(this.path)) !== undefined;
     await this.reopen();
     if (isReplaced) await this.exclusive(() => this.forgetPrevious());
   }
@@ -120,7 +118,7 @@ export class LogWriter {
   }
 
   private async openFile(): Promise<LogFile> {
-    const { host, path, root } = this.options;
+    const { host, path, root } = this;
     this.maybeIncomplete = true;
     this.checkedAtMs = performance.now();
     return await host.logFiles.openAppend(path, { root, mode: fileMode });
@@ -131,7 +129,7 @@ export class LogWriter {
     if (!(await this.cutIncompleteLine(file))) {
       const text =
         "the log file ends in megabytes without a newline, which docker-cri does not write: added a newline";
-      this.options.log.warn({ path: this.options.path }, text);
+      this.log.warn({ path: this.path }, text);
       await file.append(Buffer.of(newline));
     }
     this.maybeIncomplete = false;
@@ -144,18 +142,14 @@ export class LogWriter {
     if (whole === undefined) return false;
     if (whole < sizeBytes) {
       await file.truncate(whole);
-      this.options.log.debug(
-        { path: this.options.path, bytes: sizeBytes - whole },
-        "cut off an incomplete log line",
-      );
+      this.log.debug({ path: this.path, bytes: sizeBytes - whole }, "cut off an incomplete log line");
     }
     return true;
   }
 
   private async checkName(file: LogFile): Promise<void> {
     this.checkedAtMs = performance.now();
-    if (!(await file.stat()).linked)
-      throw new LogFileGone(`${this.options.path} was removed while it was written`);
+    if (!(await file.stat()).linked) throw new LogFileGone(`${this.path} was removed while it was written`);
   }
 
   private async *filesNewestFirst(): AsyncGenerator<LogFile> {
@@ -166,7 +160,7 @@ export class LogWriter {
       seen.add((await file.stat()).identity);
       yield file;
     }
-    const { host, path, root } = this.options;
+    const { host, path, root } = this;
     const directory = dirname(path);
     const name = basename(path);
     const rotated = (await host.files.list(directory))

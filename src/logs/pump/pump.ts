@@ -33,13 +33,6 @@ const writingTexts = {
   recovered: "the container's log file can be written again",
 };
 
-export interface PumpOptions {
-  /** The container is about to be started: wait until it is. */
-  readonly isNew: boolean;
-  /** Called when the container was removed. */
-  readonly onGone: () => void;
-}
-
 /** Copies the log of one container from Docker into its file, from its first line to its last. */
 export class Pump implements ContainerLog {
   readonly complete: Promise<void>;
@@ -55,11 +48,16 @@ export class Pump implements ContainerLog {
   private hasEnded = false;
   private endTimer: NodeJS.Timeout | undefined;
 
+  /**
+   * @param isNew The container is about to be started: wait until it is.
+   * @param onGone Called when the container was removed.
+   */
   constructor(
     private readonly context: LogContext,
     { id, logPath: path, container }: LogTarget,
     private readonly writer: LogWriter,
-    private readonly options: PumpOptions,
+    private readonly isNew: boolean,
+    private readonly onGone: () => void,
   ) {
     const { docker, log, pool } = context;
     const { signal } = this.stopped;
@@ -119,7 +117,7 @@ export class Pump implements ContainerLog {
 
   private async run(): Promise<void> {
     const backoff = new Backoff(firstRetryMs, longestRetryMs);
-    let phase: Phase = this.options.isNew ? "created" : "running";
+    let phase: Phase = this.isNew ? "created" : "running";
     while (!this.isStopped() && !this.isComplete) {
       const beganAt = performance.now();
       let next: Phase | "again" | "failed";
@@ -173,7 +171,7 @@ export class Pump implements ContainerLog {
     if (isKind(error, "not-found")) {
       log.debug({ container }, "the container was removed, and with it the rest of its log");
       this.finish();
-      this.options.onGone();
+      this.onGone();
     } else if (isKind(error, "unsupported")) {
       const text = "the container's log driver cannot be read: its log stays empty";
       log.warn({ container, err: messageOf(error) }, text);

@@ -29,13 +29,6 @@ const verbLimitsMs: Partial<Record<Verb, number>> = {
 const busyRetries = 5;
 const busyDelayMs = 300;
 
-export interface PluginRunnerOptions {
-  readonly host: Host;
-  readonly binDirs: readonly string[];
-  /** Of one run of one plugin, in milliseconds. */
-  readonly timeoutMs: number;
-}
-
 export interface RunOptions {
   readonly request: JsonObject;
   readonly attachment?: Attachment;
@@ -44,14 +37,19 @@ export interface RunOptions {
 
 /** Finds plugins and runs them. @see CNI SPEC, section 2, "Execution protocol" */
 export class PluginRunner {
-  constructor(private readonly options: PluginRunnerOptions) {}
+  /** @param timeoutMs Of one run of one plugin, in milliseconds. */
+  constructor(
+    private readonly host: Host,
+    private readonly binDirs: readonly string[],
+    private readonly timeoutMs: number,
+  ) {}
 
   /**
    * Finds a plugin's program in the plugin folders.
    * @throws ShimError "failed-precondition" when none has it.
    */
   async find(type: string): Promise<string> {
-    const { host, binDirs } = this.options;
+    const { host, binDirs } = this;
     for (const directory of binDirs) {
       const path = await host.files.realPath(`${directory}/${type}`).catch(() => undefined);
       if (path !== undefined && (await host.files.kindOf(path)) === "file") return `${directory}/${type}`;
@@ -104,7 +102,7 @@ export class PluginRunner {
    */
   async killLeftRunning(podIds: ReadonlySet<string>): Promise<number> {
     if (podIds.size === 0) return 0;
-    const { host, binDirs } = this.options;
+    const { host, binDirs } = this;
     return await host.processes.killWhere((environment) => worksFor(podIds, binDirs, environment));
   }
 
@@ -116,7 +114,7 @@ export class PluginRunner {
   }
 
   private async execute(file: string, run: PluginRun, options: RunOptions): Promise<HostCommandResult> {
-    const { host, binDirs, timeoutMs } = this.options;
+    const { host, binDirs, timeoutMs } = this;
     const deadlineMs = Math.min(timeoutMs, verbLimitsMs[run.verb] ?? timeoutMs);
     for (let attempt = 1; ; attempt++) {
       try {

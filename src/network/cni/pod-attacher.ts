@@ -28,21 +28,19 @@ export interface Attached {
   readonly result: CniResult;
 }
 
-export interface PodAttacherOptions {
-  readonly lists: ListRunner;
-  readonly store: AttachmentStore;
-  readonly namespaces: NamespaceMounts;
-  readonly files: HostFiles;
-  readonly log: Logger;
-}
-
 /**
  * Attaches pods to their networks and detaches them. The main attachment is stored before its first plugin runs and until
  * its last one has cleaned up, so that a crash at any point can be cleaned up after. The namespace is kept as long:
  * plugins that find it gone leave firewall rules behind.
  */
 export class PodAttacher {
-  constructor(private readonly options: PodAttacherOptions) {}
+  constructor(
+    private readonly lists: ListRunner,
+    private readonly store: AttachmentStore,
+    private readonly namespaces: NamespaceMounts,
+    private readonly files: HostFiles,
+    private readonly log: Logger,
+  ) {}
 
   /** Attaches a pod. When that fails, everything is undone. @throws ShimError. */
   async attach(
@@ -50,7 +48,7 @@ export class PodAttacher {
     pod: PodAttachment,
     { signal }: NetworkCallOptions,
   ): Promise<Attached> {
-    const { store, namespaces } = this.options;
+    const { store, namespaces } = this;
     const { containerId, netns } = pod;
     if ((await this.existing(netns)) === "") throw noNamespace(netns);
     const mainAttachment = { ...pod, ifName: podInterface };
@@ -84,7 +82,7 @@ export class PodAttacher {
     podCidrs: readonly string[],
     options: NetworkCallOptions,
   ): Promise<void> {
-    const { store } = this.options;
+    const { store } = this;
     const netns = await this.namespaceOf(pod.id, pod.netnsPath);
     const { attachments, unreadable } = await store.ofPod(pod);
     const mains = attachments.filter((each) => !isLoopback(each));
@@ -100,7 +98,7 @@ export class PodAttacher {
   /** Ends the stored attachments of pods that are not valid. @returns The failures. */
   async detachStale(valid: ReadonlySet<string>, options: NetworkCallOptions): Promise<unknown[]> {
     const failures: unknown[] = [];
-    for (const attachment of await this.options.store.stale(valid)) {
+    for (const attachment of await this.store.stale(valid)) {
       // The stored path may be another pod's namespace by now.
       const netns = await this.namespaceOf(attachment.containerId, undefined);
       await this.end(attachment, netns, options).catch((error: unknown) => failures.push(error));
@@ -113,7 +111,7 @@ export class PodAttacher {
     attachment: Attachment,
     signal: AbortSignal | undefined,
   ): Promise<Attached> {
-    const { lists, store } = this.options;
+    const { lists, store } = this;
     const result = await lists.add(network, attachment, { signal });
     const ips = addressesOf(result, podInterface);
     if (ips.length === 0) throw noAddress(network);
@@ -126,12 +124,12 @@ export class PodAttacher {
     attachment: Attachment,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const { lists, store } = this.options;
+    const { lists, store } = this;
     await store.write(network, attachment, await lists.add(network, attachment, { signal }));
   }
 
   private async end(attachment: StoredAttachment, netns: string, options: NetworkCallOptions): Promise<void> {
-    const { lists, store } = this.options;
+    const { lists, store } = this;
     const { network, result } = attachment;
     await lists.delete(network, { ...attachment, netns }, result, options);
     await store.remove(network, attachment);
@@ -143,7 +141,7 @@ export class PodAttacher {
     netns: string,
     options: NetworkCallOptions,
   ): Promise<void> {
-    const { lists, store, log } = this.options;
+    const { lists, store, log } = this;
     const { network, containerId } = attachment;
     if (netns !== "") {
       await lists.delete(network, { ...attachment, netns }, undefined, options).catch((error: unknown) => {
@@ -161,7 +159,7 @@ export class PodAttacher {
     podCidrs: readonly string[],
     options: NetworkCallOptions,
   ): Promise<void> {
-    const { lists, log } = this.options;
+    const { lists, log } = this;
     log.info({ pod: pod.id, network: network?.name }, "no CNI result is cached: trying the current network");
     if (!network) return;
     const given = { annotations: {}, dns: undefined, podCidrs };
@@ -182,7 +180,7 @@ export class PodAttacher {
     mainAttachment: Attachment,
     loopbackAttachment: Attachment,
   ) {
-    const { lists, store, namespaces, log } = this.options;
+    const { lists, store, namespaces, log } = this;
     const { containerId } = mainAttachment;
     const netns = await this.namespaceOf(containerId, mainAttachment.netns);
     const failures = await lists.undo(main, { ...mainAttachment, netns });
@@ -204,13 +202,13 @@ export class PodAttacher {
 
   /** The path of a pod's namespace: the mount, which is that of ADD whatever became of the pod's processes. */
   private async namespaceOf(podId: string, netnsPath: string | undefined): Promise<string> {
-    return (await this.options.namespaces.find(podId)) ?? (await this.existing(netnsPath));
+    return (await this.namespaces.find(podId)) ?? (await this.existing(netnsPath));
   }
 
   /** The path, or the empty text that means a missing namespace to plugins. */
   private async existing(netnsPath = ""): Promise<string> {
     if (netnsPath === "") return "";
-    return (await this.options.files.kindOf(netnsPath)) === undefined ? "" : netnsPath;
+    return (await this.files.kindOf(netnsPath)) === undefined ? "" : netnsPath;
   }
 }
 

@@ -51,10 +51,10 @@ export function messageWriter(desc: DescMessage): WriteValue {
     } finally {
       insideFrozen = false;
     }
-    // A copy of its own: a small Buffer would keep the pool that it was cut from.
+    // A copy: a small Buffer would keep the whole pool that it is part of.
     encodings.set(message, new Uint8Array(sink.copy(start)));
   };
-  // Known before its fields are: a message type may hold itself.
+  // Stored before its fields are compiled: a message type may contain itself.
   compiled.set(desc, writer);
   fields = [...desc.fields].sort((a, b) => a.number - b.number).map(fieldWriter);
   return writer;
@@ -106,7 +106,7 @@ function singular(field: DescField, type: ScalarType): WriteField {
     };
   }
   return (sink, message) => {
-    // A default stands on the prototype; a field that was set is the message's own.
+    // Defaults are on the prototype; a field that was set is an own property.
     if (!Object.hasOwn(message, name) || message[name] === undefined) return;
     sink.uint32(head);
     write(sink, message[name]);

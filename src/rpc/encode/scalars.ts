@@ -7,13 +7,13 @@ export type WriteValue = (sink: Sink, value: unknown) => void;
 export interface ScalarCodec {
   readonly write: WriteValue;
   readonly wireType: WireType;
-  /** The value that a field with implicit presence is not written for. */
+  /** The default value, which is not written for a field with implicit presence. */
   readonly isZero: (value: unknown) => boolean;
 }
 
 /**
- * How a scalar (an enum is an int32) goes onto the wire. A value of the wrong type or range throws and names
- * the field, never the value, which may be a secret.
+ * Encodes a scalar; an enum is an int32. The error for a value of the wrong type or range contains the name of
+ * the field, not the value, which may be a secret.
  */
 export function scalarCodec(type: ScalarType, field: DescField): ScalarCodec {
   const wrong = (value: unknown): never => {

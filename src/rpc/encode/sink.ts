@@ -11,7 +11,7 @@ export class Sink {
     return this.position;
   }
 
-  /** Starts again; a buffer that one large message has grown is given back. */
+  /** Resets the buffer; one that grew for a large message is freed. */
   reset(): void {
     this.position = 0;
     if (this.buffer.length > keptBytes) this.buffer = Buffer.allocUnsafeSlow(initialBytes);
@@ -59,7 +59,7 @@ export class Sink {
     this.position = this.buffer.writeDoubleLE(value, this.position);
   }
 
-  /** Bytes as they are. */
+  /** Raw bytes. */
   raw(bytes: Uint8Array): void {
     this.reserve(bytes.length);
     this.buffer.set(bytes, this.position);

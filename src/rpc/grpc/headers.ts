@@ -41,7 +41,7 @@ export function encodeStatusMessage(message: string): string {
   return encoded;
 }
 
-/** True for the content types of gRPC with protobuf; other gRPC codecs and gRPC-Web are not meant. */
+/** True for the content types of gRPC with protobuf; false for other gRPC codecs and gRPC-Web. */
 export function isGrpcContentType(value: unknown): value is string {
   return typeof value === "string" && /^application\/grpc(\+proto)?[ \t]*(;.*)?$/i.test(value);
 }

@@ -5,7 +5,7 @@ import { acceptedEncodings } from "./unpack.js";
 
 const statusOk = "0";
 
-/** The answer to one gRPC call on its HTTP/2 stream. Once the client has gone, nothing here has an effect. */
+/** The answer to one gRPC call on its HTTP/2 stream. After the client has disconnected, its methods do nothing. */
 export class Reply {
   private readonly headers: OutgoingHttpHeaders;
 
@@ -23,7 +23,7 @@ export class Reply {
     this.stream.respond(this.headers, { waitForTrailers: true });
   }
 
-  /** Sends a frame. Resolves when the client has taken enough for the next one, or has gone. */
+  /** Sends a frame. Resolves when the next one can be sent, or the client has disconnected. */
   write(frame: Uint8Array): Promise<void> | undefined {
     if (this.gone || this.stream.write(frame)) return undefined;
     const { stream } = this;
@@ -51,7 +51,7 @@ export class Reply {
 
   /**
    * Ends the call with an error, whether or not messages were sent before.
-   * @param lingerMs How long the client may still send, or leave data untaken, before it is cut off.
+   * @param lingerMs How long the client may still send, or not read, before its stream is reset.
    */
   fail(error: ConnectError, lingerMs: number): void {
     if (this.gone) return;
@@ -82,14 +82,14 @@ export class Reply {
   }
 
   /**
-   * Takes what the client still sends: unread data would use up the window that all calls of the connection
-   * share. A client that never ends, or never takes its answer, is cut off.
+   * Discards what the client still sends: unread data would use up the window that all calls of the connection
+   * share. The stream of a client that never ends, or never reads its answer, is reset.
    */
   private closeAfter(lingerMs: number): void {
     const { stream } = this;
     stream.resume();
-    // A timer, for another reason too: from within one of its callbacks Node 20's http2 may put a reset off until
-    // the stream is gone, and then write empty frames without end.
+    // A timer is also needed because Node 20's http2 may delay a reset from within one of its callbacks until the stream
+    // is closed, and then write empty frames in an infinite loop.
     const timer = setTimeout(() => {
       stream.close(stream.writableFinished ? constants.NGHTTP2_NO_ERROR : constants.NGHTTP2_CANCEL);
     }, lingerMs);

@@ -9,18 +9,18 @@ import { unpack, type Receiver } from "./unpack.js";
 const prefixBytes = 5;
 const compressedFlag = 1;
 
-/** A client that has not sent its request by then is not going to. */
+/** How long a client may take to send its request. */
 export const requestDeadlineMs = 60_000;
 
-/** A larger request is decoded in a turn of the event loop of its own, and its handler runs in the next. */
+/** A larger request is decoded in its own turn of the event loop, and its handler runs in the next. */
 const largeBytes = 64 * 1024;
 
 /**
  * Reads the one message of a unary or server-streaming request.
  * @param encoding The header `grpc-encoding`.
- * @throws ShimError "resource-exhausted" as soon as the length prefix exceeds `maxBytes`,
- *   unpacked or packed, for more fields than are decoded, and when all calls together hold too much; "unsupported" for other than one message and for unknown encodings;
- *   "invalid-argument" for bytes that are no frame or no message; "cancelled" when the client goes.
+ * @throws ShimError "resource-exhausted" when the message exceeds `maxBytes`, compressed or not, has too many fields, or
+ *   all calls together hold too much; "unsupported" for a number of messages other than one and for unknown encodings;
+ *   "invalid-argument" for a malformed frame or message; "cancelled" when the client disconnects.
  */
 export async function readRequest(
   stream: ServerHttp2Stream,
@@ -52,7 +52,7 @@ function decode(schema: DescMessage, bytes: Uint8Array): Message {
   }
 }
 
-/** Everything that the client sends, checked to be exactly one frame. */
+/** Reads everything that the client sends, which must be exactly one frame. */
 function readFrame(stream: ServerHttp2Stream, maxBytes: number, hold: Hold): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];

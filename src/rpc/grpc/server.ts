@@ -15,13 +15,13 @@ import { readRequest, tooLarge } from "./request.js";
 const framePrefixBytes = 5;
 const maxLoggedPath = 256;
 
-/** How long a client may still send, or leave data untaken, once its call has failed. */
+/** How long a client may still send, or not read, after its call has failed. */
 const lingerMs = 5_000;
 const closingLingerMs = 100;
 
 /**
- * Serves gRPC with protobuf on the streams of Node's http2 server, without the layers that serve every
- * protocol: a short call takes about a quarter of the time.
+ * Serves gRPC with protobuf directly on the streams of Node's http2 server: a short call takes about a quarter of the
+ * time that it takes through Connect.
  * @see gRPC over HTTP2
  */
 export class GrpcServer {
@@ -44,9 +44,9 @@ export class GrpcServer {
     return headers[":method"] === "POST" && isGrpcContentType(headers["content-type"]);
   }
 
-  /** Answers one request, whatever becomes of it; never throws. */
+  /** Answers one request. Never throws. */
   accept(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
-    // A client that resets its stream: "close" follows and ends the call.
+    // The client has reset its stream: "close" follows and ends the call.
     stream.on("error", () => undefined);
     const reply = new Reply(stream, headers["content-type"] ?? "");
     this.serve(stream, headers, reply).catch((error: unknown) => {
@@ -58,7 +58,7 @@ export class GrpcServer {
   private async serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, reply: Reply): Promise<void> {
     const path = headers[":path"] ?? "";
     if (headers.origin !== undefined) {
-      this.log.debug({ code: "PermissionDenied" }, "a request of a web page");
+      this.log.debug({ code: "PermissionDenied" }, "refused a request of a web page");
       reply.fail(new ConnectError("requests of web pages are refused", Code.PermissionDenied), lingerMs);
       return;
     }
@@ -69,8 +69,8 @@ export class GrpcServer {
     }
     const call = this.calls.begin(endpoint);
     stream.once("close", () => {
-      // "close" may come from inside nghttp2's own callback, where resetting another stream, as a handler's end
-      // may, can make Node 20's http2 write without end.
+      // "close" may be emitted inside nghttp2's own callback, where resetting another stream, as the end of a handler
+      // may, can make Node 20's http2 write in an infinite loop.
       if (call.hasEnded) return;
       setImmediate(() => {
         call.leave();
@@ -86,7 +86,7 @@ export class GrpcServer {
       if (endpoint.streams) await this.stream(call, receive, reply);
       else reply.unary(await this.calls.unary(call, receive, (answer) => this.frame(endpoint, answer)));
     } catch (error) {
-      // What is neither Connect's nor the abort's is a fault of the transport below us.
+      // Any error but Connect's and the abort's is one of the transport.
       const linger = this.calls.isClosing ? closingLingerMs : lingerMs;
       if (error instanceof ConnectError) reply.fail(error, linger);
       else if (call.abortReason) reply.fail(failureOf(call.abortReason, undefined).error, linger);

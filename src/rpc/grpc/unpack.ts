@@ -2,22 +2,21 @@ import { createGunzip } from "node:zlib";
 import { messageOf, ShimError } from "../../base/index.js";
 import type { Hold } from "../held-bytes.js";
 
-/** The encodings of request messages that are read. */
+/** The supported encodings of request messages. */
 export const acceptedEncodings = "identity,gzip";
 
-/** The call that a request is for. */
+/** The limits of the call that a request is for. */
 export interface Receiver {
-  /** Aborts when the caller goes. */
+  /** Aborts when the caller cancels. */
   readonly signal: AbortSignal;
   readonly hold: Hold;
 }
 
 /**
- * Unpacks a message, a piece at a time, and stops as soon as the caller goes.
+ * Decompresses a message in pieces, until the caller cancels.
  * @param encoding The header `grpc-encoding`.
- * @param left Aborts when the caller goes.
- * @throws ShimError "unsupported" for unknown encodings, "resource-exhausted" beyond `maxBytes`, and when all calls together hold too much,
- *   "invalid-argument" for damaged data, "cancelled".
+ * @throws ShimError "unsupported" for unknown encodings; "resource-exhausted" beyond `maxBytes`, and when all calls
+ *   together hold too much; "invalid-argument" for damaged data; "cancelled".
  */
 export async function unpack(
   packed: Buffer,

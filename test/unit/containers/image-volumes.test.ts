@@ -176,7 +176,7 @@ describe("images as volumes, on an engine that cannot mount them", () => {
     await using node = await startShim(engine);
     const { runtime } = node;
     const pod = await runPod(runtime);
-    engine.host.faults.on("trees.unpack", { delayMs: 500, times: 1 });
+    engine.host.faults.on("trees.unpack", { delayMs: 2_000, times: 1 });
     const caller = new AbortController();
     const gone = createWith(runtime, pod, "one", {}, caller.signal);
     await until(() => exports(engine) === 1);

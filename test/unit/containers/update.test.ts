@@ -79,7 +79,7 @@ describe("CheckpointContainer", () => {
     const containerId = await lab.run(forever);
     const checkpoint = (location: string) =>
       lab.runtime.checkpointContainer({ containerId, location, timeout: 5n });
-    await fails(checkpoint("/checkpoints/one"), Code.Unimplemented, /CRIU/);
+    await fails(checkpoint("/checkpoints/one"), Code.FailedPrecondition, /CRIU/);
     await fails(checkpoint("relative"), Code.InvalidArgument, /absolute path/);
     await lab.runtime.stopContainer({ containerId, timeout: 1n });
     await fails(checkpoint("/checkpoints/one"), Code.FailedPrecondition, /is not running/);

@@ -7,13 +7,16 @@ import {
   ListContainersResponseSchema,
   type Container,
 } from "../../../src/gen/runtime/v1/api_pb.js";
-import { inChunks, type ChunkOptions } from "../../../src/handlers/chunks.js";
+import { inChunks } from "../../../src/handlers/chunks.js";
 
 function container(index: number, textBytes: number): Container {
   return create(ContainerSchema, { id: String(index), annotations: { text: "x".repeat(textBytes) } });
 }
 
-async function chunksOf(items: readonly Container[], options?: ChunkOptions): Promise<Container[][]> {
+async function chunksOf(
+  items: readonly Container[],
+  options?: Parameters<typeof inChunks>[2],
+): Promise<Container[][]> {
   const chunks: Container[][] = [];
   for await (const chunk of inChunks(ContainerSchema, items, options)) chunks.push(chunk);
   return chunks;

@@ -11,7 +11,7 @@ const log = pino({ level: "silent" });
 
 describe("Docker's bridge", () => {
   it("is the network where no plugins are wanted, and is always ready", async () => {
-    const network = createNetwork({ config: parseConfig({ network: { plugin: "none" } }), host, log });
+    const network = createNetwork(parseConfig({ network: { plugin: "none" } }), host, log);
     await network.start();
     assert.equal(network.sandboxNetworkMode, "default");
     assert.deepEqual(network.status(), { ready: true, networkName: "bridge" });
@@ -25,7 +25,7 @@ describe("Docker's bridge", () => {
   });
 
   it("is not the default", () => {
-    const network = createNetwork({ config: parseConfig({}), host, log });
+    const network = createNetwork(parseConfig({}), host, log);
     assert.ok(network instanceof CniNetwork);
     assert.equal(network.sandboxNetworkMode, "none");
   });

@@ -136,12 +136,7 @@ export class PluginLab implements AsyncDisposable {
       namespaces: this.namespaces,
       network: sockets,
     };
-    const network = new CniNetwork({
-      host,
-      config,
-      log,
-      intervalMs: options.intervalMs ?? 60_000,
-    });
+    const network = new CniNetwork(host, config, log, options.intervalMs ?? 60_000);
     this.networks.push(network);
     await network.start();
     return network;
