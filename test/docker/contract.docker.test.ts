@@ -52,6 +52,7 @@ const variants: readonly Variant[] = [
   { engine: "20.10" },
   { engine: "26.1" },
   { engine: "26.1", containerdStore: true },
+  { engine: "28" },
 ];
 
 for (const variant of variants) {
@@ -262,13 +263,17 @@ for (const variant of variants) {
       assert.match(notExecutable.message, /"\/etc\/passwd" may not be executed/);
     });
 
-    it("refuses what this engine's API would ignore", async () => {
+    it("refuses what this engine's API would ignore, which later ones know", async () => {
       const [, minor] = await service.system.apiVersion();
       const creating = service.containers.create({
         name: "image-mount",
         config: { image, command: ["true"] },
         host: { mounts: [{ type: "image", source: image, target: "/mnt" }] },
       });
+      if (minor >= 48) {
+        await service.containers.remove((await creating).id);
+        return;
+      }
       const error = await rejectsWith("unsupported", creating);
       assert.ok(error.message.includes(`1.${minor} is in use`), error.message);
       assert.ok(isKind(error, "unsupported") && error.operation === "containers.create");

@@ -15,7 +15,7 @@ import { HijackedStream } from "./attached-stream.js";
 import type { EngineCall } from "./call.js";
 import { decodeContainer, decodeContainerList, decodeCreated } from "./decode/container.js";
 import { encodeContainer } from "./encode/container.js";
-import { encodeFilters, pathOf } from "./encode/request.js";
+import { detachKeys, encodeFilters, pathOf } from "./encode/request.js";
 import { encodeResources } from "./encode/resources.js";
 import type { EngineConnection } from "./engine.js";
 import { ReadScheduler } from "./log-reader/pacing.js";
@@ -105,7 +105,7 @@ export class DockerodeContainers implements DockerContainers {
   async attach(id: string, options: CallOptions & AttachOptions): Promise<AttachedStream> {
     const operation = "containers.attach";
     const { stdin, stdout, stderr, tty } = options;
-    const query = { stream: "1", ...chosen({ stdin, stdout, stderr }) };
+    const query = { stream: "1", ...chosen({ stdin, stdout, stderr }), detachKeys };
     const request = { method: "POST", path: `/containers${pathOf(operation, id)}/attach`, query } as const;
     return await this.engine.call(operation, options, async (call) => {
       const { state } = await this.#inspect(call, id);

@@ -8,7 +8,7 @@ import type {
 } from "../../docker/index.js";
 import { HijackedStream } from "./attached-stream.js";
 import { decodeExecId, decodeExecState } from "./decode/exec.js";
-import { pathOf } from "./encode/request.js";
+import { detachKeys, pathOf } from "./encode/request.js";
 import type { EngineConnection } from "./engine.js";
 
 /** Execs, over Docker's API. */
@@ -24,6 +24,7 @@ export class DockerodeExecs implements DockerExecs {
       AttachStdin: spec.stdin,
       AttachStdout: spec.stdout,
       AttachStderr: spec.stderr,
+      DetachKeys: detachKeys,
     };
     const path = `/containers${pathOf(operation, containerId)}/exec`;
     return await this.engine.call(operation, options, async (call) =>

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { collect, rejectsWith, textOf, until, type Scene } from "./scene.js";
+import { collect, rejectsWith, textOf, typeCtrlP, until, type Scene } from "./scene.js";
 
 const all = { stdin: true, stdout: true, stderr: true, tty: false };
 
@@ -71,6 +71,11 @@ export function testAttach(scene: () => Scene): void {
     await stream.write(Buffer.from("hello\n"));
     assert.match(textOf(await frames), /got hello\r\n$/);
     assert.ok((await frames).every(({ stream: name }) => name === "stdout"));
+  });
+
+  it("gives a terminal each key at once, Docker's own detach keys as well", async () => {
+    const id = await scene().run(["cat"], { config: { openStdin: true, tty: true } });
+    await typeCtrlP(await scene().service.containers.attach(id, { ...all, tty: true }));
   });
 
   it("refuses a container that does not run", async () => {

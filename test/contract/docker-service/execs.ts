@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { isKind } from "../../../src/base/index.js";
-import { collect, rejectsWith, textOf, until, type Scene } from "./scene.js";
+import { collect, rejectsWith, textOf, typeCtrlP, until, type Scene } from "./scene.js";
 
 /** Further processes in a container. */
 export function testExecs(scene: () => Scene): void {
@@ -111,6 +111,11 @@ export function testExecs(scene: () => Scene): void {
     const frames = await collect(stream.output);
     assert.equal(textOf(frames), "out\r\nerr\r\n50 120\r\n");
     assert.equal(textOf(frames, "stderr"), "");
+  });
+
+  it("gives a terminal each key at once, Docker's own detach keys as well", async () => {
+    const spec = { command: ["cat"], tty: true, stdin: true };
+    await typeCtrlP((await scene().exec(await scene().sleeper(), spec)).stream);
   });
 
   it("says that a command is not there, as output or as an error", async () => {

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { isKind, messageOf, type ErrorKind } from "../../../src/base/index.js";
 import type {
+  AttachedStream,
   DockerContainer,
   DockerContainerConfig,
   DockerEvent,
@@ -224,4 +225,21 @@ export class EventWatch {
     this.abort.abort();
     await this.ended;
   }
+}
+
+/** Types Ctrl-P, Docker's usual detach keys, and a letter. Each key must show at once, and the session go on. */
+export async function typeCtrlP(stream: AttachedStream): Promise<void> {
+  let shown = "";
+  const reading = (async () => {
+    for await (const { data } of stream.output) shown += Buffer.from(data).toString("latin1");
+  })();
+  const typed = async (keys: string, seen: RegExp) => {
+    await stream.write(Buffer.from(keys));
+    await until(`${JSON.stringify(keys)} to show`, () => Promise.resolve(seen.test(shown) || undefined));
+  };
+  // A terminal shows Ctrl-P in one of two ways. Ctrl-Q it takes for itself.
+  await typed("\x10", /^(?:\^P|\x10)$/);
+  await typed("\x10\x11x", /x$/);
+  stream.destroy();
+  await reading;
 }

@@ -14,6 +14,14 @@ export function imagePath(operation: string, reference: string, action?: string)
   return ["/images", ...name, ...(action === undefined ? [] : [action])].join("/");
 }
 
+/**
+ * Docker's `detachKeys`, which it cannot do without: in a terminal it holds back the first key until it knows the next,
+ * and the whole sequence ends the session. Its default begins with Ctrl-P, which shells and editors use. This one begins
+ * with Ctrl-^, which they hardly do, and is never typed to its end.
+ * @see Docker Engine API, ContainerExec, ContainerAttach
+ */
+export const detachKeys = "ctrl-^,ctrl-@,ctrl-^,ctrl-@,ctrl-^,ctrl-@,ctrl-^,ctrl-@";
+
 /** Docker's `filters` parameter. */
 export function encodeFilters(filters: Readonly<Record<string, readonly string[]>>): string {
   return JSON.stringify(filters);

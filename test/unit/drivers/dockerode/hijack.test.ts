@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { describe, it, type TestContext } from "node:test";
 import type { AttachedStream } from "../../../../src/docker/index.js";
+import { detachKeys } from "../../../../src/drivers/dockerode/encode/request.js";
 import {
   eventually,
   failsWith,
@@ -299,7 +300,10 @@ describe("attach", () => {
       stdout: "",
       stderr: "e",
     });
-    assert.equal(engine.asked.at(-1), "POST /v1.41/containers/a/attach?stream=1&stdin=1&stdout=0&stderr=1");
+    assert.equal(
+      engine.asked.at(-1),
+      `POST /v1.41/containers/a/attach?stream=1&stdin=1&stdout=0&stderr=1&detachKeys=${encodeURIComponent(detachKeys)}`,
+    );
   });
 
   it("is a conflict where Docker would wait for a start", async (t) => {
