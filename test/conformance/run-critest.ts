@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { serveUnixSocket } from "../../src/adapters/unix-socket/index.js";
 import { createShim } from "../../src/index.js";
@@ -25,15 +25,24 @@ interface ReportedSpec {
 
 const registryHosts = ["registry.k8s.io", "k8s.gcr.io", "gcr.io"];
 
-export interface CritestOptions {
+/** The engine that critest judges the shim on. */
+export interface CritestEngine {
   readonly engine: EngineName;
   readonly containerdStore: boolean;
-  /** The specs whose full names this matches; all when absent. */
-  readonly focus?: RegExp;
 }
 
-/** Runs critest against a shim over a Docker Engine of its own, with CNI plugins and a registry of the test images. */
-export async function runCritest(lab: Lab, options: CritestOptions): Promise<Spec[]> {
+/** What of critest is run. */
+export interface CritestPart {
+  /** The specs whose full names this matches; all when absent. */
+  readonly focus?: RegExp;
+  /** Exec, attach and port-forward over WebSocket in place of SPDY. */
+  readonly webSocket?: boolean;
+}
+
+export type Critest = (part?: CritestPart) => Promise<Spec[]>;
+
+/** Starts a shim over a Docker Engine of its own, with CNI plugins and a registry of the test images, for critest to run against. */
+export async function openCritest(lab: Lab, { engine, containerdStore }: CritestEngine): Promise<Critest> {
   const { images } = await imageSet("critest");
   const pulledByDigest = images.find(({ tags }) => tags.some((tag) => tag.includes("/test-image-digest:")));
   assert.ok(pulledByDigest, "the image set has a test-image-digest");
@@ -41,15 +50,15 @@ export async function runCritest(lab: Lab, options: CritestOptions): Promise<Spe
   // First, for dockerd believes for seconds what it has once read in /etc/hosts.
   const registry = await lab.registry({ hosts: registryHosts });
   const dockerd = await lab.dockerd({
-    engine: options.engine,
+    engine,
     liftNegativeOomScore: true,
     insecureRegistries: registryHosts,
-    ...(options.containerdStore ? { containerdStore: true } : {}),
+    ...(containerdStore ? { containerdStore } : {}),
   });
   for (const image of images) await registry.push(image);
-  if (options.containerdStore) await serveTls(lab, registry, dockerd.folder);
+  if (containerdStore) await serveTls(lab, registry, dockerd.folder);
   const confDir = await writeCniConfig(dockerd.folder, lab);
-  await using shim = await createShim({
+  const shim = await createShim({
     engine: { kind: "docker", endpoint: dockerd.endpoint },
     restrictOomScoreAdj: true,
     rootDirectory: join(dockerd.folder, "shim"),
@@ -61,24 +70,38 @@ export async function runCritest(lab: Lab, options: CritestOptions): Promise<Spe
       cniCacheDir: join(dockerd.folder, "cni-cache"),
     },
   });
+  lab.defer("the shim", () => shim.close());
   await shim.start();
   const path = join(dockerd.folder, "cri.sock");
-  await using _server = await serveUnixSocket(shim, { path });
-  const report = join(dockerd.folder, "critest.json");
+  const server = await serveUnixSocket(shim, { path });
+  lab.defer("the shim's socket", () => server.close());
+  return (part = {}) => runCritest(program, path, dockerd.folder, part);
+}
+
+async function runCritest(
+  program: string,
+  socketPath: string,
+  folder: string,
+  { focus, webSocket = false }: CritestPart,
+): Promise<Spec[]> {
+  const report = join(folder, "critest.json");
+  await rm(report, { force: true });
+  const overWebSocket = ["exec", "attach", "portforward"].map((name) => `-websocket-${name}`);
   await run(
     program,
     [
-      `-runtime-endpoint=unix://${path}`,
-      `-image-endpoint=unix://${path}`,
+      `-runtime-endpoint=unix://${socketPath}`,
+      `-image-endpoint=unix://${socketPath}`,
       `-ginkgo.json-report=${report}`,
       "-ginkgo.no-color",
-      ...(options.focus ? [`-ginkgo.focus=${options.focus.source}`] : []),
+      ...(focus ? [`-ginkgo.focus=${focus.source}`] : []),
+      ...(webSocket ? overWebSocket : []),
       ...leftOut.map(({ name }) => `-ginkgo.skip=${name}`),
     ],
-    { allowFailure: true, timeoutMs: 900_000, logPath: join(dockerd.folder, "critest.log") },
+    { allowFailure: true, timeoutMs: 900_000, logPath: join(folder, "critest.log") },
   );
   const specs = specsOf(await readFile(report, "utf8"));
-  return specs.filter(({ name }) => options.focus?.test(name) ?? true);
+  return specs.filter(({ name }) => focus?.test(name) ?? true);
 }
 
 /** A bridge with its plugins, as a node has them; its link goes when the lab closes. */
