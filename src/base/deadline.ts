@@ -33,7 +33,7 @@ export async function withDeadline<T>(
   let unlisten: (() => void) | undefined;
   const ended = new Promise<never>((_, reject) => {
     const end = (error: ShimError) => {
-      // In this order: work that settles at the abort, with a success too, comes second.
+      // Reject before the abort, so that work that settles at the abort does not win.
       reject(error);
       controller.abort(error);
     };
@@ -67,7 +67,7 @@ export function abortError(operation: string, reason: unknown): ShimError {
 }
 
 /**
- * Waits for `work` to settle, at most `ms` milliseconds or until `signal` aborts; `work` itself goes on.
+ * Waits for `work` to settle, at most `ms` milliseconds or until `signal` aborts; `work` itself continues.
  * @returns Whether it has settled.
  */
 export async function settlesWithin(

@@ -9,7 +9,7 @@ export type ErrorKind =
   | "invalid-argument"
   /** The thing named does not exist. */
   | "not-found"
-  /** The thing to be made exists already. */
+  /** The thing to create already exists. */
   | "already-exists"
   /** The thing is in use, or its name is taken: a later retry may help. */
   | "conflict"
@@ -27,7 +27,7 @@ export type ErrorKind =
   | "unsupported"
   | "deadline-exceeded"
   | "cancelled"
-  /** A bug, or an answer that makes no sense. */
+  /** A bug, or a malformed answer. */
   | "internal";
 
 /** The one error type of docker-cri: what kind of failure, of which operation, and what caused it. */
@@ -38,7 +38,7 @@ export class ShimError extends Error {
    * @param kind What went wrong, for code.
    * @param message The request, the answer, and the remedy.
    * @param options.operation The port's method that failed, such as `containers.start`.
-   * @param options.cause The error underneath.
+   * @param options.cause The underlying error.
    */
   constructor(
     readonly kind: ErrorKind,
@@ -58,7 +58,7 @@ export function isKind(error: unknown, ...kinds: readonly ErrorKind[]): error is
   return error instanceof ShimError && kinds.includes(error.kind);
 }
 
-/** The text of anything that was thrown. */
+/** The message of any thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

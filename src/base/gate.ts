@@ -1,6 +1,6 @@
 /**
- * Lets at most `limit` pieces of work run side by side; the rest wait in order. Work that takes longer than
- * `patienceMs` gives its place up, so that what hangs does not keep the others waiting.
+ * Limits concurrency: at most `limit` pieces of work run at once; the rest wait in order. Work that takes longer than
+ * `patienceMs` no longer counts, so that work that hangs does not block the others.
  */
 export class Gate {
   private running = 0;
@@ -11,7 +11,7 @@ export class Gate {
     private readonly patienceMs: number,
   ) {}
 
-  /** Runs `work` as soon as there is a place. */
+  /** Runs `work` as soon as the limit allows. */
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.running < this.limit) this.running++;
     else await new Promise<void>((admit) => this.waiting.push(admit));

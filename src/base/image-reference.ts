@@ -1,6 +1,6 @@
 import { ShimError } from "./errors.js";
 
-/** An image's name, taken apart; familiar names are filled out, tags are not. */
+/** A parsed image name. Registry and repository are filled in, the tag is not. */
 export interface ImageReference {
   /** `docker.io`, `registry.k8s.io`, `localhost:5000`. */
   readonly registry: string;
@@ -30,7 +30,7 @@ export function isImageId(text: string): boolean {
 }
 
 /**
- * Takes a familiar or full image name apart: `busybox` is docker.io's library/busybox.
+ * Parses a familiar or full image name: `busybox` is docker.io's library/busybox.
  * @throws ShimError "invalid-argument" with the reason; an image id is not a name.
  */
 export function parseReference(text: string): ImageReference {
@@ -90,7 +90,7 @@ function parseRepository(name: string): { registry: string; path: string } | str
   if (name.length > longestName) return `its repository is longer than ${longestName} characters`;
   const slash = name.indexOf("/");
   const first = slash < 0 ? "" : name.slice(0, slash);
-  // As Docker does it: only what cannot be a folder of the hub is a registry.
+  // As in Docker: the first part is a registry only if it cannot be a user of Docker Hub.
   const hasRegistry = first === "localhost" || /[.:A-Z]/.test(first);
   const rest = hasRegistry ? name.slice(slash + 1) : name;
   const registry = !hasRegistry || hubAliases.has(first) ? hubRegistry : first;

@@ -3,7 +3,7 @@ const waiting = new WeakMap<AbortSignal, Set<() => void>>();
 /**
  * Runs `react` once when the signal aborts, or at once when it has. Any number of calls may share a signal:
  * they share one listener too, since Node warns of a leak at the eleventh.
- * @returns Stops the waiting. Idempotent.
+ * @returns Removes the reaction. Idempotent.
  */
 export function onAbort(signal: AbortSignal | undefined, react: () => void): () => void {
   if (signal === undefined) return () => undefined;
@@ -12,7 +12,7 @@ export function onAbort(signal: AbortSignal | undefined, react: () => void): () 
     return () => undefined;
   }
   const reactions = waiting.get(signal) ?? listen(signal);
-  // Wrapped, so that one function may wait twice.
+  // Wrapped, so that the same function can be registered twice.
   const reaction = () => {
     react();
   };

@@ -8,7 +8,7 @@ const { O_NOCTTY, O_NONBLOCK, O_RDONLY } = constants;
 const smallestBlockBytes = 16 * 1024;
 const largestBlockBytes = 16 * 1024 * 1024;
 
-/** The bounds of a read that names none. */
+/** The default limits of a read. */
 export const readFileDefaults = { maxBytes: 4 * 1024 * 1024, deadlineMs: 10_000 };
 
 export interface ReadFileOptions extends CallOptions {

@@ -1,4 +1,4 @@
-/** As much of a text from outside as is looked at and quoted, in characters. */
+/** The most of a foreign text that is parsed and quoted, in characters. */
 const maxLength = 2048;
 
 /**
@@ -10,7 +10,7 @@ export function excerpt(text: string): string {
   return trimmed.length <= maxLength ? trimmed : `${trimmed.slice(0, maxLength)}…`;
 }
 
-/** The text without the given character at its end, in linear time, which no expression has. */
+/** Removes a character from the end of a text, in linear time; a regular expression would take quadratic time. */
 export function trimTrailing(text: string, character: string): string {
   let end = text.length;
   while (end > 0 && text[end - 1] === character) end--;

@@ -1,12 +1,12 @@
 import type { Socket } from "node:net";
 import type { Server } from "node:tls";
 
-/** A handshake that has not ended by then is not going to. */
+/** How long a handshake may take. */
 const handshakeMs = 10_000;
 
 /**
- * The TLS handshakes under way on one server, each with a deadline. Node's own handshakeTimeout starts anew with each
- * byte, and only reports.
+ * The TLS handshakes under way on one server, each with a deadline. Node's own handshakeTimeout restarts with each
+ * byte, and only emits an event.
  */
 export class TlsHandshakes {
   private readonly sockets = new Map<string, Socket>();
@@ -16,7 +16,7 @@ export class TlsHandshakes {
       this.begin(socket);
     });
     server.on("secureConnection", (socket) => {
-      // A TLS socket has the addresses of the one beneath it.
+      // A TLS socket has the addresses of its TCP connection.
       this.sockets.delete(clientOf(socket));
     });
   }

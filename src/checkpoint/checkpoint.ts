@@ -15,7 +15,7 @@ export interface SandboxCheckpoint {
   readonly uid: string;
   readonly hostNetwork: boolean;
   readonly portMappings: readonly CheckpointedPortMapping[];
-  /** The pod was being created. After a crash, no caller knows such a pod. */
+  /** The pod is being created. After a crash, no caller knows such a pod. */
   readonly unfinished: boolean;
 }
 
@@ -43,7 +43,7 @@ const fileSchema = z.object({
     .prefault({}),
 });
 
-/** Writes a checkpoint in cri-dockerd's format; `uid` and `unfinished` are ours, and cri-dockerd passes over them. */
+/** Writes a checkpoint in cri-dockerd's format; `uid` and `unfinished` are ours; cri-dockerd ignores them. */
 export function encodeCheckpoint(checkpoint: SandboxCheckpoint): string {
   const { name, namespace, uid, hostNetwork, portMappings, unfinished } = checkpoint;
   const mappings = portMappings.map(({ protocol, containerPort, hostPort, hostIp }) => ({
@@ -62,8 +62,8 @@ export function encodeCheckpoint(checkpoint: SandboxCheckpoint): string {
 }
 
 /**
- * Reads a checkpoint, ours or cri-dockerd's. A wrong checksum is no reason to lose what can be read: the
- * kubelet's own old shim computed another one.
+ * Reads a checkpoint, ours or cri-dockerd's. A wrong checksum is ignored: kubelet's former dockershim computed another
+ * one.
  * @returns Undefined when the text is not a checkpoint.
  */
 export function decodeCheckpoint(text: string): SandboxCheckpoint | undefined {
@@ -93,7 +93,7 @@ export function decodeCheckpoint(text: string): SandboxCheckpoint | undefined {
 
 /**
  * cri-dockerd's checksum of a checkpoint: 32-bit FNV-1a over the text that its debug printer makes of the
- * data. Ours must be the same, or it would throw our files away when a node goes back to it.
+ * data. Ours must be the same, or cri-dockerd would discard our files when a node changes back.
  */
 function checkpointChecksum(data: {
   readonly portMappings: readonly CheckpointedPortMapping[];

@@ -15,8 +15,8 @@ import { decodeCheckpoint, encodeCheckpoint, type SandboxCheckpoint } from "./ch
 const idPattern = /^[0-9a-f]{64}$/;
 
 /**
- * One file a sandbox, named by its id, in cri-dockerd's folder and format: a node can change over and back.
- * A missing or torn file costs the port mappings of one pod, never more.
+ * One file for each sandbox, named by its id, in cri-dockerd's folder and format, so that a node can change over and
+ * back. Without a file, or with a torn one, only the port mappings of one pod are lost.
  */
 @injectable()
 export class Checkpoints {
@@ -41,7 +41,7 @@ export class Checkpoints {
   }
 
   /**
-   * Writes a sandbox's file whole, or not at all.
+   * Writes a sandbox's file atomically.
    * @throws ShimError "resource-exhausted" when the disk is full; "permission-denied", "internal".
    */
   async write(sandboxId: string, checkpoint: SandboxCheckpoint): Promise<void> {

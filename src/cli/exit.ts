@@ -2,12 +2,12 @@ import { CommanderError } from "commander";
 import { isKind, messageOf } from "../base/index.js";
 import { say, type Io } from "./io.js";
 
-/** What the process ends with. */
+/** The exit codes of the process. */
 export const exitCodes = {
   ok: 0,
-  /** Something did not work: Docker, a socket, a check of doctor's. */
+  /** A failure: of Docker, a socket, or a check of doctor. */
   failure: 1,
-  /** The command line or the configuration is wrong; trying again changes nothing. */
+  /** The command line or the configuration is wrong; a retry cannot help. */
   usage: 2,
 } as const;
 

@@ -1,7 +1,7 @@
 import type { Writable } from "node:stream";
 import type { Environment } from "../config/index.js";
 
-/** What a command has of the world around it. */
+/** The input and output of a command. */
 export interface Io {
   readonly stdout: Writable;
   readonly stderr: Writable;

@@ -9,10 +9,10 @@ import type { ServeConfig } from "../config/index.js";
 
 type ListenConfig = ServeConfig["listen"];
 
-/** How often the files of certificates are looked at. */
+/** How often the files of certificates are checked. */
 const certificatesMs = 5_000;
 
-/** Where a server listens, in the configuration's words. */
+/** The part of the configuration that says where a server listens. */
 export function endpointsOf({ endpoint, imageEndpoint }: ListenConfig): string[] {
   return imageEndpoint === undefined ? [endpoint] : [endpoint, imageEndpoint];
 }
@@ -34,7 +34,7 @@ export async function listen(shim: Shim, config: ListenConfig): Promise<RunningS
 }
 
 /**
- * Finds what keeps a server from listening on an endpoint, but for rights and the port, before anything is begun.
+ * Checks whether a server can listen on an endpoint, except for permissions and the port.
  * @throws ShimError as {@link listen} does.
  */
 export async function checkListen(endpoint: string, config: ListenConfig): Promise<void> {
@@ -66,8 +66,8 @@ async function placeOf(endpoint: string, config: ListenConfig) {
 }
 
 /**
- * Reads the certificates anew at SIGHUP, and when one of their files has changed. Connections and pods stay; files
- * that cannot be used are logged, and the old certificates stay in use.
+ * Reloads the certificates at SIGHUP, and when one of their files has changed. Open connections stay. An error is
+ * logged, and the old certificates stay in use.
  */
 export function followCertificates(
   servers: readonly RunningServer[],

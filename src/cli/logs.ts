@@ -6,7 +6,7 @@ import { readContainerLog, type ReadContainerLogOptions } from "../logs/index.js
 import { exitCodes } from "./exit.js";
 import type { Io } from "./io.js";
 
-/** The options of `docker-cri logs`, as they are written. */
+/** The options of `docker-cri logs`, unparsed. */
 export interface LogsOptions {
   readonly follow?: boolean;
   readonly tail?: string;
@@ -20,7 +20,7 @@ const newline = Buffer.from("\n");
 
 /**
  * Prints a container's log file, each line to the stream that the container wrote it to.
- * @param signal Ends it, quietly.
+ * @param signal Ends the reading without an error.
  * @returns The exit code.
  * @throws ShimError "invalid-argument" for an option that cannot be read; else as readContainerLog.
  */

@@ -3,7 +3,7 @@ import { processEnvironment } from "../config/index.js";
 import { exitCodes } from "./exit.js";
 import { run } from "./run.js";
 
-// The reader of the output may stop early, as `head` does. That is not a failure.
+// The reader of the output may close it early, as `head` does. That is not a failure.
 process.stdout.on("error", () => process.exit(exitCodes.ok));
 process.stderr.on("error", () => undefined);
 

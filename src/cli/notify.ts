@@ -2,12 +2,12 @@ import { execFile } from "node:child_process";
 import { messageOf, type Logger } from "../base/index.js";
 import type { Environment } from "../config/index.js";
 
-/** How long systemd-notify may take; systemd itself waits for a start far longer. */
+/** How long systemd-notify may take; systemd waits far longer for a start. */
 const notifyMs = 5_000;
 
 /**
  * Notifies systemd of the service's state when NOTIFY_SOCKET is set. Node has no Unix datagram sockets:
- * systemd's own tool sends the message, in this process's name. A failure is logged and changes nothing else.
+ * systemd's own tool sends the message, in this process's name. A failure is logged.
  * @param states Such as `READY=1`.
  * @see sd_notify(3), systemd-notify(1)
  */

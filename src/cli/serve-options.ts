@@ -7,7 +7,7 @@ export function addServeFlags(command: Command, { hidden = false } = {}): Comman
   return command;
 }
 
-/** Those of serve's flags that were written on the command line. */
+/** The flags of serve that are on the command line. */
 export function givenFlags(command: Command): GivenFlags {
   const values = new Map<ServeFlag, string | true>();
   for (const flag of serveFlags) {

@@ -9,13 +9,13 @@ import { notifySystemd } from "./notify.js";
 import { awaitEndSignal } from "./signals.js";
 import { version } from "./version.js";
 
-/** How long Docker may be silent before that is logged again, and the delay before a retry. */
+/** How often it is logged that Docker does not answer, and the delay before a retry. */
 const silenceMs = 30_000;
 const retryMs = 5_000;
 
 /**
- * Serves CRI until a signal ends it. The sockets are there before Docker has answered: calls that need Docker
- * get UNAVAILABLE until then, and a kubelet that starts first can connect.
+ * Serves CRI until a signal ends it. The sockets are created before Docker has answered, so that a kubelet that starts
+ * first can connect: calls that need Docker get UNAVAILABLE until then.
  * @param notes Notes about the flags, to be logged.
  * @returns The exit code.
  * @throws ShimError when the configuration is wrong or a socket cannot be made.
@@ -26,7 +26,7 @@ export async function serve(
   environment: Environment,
 ): Promise<number> {
   keepHeapSmall();
-  // Before anything follows Docker: two shims on one Docker undo each other's work, if only for a moment.
+  // Before the shim connects to Docker: two shims on one Docker would undo each other's work.
   for (const endpoint of endpointsOf(where)) await checkListen(endpoint, where);
   await using shim = await createShim(config);
   const { log } = shim;
@@ -53,11 +53,11 @@ export async function serve(
 }
 
 /**
- * Has V8 collect garbage early, keep the space for new objects as small as it is, and give memory back when there is
- * little to do. By itself it lets a heap of 25 MiB grow to 100 before it looks, and the node's memory is for pods. So
- * small a space takes one thread 0.3 ms; helpers that have to wait for a core make it 10 when the node is busy. In an
- * embedder's process this is not ours to set.
- * @see Node, v8.setFlagsFromString; these flags are read anew at each collection, so that they work from now on
+ * Makes V8 collect garbage early, keep its young generation small, and return memory when idle. By default a heap of
+ * 25 MiB grows to 100 MiB before a collection, and the node's memory is for pods. Collecting so small a young
+ * generation takes one thread 0.3 ms; with helper threads, which have to wait for a core on a busy node, it can take
+ * 10 ms. Not set in an embedder's process.
+ * @see Node, v8.setFlagsFromString; V8 reads these flags at each collection
  */
 function keepHeapSmall(): void {
   setFlagsFromString("--optimize-for-size");
@@ -69,7 +69,7 @@ async function aborted(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await once(signal, "abort");
 }
 
-/** Logs when Docker has answered, and periodically that it has not. */
+/** Logs when Docker has answered, and periodically while it has not. */
 function followDocker(shim: Shim): Disposable {
   const over = new AbortController();
   void sayWhenReady(shim, over.signal);
@@ -100,7 +100,7 @@ function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
 
-/** An unhandled rejection is a bug, but no reason to leave the node without a runtime. */
+/** An unhandled rejection is a bug, but the node must not lose its runtime because of it. */
 function reportStrayRejections(log: Logger): void {
   process.on("unhandledRejection", (error) => {
     log.error({ err: error }, "an error was lost: please report this as a bug");

@@ -2,7 +2,7 @@ import { exitCodes } from "./exit.js";
 
 const endSignals = ["SIGTERM", "SIGINT"] as const;
 
-/** What asks the process to end. */
+/** The signals that end the process. */
 export interface EndSignal extends Disposable {
   /** Aborts at the first SIGTERM or SIGINT; its reason is the signal's name. */
   readonly signal: AbortSignal;
@@ -10,7 +10,7 @@ export interface EndSignal extends Disposable {
 
 /**
  * Waits for SIGTERM or SIGINT; a second one ends the process at once.
- * @param lastWords Runs before that.
+ * @param lastWords Called before it ends.
  */
 export function awaitEndSignal(lastWords: (name: string) => void = () => undefined): EndSignal {
   const asked = new AbortController();

@@ -5,10 +5,10 @@ interface Package {
   readonly dependencies: Readonly<Record<string, string>>;
 }
 
-/** The package's own description, which the bundle has inside: see scripts/bundle.ts. */
+/** The package.json, which is part of the bundle: see scripts/bundle.ts. */
 declare const DOCKER_CRI_PACKAGE: Package | undefined;
 
-/** Without a bundle it lies two folders up, in the source tree as in the installed package. */
+/** Without a bundle it is two folders up, in the source tree and in the installed package. */
 function ownPackage(): Package {
   if (typeof DOCKER_CRI_PACKAGE !== "undefined") return DOCKER_CRI_PACKAGE;
   return JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as Package;

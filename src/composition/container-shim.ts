@@ -23,7 +23,7 @@ type AnyHandler = UnaryHandler<DescMethodUnary> | StreamHandler<DescMethodServer
 
 const defaultStartMs = 30_000;
 
-/** A shim over a tsyringe container of its own. */
+/** A shim with its own tsyringe container. */
 export class ContainerShim implements Shim {
   readonly config: ShimConfig;
   readonly log: Logger;
@@ -44,7 +44,7 @@ export class ContainerShim implements Shim {
     this.stats = usageReader(container.resolve(Stats));
   }
 
-  /** Starts what runs beside the calls. */
+  /** Starts the background work. */
   async begin(): Promise<void> {
     this.inventory.start();
     this.container.resolve(Stats).start();
@@ -112,7 +112,7 @@ export class ContainerShim implements Shim {
     await this.close();
   }
 
-  /** Background work. A failure is logged and ends nothing else. */
+  /** Runs background work. A failure is logged. */
   private besides(work: Promise<void>, what: string): void {
     work.catch((error: unknown) => {
       this.log.error({ err: error }, `could not look after ${what}`);

@@ -22,7 +22,7 @@ import { makeDrivers } from "./drivers.js";
 import { stderrLog } from "./stderr-log.js";
 import type { Shim, ShimOptions } from "./shim.js";
 
-/** The classes that are made once a shim, on first use, each its own token. */
+/** The classes with one instance for each shim, created on first use; each is its own token. */
 const rooms = [
   Inventory,
   Runtime,
@@ -40,7 +40,7 @@ const rooms = [
 ] as const;
 
 /**
- * Makes a shim, which follows its engine from now on. It does not wait for the engine: see {@link Shim.start}.
+ * Creates a shim, which follows its engine from now on. It does not wait for the engine: see {@link Shim.start}.
  * @throws ShimError "invalid-argument" naming each option that is wrong.
  */
 export async function createShim(options: ShimOptions = {}): Promise<Shim> {
@@ -88,13 +88,13 @@ function registerHandlers(container: DependencyContainer): void {
   }
 }
 
-/** Makes one instance of a class for each shim, on first use; the class is its own token. */
+/** Registers a class with one instance for each shim, created on first use; the class is its own token. */
 function register(container: DependencyContainer, useClass: unknown): void {
   const token = useClass as new () => unknown;
   container.register(token, { useClass: token }, { lifecycle: Lifecycle.ContainerScoped });
 }
 
-/** A factory whose product is kept: tsyringe's own caching helper would share it between shims. */
+/** A factory that caches its result: tsyringe's own caching factory would share it between shims. */
 function oncePerContainer<T>(
   make: (container: DependencyContainer) => T,
 ): (container: DependencyContainer) => T {

@@ -11,9 +11,9 @@ export interface Drivers {
 }
 
 /**
- * Makes the drivers of the engine that the configuration names. Nothing is connected yet. The other engine's driver is
- * not even loaded: each costs a good part of a cold start.
- * @throws ShimError "invalid-argument" for an engine that only an embedding program can bring.
+ * Creates the drivers of the engine that the configuration names, without connecting. Only the modules of that driver
+ * are loaded: each takes a considerable part of a cold start.
+ * @throws ShimError "invalid-argument" for an engine that only an embedding program can provide.
  */
 export async function makeDrivers(config: ShimConfig, log: Logger): Promise<Drivers> {
   switch (config.engine.kind) {

@@ -14,9 +14,9 @@ import type {
   StreamingHandlerOptions,
 } from "../streaming/index.js";
 
-/** What a shim is made of; whatever is left out has its default. */
+/** The configuration and the parts of a shim; each has a default. */
 export interface ShimOptions extends Omit<ShimConfigInput, "engine"> {
-  /** What does the work: named in the configuration's words, or a DockerService of one's own. */
+  /** The engine, as in the configuration, or your own DockerService. */
   readonly engine?: ShimConfigInput["engine"] | DockerService;
   /** The node; the real one by default, one in memory for the memory engine. */
   readonly host?: Host;
@@ -26,17 +26,17 @@ export interface ShimOptions extends Omit<ShimConfigInput, "engine"> {
   readonly override?: (container: DependencyContainer) => void;
 }
 
-/** Where clients of exec, attach and port-forward come in. */
+/** The streaming server, for clients of exec, attach and port-forward. */
 export interface ShimStreaming {
   /**
-   * Serves the URLs on an HTTP server of the embedder's own; from now on those are the URLs that the kubelet gets.
+   * A handler for the embedder's own HTTP server. From now on kubelet gets URLs of that server.
    * @throws ShimError "invalid-argument" for a base URL or prefix of another form.
    */
   handler(options: StreamingHandlerOptions): StreamingHandler;
 
   /**
    * Listens on the address in `config.streaming`. The RPCs do so by themselves when no handler is mounted.
-   * @returns Where: `http://127.0.0.1:43210`.
+   * @returns Its URL, such as `http://127.0.0.1:43210`.
    * @throws ShimError "already-exists" when the port is taken.
    */
   listen(): Promise<string>;
@@ -50,14 +50,13 @@ export interface Shim extends RpcTarget, AsyncDisposable {
   readonly config: ShimConfig;
 
   /**
-   * Resolves when Docker's state has been read for the first time. The shim follows Docker from its making;
-   * until then RPCs answer UNAVAILABLE.
+   * Resolves when Docker's state has been read for the first time. Until then RPCs answer UNAVAILABLE.
    * @param options.deadlineMs 30 s by default.
    * @throws ShimError "unavailable" or "deadline-exceeded" when Docker cannot be reached in time.
    */
   start(options?: { readonly deadlineMs?: number; readonly signal?: AbortSignal }): Promise<void>;
 
-  /** What containers and pods use, as typed values. */
+  /** The resource use of containers and pods. */
   readonly stats: UsageReader;
 
   /** Adds the services to a Connect router. */
@@ -79,7 +78,7 @@ export interface Shim extends RpcTarget, AsyncDisposable {
 
   /**
    * Connects to a port on a pod's own loopback, 127.0.0.1 or else ::1.
-   * @returns A stream of two halves, each of which ends by itself. Destroy it, or end it and read it to its end.
+   * @returns A stream whose two directions end separately. Destroy it, or end it and read it to its end.
    * @throws ShimError "failed-precondition" when the pod does not run; "unavailable" when nothing listens there.
    */
   portForward(podId: string, port: number, options?: { readonly signal?: AbortSignal }): Promise<Duplex>;
@@ -87,6 +86,6 @@ export interface Shim extends RpcTarget, AsyncDisposable {
   /** Resolves a token, for embedders: `shim.resolve(Inventory)`. */
   resolve<T>(token: InjectionToken<T>): T;
 
-  /** Ends all work: follows Docker no more, ends log pumps, closes connections. Pods run on. Idempotent. */
+  /** Ends all work: stops following Docker, ends log pumps, closes connections. Pods keep running. Idempotent. */
   close(): Promise<void>;
 }

@@ -5,12 +5,12 @@ import { processEnvironment, type Environment } from "../config/index.js";
 
 const stderr = 2;
 
-/** syslog's severities of pino's levels from trace (10) to fatal (60). @see sd-daemon(3) */
+/** The syslog severities of pino's levels from trace (10) to fatal (60). @see sd-daemon(3) */
 const severities = [7, 7, 6, 4, 3, 2];
 
 /**
- * The log on standard error, a JSON object a line. The journal gets each line's severity in front, which it takes off.
- * Logins are taken out of each line, whatever part of docker-cri has written it.
+ * The log on standard error, one JSON object for each line. For the journal each line is prefixed with its severity,
+ * which the journal strips. Logins are removed from each line.
  */
 export function stderrLog(level: string, environment: Environment = processEnvironment()): Logger {
   const isJournal = journalIs(environment.JOURNAL_STREAM);
@@ -24,7 +24,7 @@ function severityOf(line: string): string {
   return `<${severities[Math.floor(level / 10) - 1] ?? 6}>`;
 }
 
-/** True when standard error is the journal, and not a terminal or a file that it was led to. @see systemd.exec(5) */
+/** True when standard error is the journal, and was not redirected. @see systemd.exec(5) */
 function journalIs(stream: string | undefined): boolean {
   if (stream === undefined) return false;
   const { dev, ino } = fstatSync(stderr);

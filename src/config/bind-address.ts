@@ -20,7 +20,7 @@ export function formatBindAddress({ host, port }: BindAddress): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** True for an address that stands for every interface of the node. */
+/** True for an address that means all interfaces of the node. */
 export function isWildcard(host: string): boolean {
   return /^(0+(\.0+){0,3}|[0:]+|::(ffff:)?0\.0\.0\.0)$/i.test(host);
 }

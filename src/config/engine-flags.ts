@@ -7,7 +7,7 @@ const defaults = ShimConfigSchema.parse({});
 
 const group = "Engine and pods:";
 
-/** What does the work, and how it is asked. */
+/** Flags of the engine and of calls to it. */
 export const engineFlags: readonly ServeFlag[] = [
   {
     group,

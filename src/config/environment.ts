@@ -6,12 +6,12 @@ export interface Environment {
   readonly DOCKER_HOST?: string | undefined;
   readonly DOCKER_TLS_VERIFY?: string | undefined;
   readonly DOCKER_API_VERSION?: string | undefined;
-  /** Where systemd wants to hear that the service is ready. */
+  /** The socket of systemd for the notification that the service is ready. */
   readonly NOTIFY_SOCKET?: string | undefined;
-  /** The process that systemd has made sockets for, and how many. */
+  /** The process that gets sockets from systemd, and their number. */
   readonly LISTEN_PID?: string | undefined;
   readonly LISTEN_FDS?: string | undefined;
-  /** The device and inode of the journal's socket, where systemd has made it the output. */
+  /** The device and inode of the journal's socket, if systemd has connected the output to it. */
   readonly JOURNAL_STREAM?: string | undefined;
   readonly PATH?: string | undefined;
   /** The folder of Docker's client configuration, in place of `.docker` in the home folder. */
@@ -19,12 +19,12 @@ export interface Environment {
   readonly HOME?: string | undefined;
 }
 
-/** The process's own environment. Nothing else in the package looks at it. */
+/** The environment of the process. Nothing else in the package reads it. */
 export function processEnvironment(): Environment {
   return process.env;
 }
 
-/** What Docker's own client would go by on this node. */
+/** The configuration of Docker's client on this node. */
 export interface DockerClientSettings {
   /** Where logins are kept. */
   readonly configFile: string;

@@ -2,7 +2,7 @@ import { ShimError } from "../base/index.js";
 import type { Environment } from "./environment.js";
 import type { ServeConfigInput } from "./serve-config.js";
 
-/** What a flag works on. */
+/** The context in which a flag is applied. */
 export interface FlagContext {
   /** The configuration so far: the file's, and what the flags before this one set. */
   readonly draft: ServeConfigInput;
@@ -17,7 +17,7 @@ export interface ServeFlag {
   readonly group: string;
   /** `--docker-endpoint`; with another name for it before or after, comma-separated. */
   readonly names: string;
-  /** What the value is called in the help. In brackets it may be left out, and then stands for `true`. */
+  /** The placeholder of the value in the help. In brackets the value is optional, with `true` as its default. */
   readonly value: `<${string}>` | `[${string}]`;
   /** The default, as the help shows it. */
   readonly default: string;
@@ -28,14 +28,14 @@ export interface ServeFlag {
   readonly apply: (value: string, context: FlagContext) => void;
 }
 
-/** The value as a boolean, in the words that Go's flag packages take. */
+/** The value as a boolean, in the forms that Go's flag packages accept. */
 export function booleanOf(value: string): boolean {
   if (/^(1|t|true)$/i.test(value)) return true;
   if (/^(0|f|false)$/i.test(value)) return false;
   throw new ShimError("invalid-argument", `"${value}" is neither true nor false`);
 }
 
-/** The value, when it is one of `allowed`. */
+/** The value, if it is one of `allowed`. */
 export function oneOf<const T extends string>(value: string, allowed: readonly T[]): T {
   const found = allowed.find((word) => word === value);
   if (found !== undefined) return found;

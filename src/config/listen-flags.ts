@@ -73,7 +73,7 @@ export const listenFlags: readonly ServeFlag[] = [
   },
 ];
 
-/** Logrus' names, as cri-dockerd takes them, and pino's. */
+/** Logrus' names, which cri-dockerd accepts, and pino's. */
 function logLevelOf(value: string) {
   const name = value.toLowerCase();
   if (name === "panic") return "fatal";

@@ -6,12 +6,12 @@ const maxBytes = 262_144;
 
 /**
  * Reads a server's configuration from a YAML file; JSON is YAML too. The content is checked, defaults are not
- * filled in, so that flags can be laid over it.
+ * filled in, so that flags can override it.
  * @throws ShimError "invalid-argument" with the file, the line or key, and the problem.
  */
 export async function loadConfigFile(path: string): Promise<ServeConfigInput> {
   const content = parseYaml(await readText(path), path);
-  // An empty file, or one of comments alone, asks for the defaults.
+  // An empty file, or one with only comments, means the defaults.
   const input = content ?? {};
   parseServeConfig(input, path);
   return input;

@@ -6,7 +6,7 @@ const defaults = ShimConfigSchema.parse({}).network;
 
 const group = "The pods' network:";
 
-/** The pods' network, and what cri-dockerd's flags for it mean here. */
+/** Flags of the pods' network, those of cri-dockerd included. */
 export const networkFlags: readonly ServeFlag[] = [
   {
     group,

@@ -12,7 +12,7 @@ export function parseConfig(input: ShimConfigInput, source = "configuration"): S
 }
 
 /**
- * What `schema` makes of `input`.
+ * Parses `input` with `schema`.
  * @throws ShimError "invalid-argument" naming `source` and each key that is wrong.
  */
 export function checked<S extends z.ZodType>(schema: S, input: unknown, source: string): z.output<S> {

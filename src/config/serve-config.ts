@@ -21,9 +21,9 @@ function isEndpoint(text: string): boolean {
 const ListenSchema = z.strictObject({
   /** Where kubelet and crictl connect: `unix:///path`, `fd://` for a socket that systemd made, or `tcp://host:port`. */
   endpoint: endpoint.default("unix:///run/docker-cri.sock"),
-  /** A second socket that serves ImageService alone; without it the first serves both services. */
+  /** A second socket for ImageService alone. Without it the first one serves both services. */
   imageEndpoint: endpoint.optional(),
-  /** Of a Unix socket, in octal. A text, as a number's leading zero means different things to YAML and JSON. */
+  /** The mode of a Unix socket, in octal. A text, because a leading zero means different things in YAML and JSON. */
   socketMode: z
     .string('must be a text of octal digits, in quotes: "0660"')
     .regex(/^0?[0-7]{3}$/, 'must be octal digits, such as "0660"')
@@ -44,10 +44,10 @@ export const ServeConfigSchema = z.strictObject({
   ...ShimConfigSchema.shape,
 });
 
-/** A checked configuration of a server: every key is there. */
+/** A validated configuration of a server: every key has a value. */
 export type ServeConfig = z.output<typeof ServeConfigSchema>;
 
-/** What a user writes: every key may be left out. */
+/** A configuration as the user writes it: every key is optional. */
 export type ServeConfigInput = z.input<typeof ServeConfigSchema>;
 
 /**

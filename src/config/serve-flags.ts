@@ -8,7 +8,7 @@ import { networkFlags } from "./network-flags.js";
 import { streamingFlags } from "./streaming-flags.js";
 import { parseServeConfig, type ServeConfig, type ServeConfigInput } from "./serve-config.js";
 
-/** The flags of `docker-cri serve`, in the order in which they are laid over a file. */
+/** The flags of `docker-cri serve`, in the order in which they are applied. */
 export const serveFlags: readonly ServeFlag[] = [
   ...engineFlags,
   ...listenFlags,
@@ -45,7 +45,7 @@ export async function loadServeConfig(
     } catch (error) {
       throw new ShimError("invalid-argument", `${name}: ${messageOf(error)}`, { cause: error });
     }
-    // Checked after each flag, so that the error names the one that was wrong.
+    // Validated after each flag, so that the error names the flag.
     parseServeConfig(draft, name);
   }
   return { config: parseServeConfig(draft, "the command line"), notes };

@@ -6,7 +6,7 @@ const absolutePath = z.string().startsWith("/", "must be an absolute path");
 
 /** Everything that can be set, with its default. Units stand in the names. */
 export const ShimConfigSchema = z.strictObject({
-  /** What does the work. It is named, never guessed. */
+  /** The engine. It is named in the configuration, never detected. */
   engine: z
     .discriminatedUnion("kind", [
       z.strictObject({
@@ -22,7 +22,7 @@ export const ShimConfigSchema = z.strictObject({
         /** What its registry has to pull, beside the sandbox image. Each has `sh` and a few small tools. */
         images: z.array(z.string().min(1)).default(["busybox:latest", "busybox:1.36", "alpine:latest"]),
       }),
-      /** A DockerService that the embedding program brings. */
+      /** A DockerService of the embedding program. */
       z.strictObject({ kind: z.literal("custom") }),
     ])
     .default({ kind: "docker", endpoint: "unix:///var/run/docker.sock" }),
@@ -32,9 +32,9 @@ export const ShimConfigSchema = z.strictObject({
   sandboxImage: z.string().min(1).default("registry.k8s.io/pause:3.10"),
   /** The limit of one call to Docker that has none of its own. */
   runtimeRequestTimeoutMs: milliseconds.default(120_000),
-  /** A pull without any progress for this long is ended. */
+  /** A pull without progress for this long is cancelled. */
   imagePullProgressDeadlineMs: milliseconds.default(60_000),
-  /** Use the node's Docker credentials for every pull that brings none, not just for the sandbox image. */
+  /** Use the node's Docker credentials for every pull without its own, not just for the sandbox image. */
   nodeCredentialsForAllPulls: z.boolean().default(false),
   network: z
     .strictObject({
@@ -91,24 +91,24 @@ export const ShimConfigSchema = z.strictObject({
         .default("127.0.0.1:0"),
       /** Serves https; the files are read again when they change. Without `keyFile` the key is in `certFile` too. */
       tls: z.strictObject({ certFile: absolutePath, keyFile: absolutePath.optional() }).optional(),
-      /** A client that has not opened its streams by then is given up. */
+      /** How long a client may take to open its streams. */
       creationTimeoutMs: milliseconds.default(30_000),
-      /** A session in which nothing is sent for so long is ended. */
+      /** A session without traffic for this long is ended. */
       idleTimeoutMs: milliseconds.default(14_400_000),
-      /** An exec's process runs on when its client vanishes; otherwise it is killed with its children. */
+      /** The process of an exec keeps running when its client disconnects; otherwise it is killed with its children. */
       keepAbandonedExecs: z.boolean().default(false),
     })
     .prefault({}),
   /** Raises a container's oom_score_adj to the shim's own where the shim may not go below it. */
   restrictOomScoreAdj: z.boolean().default(false),
-  /** `create` makes a missing host path as an empty folder; `refuse` answers an error, as CRI specifies. */
+  /** `create` creates a missing host path as an empty folder; `refuse` returns an error, as CRI specifies. */
   missingHostPath: z.enum(["create", "refuse"]).default("create"),
-  /** Pods and containers that were created, never started and never asked for are removed after this long. */
+  /** Pods and containers that were created, and neither started nor used by a call, are removed after this long. */
   orphanGraceMs: milliseconds.default(3_600_000),
   logLevel: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
 });
 
-/** A checked configuration: every key is there. */
+/** A validated configuration: every key has a value. */
 export type ShimConfig = z.output<typeof ShimConfigSchema>;
 
 /** Whether the engine runs on this node, so that its processes, files and cgroups can be read here. */
@@ -116,7 +116,7 @@ export function isEngineLocal({ engine }: Pick<ShimConfig, "engine">): boolean {
   return engine.kind !== "docker" || engine.endpoint.startsWith("unix:");
 }
 
-/** What a user writes: every key may be left out. */
+/** A configuration as the user writes it: every key is optional. */
 export type ShimConfigInput = z.input<typeof ShimConfigSchema>;
 
 /** The token under which the shim's {@link ShimConfig} is registered. */

@@ -6,7 +6,7 @@ import { booleanOf, type FlagContext, type ServeFlag } from "./flag.js";
 
 const group = "Exec, attach and port-forward:";
 
-/** Where clients of exec, attach and port-forward are served, and for how long. */
+/** Flags of the streaming server, for exec, attach and port-forward. */
 export const streamingFlags: readonly ServeFlag[] = [
   {
     group,

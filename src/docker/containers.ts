@@ -13,7 +13,7 @@ export interface DockerContainerSummary {
   readonly imageId?: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly state?: DockerStateName;
-  /** Whole seconds since the epoch: lists know no better. */
+  /** Whole seconds since the epoch: lists have no finer time. */
   readonly createdAtSeconds?: number;
   readonly mounts: readonly DockerMountPoint[];
 }
@@ -215,8 +215,8 @@ export interface LogFrame extends OutputFrame {
 /**
  * Containers. `id` may be an id, an unambiguous prefix or a name. Every method throws a ShimError:
  * `not-found` for an unknown container, `unavailable` when Docker cannot be reached or answers 5xx for a
- * passing reason, `deadline-exceeded` and `cancelled` as CallOptions say, `internal` for the rest; what a
- * method adds is said there.
+ * passing reason, `deadline-exceeded` and `cancelled` as CallOptions say, `internal` for the rest; each
+ * method documents its additions.
  */
 export interface DockerContainers {
   /**
@@ -233,7 +233,7 @@ export interface DockerContainers {
   inspect(id: string, options?: CallOptions): Promise<DockerContainer>;
 
   /**
-   * Creates a container and does not start it. The call is never cut by `options.signal` once it was sent:
+   * Creates a container and does not start it. Once sent, the call is not aborted by `options.signal`:
    * an aborted create would leave a container that no caller knows.
    * @returns Its id and Docker's warnings.
    * @throws ShimError `not-found` for an unknown image; `already-exists` when the name is taken, with
@@ -274,7 +274,7 @@ export interface DockerContainers {
   /**
    * Changes limits of a container, running or not. Absent fields stay as they are.
    * @throws ShimError `invalid-argument` for values that Docker refuses; `unsupported` for an oomScoreAdj, which
-   *   Docker would take and leave as it is.
+   *   Docker would accept and ignore.
    * @see Docker API POST /containers/{id}/update
    */
   update(id: string, resources: DockerResources, options?: CallOptions): Promise<void>;

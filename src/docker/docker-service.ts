@@ -4,7 +4,7 @@ import type { DockerExecs } from "./exec.js";
 import type { DockerImages } from "./images.js";
 import type { DockerSystem } from "./system.js";
 
-/** The port to a Docker Engine. Drivers implement it; nothing above them knows how. */
+/** The port to a Docker Engine; drivers implement it. */
 export interface DockerService {
   readonly containers: DockerContainers;
   readonly images: DockerImages;

@@ -19,8 +19,8 @@ export interface DockerEvent {
 export interface DockerEvents {
   /**
    * Follows the events of containers, images and the daemon. The iterable's `ready` promise resolves when
-   * Docker has taken the subscription: what happens after that is in the stream. The iteration ends with a
-   * ShimError `unavailable` when the stream breaks, and quietly only when `signal` aborts.
+   * Docker has accepted the subscription: all later events are in the stream. The iteration ends with a
+   * ShimError `unavailable` when the stream breaks, and without an error only when `signal` aborts.
    * @see Docker API GET /events
    */
   subscribe(options: SubscribeOptions): EventSubscription;

@@ -16,7 +16,7 @@ export interface DockerExecState {
   readonly running: boolean;
   /** Absent while it runs. */
   readonly exitCode?: number;
-  /** The process on the host; absent or of no use once it has ended. */
+  /** The process on the host; absent or meaningless once it has ended. */
   readonly pid?: number;
 }
 
@@ -30,9 +30,9 @@ export interface DockerExecs {
   create(containerId: string, spec: DockerExecSpec, options?: CallOptions): Promise<string>;
 
   /**
-   * Starts it and takes over its streams. A command that is not there, or cannot be run, shows as output and
-   * exit code 127 or 126, or is thrown as `invalid-argument`, by Docker's version.
-   * `options.signal` ends the start only, not the stream that it answers.
+   * Starts it and takes over its streams. For a command that is missing or cannot be run, Docker reports an output and
+   * exit code 127 or 126, or this throws `invalid-argument`, depending on Docker's version.
+   * `options.signal` ends the start only, not the returned stream.
    * @see Docker API POST /exec/{id}/start
    */
   start(execId: string, options: CallOptions & { readonly tty: boolean }): Promise<AttachedStream>;

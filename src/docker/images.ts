@@ -9,7 +9,7 @@ export interface DockerImageSummary {
   /** `repository@sha256:…`; never `<none>`. */
   readonly repoDigests: readonly string[];
   readonly sizeBytes?: number;
-  /** Of the size, what other images use too; absent when Docker did not count it. */
+  /** The part of the size that other images use too; absent when Docker did not compute it. */
   readonly sharedSizeBytes?: number;
   readonly createdAtSeconds?: number;
   readonly labels: Readonly<Record<string, string>>;
@@ -49,7 +49,7 @@ export interface DockerImageHistory {
   readonly sizeBytes?: number;
 }
 
-/** What a registry asks for; absent members are not sent. */
+/** Credentials for a registry; absent members are not sent. */
 export interface RegistryAuth {
   readonly username?: string;
   readonly password?: string;
@@ -83,8 +83,8 @@ export interface DockerImages {
   history(reference: string, options?: CallOptions): Promise<DockerImageHistory[]>;
 
   /**
-   * Pulls an image and yields its progress; the image is there when the iteration ends by itself. Leaving
-   * the loop, or the signal, ends the pull. No default deadline.
+   * Pulls an image and yields its progress; the image exists when the iteration ends by itself. Leaving
+   * the loop, or the signal, cancels the pull. No default deadline.
    * @throws ShimError out of Docker's answer or its progress stream: `not-found`, `unauthenticated`,
    *   `unavailable` with a {@link RegistryUnavailable} as its cause (the registry cannot be reached or answers
    *   5xx) or without (Docker cannot be reached), `resource-exhausted` (no space),

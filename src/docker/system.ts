@@ -3,7 +3,7 @@ import type { CallOptions } from "../base/index.js";
 export interface DockerVersion {
   /** The engine's release, such as `20.10.24`. */
   readonly engineVersion?: string;
-  /** The newest API version that the engine speaks, `1.41`. */
+  /** The newest API version that the engine supports, `1.41`. */
   readonly apiVersion?: string;
   readonly minApiVersion?: string;
   readonly kernelVersion?: string;

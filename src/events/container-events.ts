@@ -13,7 +13,7 @@ import { Sandboxes } from "../sandbox/index.js";
 
 type ContainerEvent = Omit<ContainerEventResponse, "$typeName">;
 
-/** The events that may wait for one subscriber; a slower one is ended. */
+/** The most events in one subscriber's queue; beyond, its stream is ended. */
 const backlogLimit = 4_096;
 
 const eventTypes = {
@@ -34,7 +34,7 @@ export class ContainerEvents {
 
   /**
    * Yields every life event of every container from now on. The status of the pod and those of its containers are both
-   * set, or neither when the pod is gone: the kubelet takes a status without containers for a pod that has none.
+   * set, or neither if the pod no longer exists: to kubelet, a status without containers means a pod without any.
    * @throws ShimError "resource-exhausted" when the reader is more than 4,096 events behind.
    * @see CRI v1 RuntimeService.GetContainerEvents
    */

@@ -28,9 +28,9 @@ export interface HostFiles {
    */
   read(path: string, options?: ReadFileOptions): Promise<Buffer>;
   /**
-   * Writes a whole file so that a reader, and a crash, sees the old content or the new one: a temporary file
+   * Writes a whole file atomically, so that readers see the old content or the new one, also after a crash: a temporary file
    * in the same folder, written, synced, renamed. Makes the folder (mode 0755) when it is missing. The temporary
-   * file of NAME is called `.NAME.HEX.tmp`: leftovers of a crash can be recognised by the name.
+   * file of NAME is called `.NAME.HEX.tmp`: leftovers of a crash are recognised by that name.
    * @param options.mode Of the file, 0600 by default.
    * @param options.sync False for a file that may be torn after a crash of the machine.
    */
@@ -40,7 +40,7 @@ export interface HostFiles {
     options?: { readonly mode?: number; readonly sync?: boolean },
   ): Promise<void>;
   /**
-   * Writes into an existing regular file, so that its inode, and bind mounts of it, stay.
+   * Overwrites an existing regular file in place, which keeps its inode and bind mounts of it.
    * @throws `EINVAL` for anything but a regular file.
    */
   overwrite(path: string, content: string): Promise<void>;
@@ -49,7 +49,7 @@ export interface HostFiles {
   /** A missing file is a success. */
   remove(path: string): Promise<void>;
   makeDirectory(path: string, options?: { readonly mode?: number }): Promise<void>;
-  /** What the path is, links not followed; undefined when it is missing. */
+  /** The type of the path, links not followed; undefined when it is missing. */
   kindOf(path: string): Promise<"file" | "directory" | "link" | "other" | undefined>;
   /** The path with every link resolved. */
   realPath(path: string): Promise<string>;
@@ -57,12 +57,12 @@ export interface HostFiles {
   readLink(path: string): Promise<string>;
   /** Of the file system that holds `path`. */
   usage(path: string): Promise<FileSystemUsage>;
-  /** The mount point that `path` lies on. */
+  /** The mount point of `path`. */
   mountPointOf(path: string): Promise<string>;
   /**
-   * Calls `changed` soon after something in the folder was made, written or removed, or a watched file was written, and
-   * once more when the folder or the file itself goes; after that the watch sees nothing. A burst may result in many calls. It is a hint:
-   * a caller that must not miss a change polls as well.
+   * Calls `changed` soon after something in the folder was created, written or removed, or a watched file was written, and
+   * a last time when the folder or the file itself is removed. A burst may result in many calls. It is a hint: a caller
+   * that must not miss a change polls as well.
    * @throws ENOENT when it is missing.
    */
   watch(path: string, changed: () => void): Promise<HostWatch>;
@@ -71,12 +71,12 @@ export interface HostFiles {
 /** Whole folders. */
 export interface HostTrees {
   /**
-   * Makes a folder out of a tar archive: files, folders, links, with their modes, owners and times. Devices, pipes
-   * and extended attributes are left out. It is written under a temporary name in the same folder (a dot before,
-   * `.tmp` after), synced and renamed, so that it is there whole or not at all. Nothing is written outside it,
-   * regardless of the archive's names and links.
-   * @param options.leaveOut Entries that are not wanted; folders that others need are made all the same.
-   * @throws ENOTEMPTY when the folder is there; ENOSPC; Error for an archive that is cut short, or hostile.
+   * Unpacks a tar archive into a new folder: files, folders, links, with their modes, owners and times. Devices, pipes
+   * and extended attributes are skipped. It is written under a temporary name in the same folder (with a dot before and
+   * `.tmp` after), synced and renamed, so that it is complete or missing. Nothing is written outside it, regardless of
+   * the archive's names and links.
+   * @param options.leaveOut Entries to skip; folders that other entries need are still created.
+   * @throws ENOTEMPTY when the folder exists; ENOSPC; Error for a truncated or hostile archive.
    */
   unpack(
     archive: AsyncIterable<Uint8Array>,
@@ -84,15 +84,14 @@ export interface HostTrees {
     options?: { readonly leaveOut?: (entry: ArchiveEntry) => boolean },
   ): Promise<void>;
   /**
-   * Removes a file or a folder with all below it; one that is missing is a success. The folder that holds it is
-   * reached by descriptor, and no link is followed in its place, nor in place of what is removed.
+   * Removes a file, or a folder with its content. Succeeds if it is missing. The parent folder is opened by descriptor,
+   * and no link is followed in its place, nor inside.
    * @param name In `directory`.
    * @throws EINVAL for a name that leads elsewhere; ELOOP or ENOTDIR when `directory` is not a folder.
    */
   remove(directory: string, name: string): Promise<void>;
   /**
-   * Adds up a folder and all below it, itself included, in small pieces with rests between. What comes and goes
-   * meanwhile may be counted or not.
+   * Measures a folder with its content, in small steps with pauses. Concurrent changes may be counted or not.
    * @throws ENOENT when the folder is missing; the signal's reason once it has aborted.
    */
   usage(directory: string, options: MeasureOptions): Promise<TreeUsage>;
@@ -100,16 +99,16 @@ export interface HostTrees {
 
 /** How a folder is measured. */
 export interface MeasureOptions {
-  /** The part of a core, and of the disk's time, that it may take: above 0, at most 1. */
+  /** The share of a core, and of the disk's time, that it may use: above 0, at most 1. */
   readonly share: number;
-  /** Counts only what differs from this folder, of which the measured one was a copy once. */
+  /** Counts only the differences from this folder, of which the measured one is a copy. */
   readonly unlessIn?: string | undefined;
   readonly signal: AbortSignal;
 }
 
-/** What a folder takes on its disk. */
+/** The disk usage of a folder. */
 export interface TreeUsage {
-  /** Of the blocks that are allocated: holes take nothing, and a file with several names counts once. */
+  /** The size of the allocated blocks: holes do not count, and a file with several names counts once. */
   readonly usedBytes: bigint;
   readonly inodes: bigint;
 }
@@ -135,25 +134,25 @@ export interface FileSystemUsage {
 }
 
 export interface HostProcesses {
-  /** True while a process with this pid lives (a zombie does not). */
+  /** True while a process with this pid lives; false for a zombie. */
   isAlive(pid: number): Promise<boolean>;
   /**
-   * Kills a process and all its descendants, as far as they live.
-   * @returns How many were signalled.
+   * Kills a process and all its descendants.
+   * @returns How many processes were signalled.
    */
   killTree(pid: number): Promise<number>;
   /**
-   * Kills the living processes whose environment, as it was when they began, is meant, and their descendants, until
-   * there are none. Those that this user may not look at are passed over.
+   * Kills the processes whose initial environment matches, and their descendants, until there are none. Processes that
+   * this user may not inspect are skipped.
    * @returns How many were killed.
    */
   killWhere(isMeant: (environment: ReadonlyMap<string, string>) => boolean): Promise<number>;
   /** The shim's own oom_score_adj, -1000 to 1000. */
   ownOomScoreAdj(): Promise<number>;
   /**
-   * Runs a program to its end in a process group of its own. At the deadline, or when the signal aborts, the group,
-   * the program's descendants, and all that still has the run's mark in its environment get SIGKILL: also a process that
-   * made a session of its own and outlived its parent.
+   * Runs a program to its end in its own process group. At the deadline, or when the signal aborts, the group, the
+   * program's descendants, and all processes with the run's mark in their environment get SIGKILL: also one that started
+   * its own session and outlived its parent.
    * @throws ShimError `deadline-exceeded`, `cancelled`; `not-found` when there is no such program;
    *   `resource-exhausted` when it prints more than `maxOutputBytes` (the group is killed).
    */
@@ -182,16 +181,16 @@ export interface HostCommandResult {
 /** Namespaces of processes. */
 export interface HostNamespaces {
   /**
-   * Gives a namespace a path of its own, by which it lives on until released, whatever becomes of its processes. One
-   * that is kept there already stays.
+   * Bind-mounts a namespace, which keeps it alive without processes until it is released. One that is already mounted
+   * there stays.
    * @param path Such as `/proc/PID/ns/net`.
    * @param keptAt Its folder is made (mode 0700) when it is missing.
-   * @throws ShimError "failed-precondition" where this process may not do that, or the namespace is gone.
+   * @throws ShimError "failed-precondition" when this process lacks the permission, or the namespace does not exist.
    */
   keep(path: string, keptAt: string): Promise<void>;
   /** Whether a namespace is kept at a path. */
   isKept(keptAt: string): Promise<boolean>;
-  /** Lets a namespace go and removes its path; one that is not kept is a success. */
+  /** Unmounts a namespace and removes its path. Succeeds if it is not mounted. */
   release(keptAt: string): Promise<void>;
 }
 
@@ -201,16 +200,16 @@ export interface HostKernel {
   /** 2 on a unified hierarchy, else 1. */
   cgroupVersion(): Promise<1 | 2>;
   /**
-   * Reads a small file that the kernel generates in memory, of a cgroup or of /proc, without a turn of the event loop:
-   * some ten microseconds, where a read through the thread pool costs ten times that. Read many in slices.
+   * Synchronously reads a small file that the kernel generates in memory, in a cgroup or /proc. It takes some ten
+   * microseconds; a read through the thread pool takes ten times that. Split many reads into slices.
    * @returns Undefined when the file is missing or may not be read, when the kernel does not support it, and when its
-   *   cgroup or process goes while it is read.
-   * @throws Node's own error for anything else, as `EMFILE`.
+   *   cgroup or process ends during the read.
+   * @throws Node's own error for anything else, such as `EMFILE`.
    */
   readNow(path: string): string | undefined;
-  /** The names of the folders in a folder of that kind; none when it is missing. */
+  /** The names of the folders in such a folder; none when it is missing. */
   foldersNow(path: string): string[];
-  /** What the open files of a process are, as `/dev/null` or `socket:[123]`; none when it has gone. */
+  /** The targets of the open files of a process, such as `/dev/null` or `socket:[123]`; none when it has ended. */
   openFilesNow(pid: number): string[];
   /**
    * Opens the kernel's log of processes that it killed for lack of memory. The caller must close it.
@@ -219,11 +218,11 @@ export interface HostKernel {
   openOomLog(): Promise<HostOomLog>;
 }
 
-/** A reader of the kernel's log, with a place of its own. */
+/** A reader of the kernel's log, with its own position. */
 export interface HostOomLog {
   /**
-   * The kills since the last read; of the first, those that the log still holds. Never waits for one. Some are
-   * missing where the kernel has overwritten them, or rate-limited them (ten in 5 s).
+   * The kills since the last read; at the first, those that are still in the log. Does not wait for one. Some are
+   * missing if the kernel has overwritten or rate-limited them (ten in 5 s).
    */
   read(): Promise<OomKill[]>;
   close(): Promise<void>;
@@ -233,6 +232,6 @@ export interface HostOomLog {
 export interface OomKill {
   /** The process's cgroup, such as `/docker/0f3c…`. */
   readonly cgroup: string;
-  /** When it was at the latest: the log's clock is not quite that of the day. */
+  /** The latest possible time: the log's clock differs slightly from the wall clock. */
   readonly latestNanos: bigint;
 }

@@ -3,9 +3,9 @@ import type { HostFiles } from "./host.js";
 const temporaryPattern = /^\.(.+)\.[0-9a-f]+\.tmp$/;
 
 /**
- * Removes from a folder the leftovers of interrupted {@link HostFiles.writeAtomic} calls. Nothing may write there at the same
- * time.
- * @param isOurs Whether the target's name is one of ours: others may keep files in the same folder.
+ * Removes the leftovers of interrupted {@link HostFiles.writeAtomic} calls from a folder. Nothing may write there at
+ * the same time.
+ * @param isOurs Whether the target's name is one of ours: other programs may have files in the same folder.
  */
 export async function removeTemporaries(
   files: HostFiles,

@@ -69,7 +69,7 @@ export class ContainerIndex {
     return [...(this.bySandbox.get(sandboxId) ?? [])].flatMap((id) => this.get(id) ?? []);
   }
 
-  /** Takes an event of a container; the record follows once Docker has answered an inspect. */
+  /** Handles an event of a container; the record is updated once Docker has answered an inspect. */
   onEvent(event: DockerEvent): void {
     if (!containerActions.includes(event.action)) return;
     const { subject, action, attributes } = event;
@@ -93,7 +93,7 @@ export class ContainerIndex {
     await this.refresh(docker.id);
   }
 
-  /** Hides a container that was removed. Docker's late events still say how it ended. */
+  /** Hides a container that was removed. Docker's late events still show how it ended. */
   removed(id: string): void {
     const entry = this.entries.get(id);
     if (entry) this.dispatch(entry, { kind: "removed" });

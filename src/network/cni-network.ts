@@ -23,7 +23,7 @@ import type {
   PodToDetach,
 } from "./network.js";
 
-/** How long GC waits for a moment without attach and detach calls. */
+/** How long GC waits until no attach or detach call is under way. */
 const gcPatienceMs = 60_000;
 
 /**
@@ -205,7 +205,7 @@ export class CniNetwork implements Network {
     );
   }
 
-  /** Runs `work` while nothing else is done to the pod. @throws ShimError that names the pod. */
+  /** Runs `work` under the pod's lock. @throws ShimError that names the pod. */
   private async forPod<T>(
     pod: PodIdentity,
     what: "set up" | "teardown" | "check",

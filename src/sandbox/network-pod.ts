@@ -6,7 +6,7 @@ import { isReady } from "../translate/index.js";
 
 const protocols = { [Protocol.TCP]: "tcp", [Protocol.UDP]: "udp", [Protocol.SCTP]: "sctp" } as const;
 
-/** What is needed of a pod once its container is gone. */
+/** The data of a pod that is needed after its container was removed. */
 export function checkpointOf(config: PodSandboxConfig, hostNetwork: boolean): SandboxCheckpoint {
   return {
     name: config.metadata?.name ?? "",
@@ -31,7 +31,7 @@ export function netnsPathOf({ docker }: SandboxRecord): string | undefined {
     : `/proc/${pid}/ns/net`;
 }
 
-/** What the network needs to attach a running pod. */
+/** The arguments to attach a running pod. */
 export function podToAttach(
   record: SandboxRecord,
   { name, namespace, uid, portMappings }: SandboxCheckpoint,
@@ -42,7 +42,7 @@ export function podToAttach(
   return { id, name, namespace, uid, netnsPath, annotations, portMappings, dns: config.dnsConfig };
 }
 
-/** What the network needs to detach a pod, as far as it is known. */
+/** The arguments to detach a pod, as far as they are known. */
 export function podToDetach(
   id: string,
   record: SandboxRecord | undefined,

@@ -35,7 +35,7 @@ export interface Caller {
   readonly timeoutMs?: (() => number | undefined) | undefined;
 }
 
-/** How long before the caller's deadline a pull of the sandbox image is given up, so that the error is still received. */
+/** How long before the caller's deadline the wait for the sandbox image ends, so that the error still arrives. */
 const marginMs = 2_000;
 
 /** Creates pods: RunPodSandbox. */
@@ -151,7 +151,7 @@ export class SandboxCreator {
     );
   }
 
-  /** Whether a running pod is complete: one that no caller got may be adopted, or is left over from a crash. */
+  /** Whether a running pod that was returned to no caller is complete, and can be adopted, or is left over from a crash. */
   private async judge(id: string): Promise<HolderJudgement | undefined> {
     if (this.returned.has(id) || this.inProgress.has(id)) return undefined;
     const record = await this.inventory.refresh(id);

@@ -63,7 +63,7 @@ export class SandboxRecovery {
       await this.attempt(() => this.teardown.recover(id, isCreating));
   }
 
-  /** Removes pods and containers that were created long ago and never started, unless a call has to do with them. */
+  /** Removes pods and containers that were created long ago and never started, unless a call uses them. */
   private async removeOrphans(): Promise<void> {
     const before = BigInt(Date.now() - this.config.orphanGraceMs) * 1_000_000n;
     const isOrphan = ({ id, docker }: ContainerRecord) =>
@@ -80,8 +80,8 @@ export class SandboxRecovery {
   }
 
   /**
-   * Holds the namespaces of pods that were attached before this process, and runs CHECK. CRI has no field for its result:
-   * it is logged.
+   * Mounts the namespaces of pods that an earlier process attached, and runs CHECK. Its result is only logged, because CRI
+   * has no field for it.
    * @see CNI SPEC, section 2, "CHECK"
    */
   private async takeOverNetworks(podIds: readonly string[]): Promise<void> {

@@ -36,13 +36,13 @@ export class Sandboxes {
     return this.creator.run(config, runtimeHandler, caller);
   }
 
-  /** Stops a pod's containers and releases its addresses; a pod that is gone is a success. */
+  /** Stops a pod's containers and releases its addresses; succeeds if the pod does not exist. */
   async stop(id: string, signal: AbortSignal): Promise<void> {
     const full = await this.idToEnd(id);
     if (full !== undefined) await this.teardown.stop(full, signal);
   }
 
-  /** Removes a pod with its containers, running or not; one that is gone is a success. */
+  /** Removes a pod with its containers, running or not; succeeds if it does not exist. */
   async remove(id: string, signal: AbortSignal): Promise<void> {
     const full = await this.idToEnd(id);
     if (full !== undefined) await this.teardown.remove(full, signal);
@@ -110,13 +110,13 @@ export class Sandboxes {
     return message;
   }
 
-  /** The full id of a pod to end; undefined when nothing is left of it. */
+  /** The full id of a pod to stop or remove; undefined when nothing is left of it. */
   private async idToEnd(id: string): Promise<string | undefined> {
     try {
       return this.inventory.sandbox(id).id;
     } catch (error) {
       if (!isKind(error, "not-found") || this.inventory.record(id) !== undefined) throw error;
-      // The sandbox container may be gone while the pod still has containers or addresses.
+      // The sandbox container may have been removed while the pod still has containers or addresses.
       if (this.inventory.workloadsOf(id).length > 0) return id;
       return (await this.checkpoints.ids()).find((known) => known === id);
     }

@@ -27,7 +27,7 @@ export class Teardown {
   stop(id: string, signal: AbortSignal): Promise<void> {
     return this.locks.run(id, async () => {
       await this.stopWorkloads(id, signal);
-      // With its namespace held, the sandbox may end while the plugins still work in it.
+      // The namespace is mounted, so the sandbox can stop while the plugins still use it.
       const held = await this.holdNamespace(id);
       const detaching = this.detach(id, { signal });
       if (!held) await detaching;
@@ -48,8 +48,8 @@ export class Teardown {
   }
 
   /**
-   * Cleans up after a pod with a checkpoint: one whose creation did not finish is removed; of one whose sandbox container
-   * is gone the containers are stopped and the addresses released.
+   * Cleans up a pod with a checkpoint. A pod whose creation did not finish is removed. If its sandbox container no longer
+   * exists, its containers are stopped and its addresses released.
    * @param isCreating True while a call is creating the pod.
    */
   recover(id: string, isCreating: (id: string) => boolean): Promise<void> {
@@ -74,7 +74,7 @@ export class Teardown {
   private async undoCreation(id: string, why: string): Promise<void> {
     this.log.warn({ sandbox: id, why }, "undoing a pod");
     try {
-      // Marked first: a retry must not adopt what is left when this fails halfway.
+      // Marked first: if this fails halfway, a retry must not adopt the rest.
       const checkpoint = await this.checkpoints.read(id);
       if (checkpoint && !checkpoint.unfinished)
         await this.checkpoints.write(id, { ...checkpoint, unfinished: true });

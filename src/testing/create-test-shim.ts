@@ -10,15 +10,15 @@ export interface TestShimOptions extends Omit<ShimOptions, "engine" | "host"> {
   readonly images?: readonly (string | MemoryImage)[];
 }
 
-/** A shim over an engine in memory, for tests of programs that use CRI. */
+/** A shim with an engine in memory, for tests of programs that use CRI. */
 export interface TestShim extends AsyncDisposable {
   readonly shim: Shim;
-  /** The engine: make it fail, end containers, count calls. */
+  /** The engine, to inject faults, end containers and count calls. */
   readonly engine: MemoryDocker;
 }
 
 /**
- * Makes a shim over an engine in memory, ready for calls. It needs no root, no Docker and no network; pods are
+ * Creates a shim with an engine in memory, ready for calls. It needs no root, no Docker and no network; pods are
  * on Docker's bridge unless `network` is given, and nothing is logged unless `log` is given.
  */
 export async function createTestShim(options: TestShimOptions = {}): Promise<TestShim> {

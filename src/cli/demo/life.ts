@@ -30,7 +30,7 @@ const containerConfig = {
   logPath,
 };
 
-/** A pod's life, from the first question to the last trace. */
+/** A pod's life, from Version to RemovePodSandbox. */
 export async function tellLife(story: Story, clients: Clients, readFile: (path: string) => Promise<Buffer>) {
   await meet(story, clients);
   const podSandboxId = await birth(story, clients);
@@ -132,7 +132,7 @@ async function end(
   );
 }
 
-/** The log's lines, once all are there: a log follows its container by some milliseconds. */
+/** The log's lines, once it is complete: it is written some milliseconds after the container's output. */
 async function logOf(readFile: (path: string) => Promise<Buffer>): Promise<string[]> {
   const deadline = Date.now() + logMs;
   for (;;) {

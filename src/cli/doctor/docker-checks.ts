@@ -5,7 +5,7 @@ import { fail, ok, patienceMs, warn, type Check } from "./finding.js";
 
 const call = { deadlineMs: patienceMs };
 
-/** Whether Docker answers at all. Otherwise {@link dockerChecks} are skipped. */
+/** Whether Docker answers. If not, {@link dockerChecks} are skipped. */
 export const dockerAnswers: Check = {
   about: "Docker",
   look: async ({ config, docker }) => {

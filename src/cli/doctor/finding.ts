@@ -4,13 +4,13 @@ import type { DockerService } from "../../docker/index.js";
 import type { Host } from "../../host/index.js";
 import type { NetworkStatus } from "../../network/index.js";
 
-/** What a check has found. */
+/** The result of a check. */
 export interface Finding {
   readonly level: "ok" | "warn" | "fail";
   /** The subject, in a word or two. */
   readonly about: string;
   readonly found: string;
-  /** What to do, where something is to be done. */
+  /** What the operator can do, if there is a problem. */
   readonly advice?: string | undefined;
 }
 
@@ -44,7 +44,7 @@ export const ok = (found: string) => ({ level: "ok" as const, found });
 export const warn = (found: string, advice: string) => ({ level: "warn" as const, found, advice });
 export const fail = (found: string, advice: string) => ({ level: "fail" as const, found, advice });
 
-/** No check waits longer for an answer. */
+/** The longest wait for an answer. */
 export const patienceMs = 10_000;
 
 /** The findings of all checks, in their order. */

@@ -39,7 +39,7 @@ export async function doctor(
   return isHealthy(findings) ? exitCodes.ok : exitCodes.failure;
 }
 
-/** All findings. Where Docker does not answer, it is not asked anything else. */
+/** All findings. If Docker does not answer, the other checks of Docker are skipped. */
 export async function diagnose(patient: Patient): Promise<Finding[]> {
   const [first] = await examine([dockerAnswers], patient);
   const checks = first?.level === "ok" ? [...dockerChecks, ...nodeChecks] : nodeChecks;

@@ -8,7 +8,7 @@ const rivals = ["/run/cri-dockerd.sock", "/var/run/dockershim.sock"];
 /** CAP_SYS_RESOURCE's place in a capability mask. @see capabilities(7) */
 const sysResource = 24n;
 
-/** What the node itself must be like. */
+/** Checks of the node itself. */
 export const nodeChecks: readonly Check[] = [
   {
     about: "user",

@@ -33,7 +33,7 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-/** Folders that are missing are made, so the first that is there decides. */
+/** Missing folders are created, so the permissions of the nearest existing one decide. */
 async function mayWrite(path: string): Promise<boolean> {
   const folder = dirname(path);
   try {

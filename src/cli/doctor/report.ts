@@ -2,7 +2,7 @@ import type { Finding } from "./finding.js";
 
 const marks = { ok: "ok  ", warn: "WARN", fail: "FAIL" } as const;
 
-/** The findings for people: one line each, and what to do below those that need it. */
+/** The findings as text: one line each, and the advice below those that need it. */
 export function textReport(findings: readonly Finding[]): string {
   const width = Math.max(...findings.map(({ about }) => about.length));
   const lines = findings.flatMap(({ level, about, found, advice }) => [
@@ -12,7 +12,7 @@ export function textReport(findings: readonly Finding[]): string {
   return [...lines, "", summary(findings)].join("\n");
 }
 
-/** The findings for programs. */
+/** The findings as JSON. */
 export function jsonReport(findings: readonly Finding[]): string {
   return JSON.stringify({ healthy: isHealthy(findings), findings }, undefined, 2);
 }

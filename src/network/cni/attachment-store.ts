@@ -49,7 +49,7 @@ const kind = "cniCacheV1";
 /** A configuration of 1 MiB, in base64, and a plugin's answer of 4 MiB fit in. */
 const maxFileBytes = 16 * 1024 * 1024;
 
-/** Kubelet stops and removes a pod several times: so many detached pods are remembered. */
+/** How many detached pods are remembered: kubelet stops and removes a pod several times. */
 const rememberedPods = 4_096;
 
 /**
@@ -198,7 +198,7 @@ export class AttachmentStore {
       if (file) return file;
       this.log.warn({ path }, "this file in the CNI cache is not a cached result");
     } catch (error) {
-      // Taken for unreadable, the file would be removed and its attachment never ended.
+      // If it were treated as unreadable, the file would be removed and its attachment never deleted.
       if (isPassingFailure(error))
         throw fileFailure(`cannot read the CNI result ${path}`, error, "network.cache");
       this.log.warn({ path, err: messageOf(error) }, "this file in the CNI cache cannot be read");
@@ -231,7 +231,7 @@ function parseFile(name: string, text: string): StoredFile | undefined {
   if (typeof containerId !== "string" || !namePattern.test(containerId)) return undefined;
   if (typeof ifName !== "string" || typeof networkName !== "string" || typeof config !== "string")
     return undefined;
-  // A file under another's name would end the other's attachment.
+  // A file under the name of another attachment would delete that one.
   if (fileName(networkName, { containerId, ifName }) !== name) return undefined;
   const network = parseNetwork(Buffer.from(config, "base64").toString(), result);
   if (!network || network.name !== networkName) return { containerId, attachment: undefined };

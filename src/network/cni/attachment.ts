@@ -3,11 +3,11 @@ import type { PodIdentity } from "../network.js";
 import type { JsonObject } from "./json.js";
 import { namePattern } from "./network-config.js";
 
-/** One container's connection to one network: what the plugins learn beside the configuration. */
+/** One container's attachment to one network: the plugins' input beside the configuration. */
 export interface Attachment {
   readonly containerId: string;
   readonly ifName: string;
-  /** Empty when the namespace is gone. */
+  /** Empty when the namespace no longer exists. */
   readonly netns: string;
   /** `CNI_ARGS`. */
   readonly args: readonly CniArg[];
@@ -27,7 +27,7 @@ export const podInterface = "eth0";
 export const loopbackInterface = "lo";
 
 /**
- * Checks what goes into `CNI_CONTAINERID`, which also becomes part of a file's name.
+ * Validates `CNI_CONTAINERID`, which also becomes part of a file's name.
  * @throws ShimError "invalid-argument".
  * @see CNI SPEC, section 2, "Parameters"
  */
@@ -57,7 +57,7 @@ export function podArgs(pod: PodIdentity): CniArg[] {
   );
 }
 
-/** As many of {@link podArgs} as can be given: for a pod that has to be disconnected whatever its name. */
+/** The valid part of {@link podArgs}, to detach a pod whose name is not valid. */
 export function possiblePodArgs(pod: PodIdentity): CniArg[] {
   return kubernetesArgs(pod).filter(([, value]) => isArgText(value));
 }
@@ -72,7 +72,7 @@ function kubernetesArgs(pod: PodIdentity): CniArg[] {
   ];
 }
 
-/** True for arguments that come out of `CNI_ARGS` as they went in. */
+/** True for arguments that `CNI_ARGS` can represent. */
 export function areArgs(args: readonly CniArg[]): boolean {
   return args.every(([key, value]) => key !== "" && isArgText(key) && isArgText(value));
 }

@@ -12,8 +12,8 @@ export interface CapabilityInput {
 }
 
 /**
- * What plugins get that declare a capability.
- * @throws ShimError "invalid-argument" for a port mapping or bandwidth that makes no sense.
+ * The values for plugins that declare a capability.
+ * @throws ShimError "invalid-argument" for an invalid port mapping or bandwidth.
  * @see CNI CONVENTIONS, "Well-known Capabilities"
  */
 export function capabilityArgs({ portMappings, annotations, dns, podCidrs }: CapabilityInput): JsonObject {
@@ -72,7 +72,7 @@ function isPort(port: number): boolean {
 const ingressAnnotation = "kubernetes.io/ingress-bandwidth";
 const egressAnnotation = "kubernetes.io/egress-bandwidth";
 
-/** What all runtimes give, in bits: as much as the plugins' 32-bit field holds. */
+/** The burst that all runtimes pass, in bits: the maximum of the plugins' 32-bit field. */
 const burstBits = 2_147_483_647;
 
 const smallestRate = 1_000n;
@@ -123,7 +123,7 @@ const binary: Readonly<Record<string, bigint>> = { Ki: 10n, Mi: 20n, Gi: 30n, Ti
  * @see Kubernetes API, resource.Quantity
  */
 export function parseQuantity(text: string): bigint | undefined {
-  // The lengths are bounded, so that a hostile exponent cannot make a number of a million digits.
+  // The lengths are limited, so that a hostile exponent cannot result in a number with a million digits.
   const match = /^([+-]?)(\d{0,30})(?:\.(\d{0,30}))?(?:[eE]([+-]?\d{1,3})|([numkMGTPE]|[KMGTPE]i)?)$/.exec(
     text,
   );

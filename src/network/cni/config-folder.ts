@@ -15,15 +15,15 @@ import { chooseVersion, newestFirst, type PluginVersions } from "./versions.js";
 /** A network configuration is some KiB. */
 const maxConfigBytes = 1024 * 1024;
 
-/** What a look at the configuration folder found. */
+/** The result of reading the configuration folder. */
 export interface FolderLook {
   /** The network that pods join; undefined when no file holds a usable one. */
   readonly network: NetworkList | undefined;
-  /** The network that brings up `lo`; it is there whenever `network` is. */
+  /** The network that brings up `lo`; set whenever `network` is. */
   readonly loopback: NetworkList | undefined;
-  /** The file that the network stands in. */
+  /** The file of the network. */
   readonly file: string | undefined;
-  /** What is wrong with the files that come before it, or with all. */
+  /** The problems of the files before it, or of all files. */
   readonly problems: readonly string[];
 }
 
@@ -41,7 +41,7 @@ export class ConfigFolder {
   /**
    * Finds the first file, by name, that holds a valid configuration whose plugins all exist and speak one of
    * its versions.
-   * @throws an error that passes, such as too many open files, which is not the configurations' fault.
+   * @throws A transient error that the configurations did not cause, such as too many open files.
    */
   async look(signal: AbortSignal): Promise<FolderLook> {
     const problems: string[] = [];
@@ -75,13 +75,13 @@ export class ConfigFolder {
       const version = chooseVersion(config.versions, answers);
       return { name, version, disableCheck, disableGc, plugins };
     } catch (error) {
-      // The plugins may be replaced by ones that speak it.
+      // The plugins may be replaced by ones that support it.
       this.answers.delete(file);
       throw error;
     }
   }
 
-  /** The loopback network at the newest version that its plugin speaks, however old. */
+  /** The loopback network at the newest version that its plugin supports. */
   private async loopback(signal: AbortSignal): Promise<NetworkList> {
     const plugin = parsePluginConfig('{"type":"loopback"}');
     const [asked] = await this.ask("", [plugin], signal);
@@ -89,7 +89,7 @@ export class ConfigFolder {
     return { name: loopbackNetwork, version, disableCheck: false, disableGc: false, plugins: [plugin] };
   }
 
-  /** What each plugin speaks. @throws ShimError when one does not exist or does not answer. */
+  /** The versions that each plugin supports. @throws ShimError when one does not exist or does not answer. */
   private async ask(
     file: string,
     plugins: readonly PluginConfig[],
@@ -112,7 +112,7 @@ export class ConfigFolder {
 }
 
 /**
- * The plugins that stand in files of their own, in the folder named like the network.
+ * The plugins in their own files, in the folder with the network's name.
  * @see CNI SPEC, "loadOnlyInlinedPlugins"
  */
 async function siblingPlugins(

@@ -17,22 +17,22 @@ interface Port {
 }
 
 /**
- * The host ports of pods. Plugins write rules without looking for earlier ones: of two pods with the same port, the
- * later would never get a packet.
+ * The host ports of pods. Plugins do not check for existing rules: of two pods with the same port, the later one would
+ * get no packets.
  */
 export class HostPorts {
   private readonly claims = new Map<string, Claim>();
 
   constructor(private readonly files: HostFiles) {}
 
-  /** Adds the ports of a pod that is attached already. */
+  /** Adds the ports of a pod that is already attached. */
   restore(podId: string, netns: string, capabilityArgs: JsonObject): void {
     const ports = portsOf(capabilityArgs);
     if (ports.length > 0) this.claims.set(podId, { netns, ports });
   }
 
   /**
-   * Reserves a pod's ports until {@link HostPorts.release}. A pod whose namespace is gone holds none.
+   * Reserves a pod's ports until {@link HostPorts.release}. A pod without a namespace holds none.
    * @throws ShimError "conflict" that names the port and its holder.
    */
   async claim(podId: string, netns: string, capabilityArgs: JsonObject): Promise<void> {
@@ -43,7 +43,7 @@ export class HostPorts {
         this.claims.delete(holder);
       else throw conflict(taken, holder);
     }
-    // While the namespaces were looked at, another pod may have come first.
+    // Another pod may have reserved the port while the namespaces were checked.
     const [first] = this.conflicts(podId, ports);
     if (first) throw conflict(first[1], first[0]);
     this.claims.set(podId, { netns, ports });

@@ -19,7 +19,7 @@ export function isStringArray(value: unknown): value is string[] {
   return Array.isArray(value) && value.every((item) => typeof item === "string");
 }
 
-/** A part of foreign text for an error message: one line, printable, bounded. */
+/** A part of a foreign text for an error message: one line, printable, of limited length. */
 export function excerpt(text: string, maxLength = 400): string {
   const line = text
     .slice(0, maxLength * 2)

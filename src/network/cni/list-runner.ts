@@ -8,7 +8,7 @@ import type { PluginRunner } from "./plugin-runner.js";
 import { readResult, type CniResult } from "./result.js";
 import { atLeast } from "./versions.js";
 
-/** An attachment that GC must spare. */
+/** An attachment that GC must keep. */
 export interface ValidAttachment {
   readonly containerID: string;
   readonly ifname: string;
@@ -58,7 +58,7 @@ export class ListRunner {
   }
 
   /**
-   * Runs DEL as {@link ListRunner.delete} does, but past every failure: after a failed ADD there may be no retry.
+   * Runs DEL as {@link ListRunner.delete} does, but continues after failures: after a failed ADD there may be no retry.
    * @returns The failures.
    */
   async undo(list: NetworkList, attachment: Attachment): Promise<unknown[]> {
@@ -92,7 +92,7 @@ export class ListRunner {
   }
 
   /**
-   * Runs GC of every plugin, past every failure; nothing before CNI 1.1.0.
+   * Runs GC of every plugin and continues after failures; nothing before CNI 1.1.0.
    * @returns The failures.
    */
   async gc(
@@ -101,7 +101,7 @@ export class ListRunner {
     { signal }: NetworkCallOptions,
   ): Promise<unknown[]> {
     if (!atLeast(list.version, "1.1.0")) return [];
-    // Plugins built with an early library read the second key.
+    // Plugins with an early version of the library read the second key.
     const attachments = { "cni.dev/valid-attachments": valid, "cni.dev/attachments": valid };
     return collectFailures(list.plugins, (plugin) => {
       const request = { ...baseRequest(list, plugin), ...attachments };
@@ -155,8 +155,8 @@ function baseRequest(list: NetworkList, plugin: PluginConfig): JsonObject {
 }
 
 /**
- * A result without the hardware addresses of the node's own interfaces, which change while all is well: udev gives
- * a veth a new one after ADD (MACAddressPolicy), and a bridge takes that of its first port. A pod's own stay.
+ * A result without the hardware addresses of the node's interfaces, which change in normal operation: udev gives a veth
+ * a new one after ADD (MACAddressPolicy), and a bridge has that of its first port. The pod's interfaces keep theirs.
  */
 function withoutHostAddresses(result: JsonObject): JsonObject {
   const { interfaces } = result;

@@ -4,9 +4,9 @@ import type { Host } from "../../host/index.js";
 const idPattern = /^[0-9a-f]{64}$/;
 
 /**
- * Bind mounts of the network namespaces of attached pods, so that a pod can be detached whatever became of its
- * processes. They outlive docker-cri. A reboot ends the mounts, the namespaces and the firewall's rules; the empty files
- * are removed with the pod, or at the next start.
+ * Bind mounts of the network namespaces of attached pods, so that a pod can be detached after its processes have ended.
+ * They survive a restart of docker-cri. A reboot removes the mounts, the namespaces and the firewall's rules; the empty
+ * files are removed with the pod, or at the next start.
  */
 export class NamespaceMounts {
   private readonly folder: string;
@@ -19,7 +19,7 @@ export class NamespaceMounts {
     this.folder = `${cacheDir}/docker-cri-netns`;
   }
 
-  /** Mounts a pod's namespace, unless it is mounted. Without the right to mount this does nothing. */
+  /** Mounts a pod's namespace, unless it is mounted. Without the permission to mount this does nothing. */
   async mount(podId: string, netnsPath: string): Promise<void> {
     if (netnsPath === "" || !idPattern.test(podId)) return;
     try {

@@ -10,7 +10,7 @@ export interface NetworkSourceOptions {
   readonly directory: string;
   readonly plugins: PluginRunner;
   readonly lists: ListRunner;
-  /** How often the folder is read whether or not it changed, in milliseconds. */
+  /** How often the folder is read in any case, in milliseconds. */
   readonly intervalMs: number;
   readonly log: Logger;
 }
@@ -30,7 +30,7 @@ export class NetworkSource {
   private readonly folder: ConfigFolder;
   private readonly closing = new AbortController();
   private found: FolderLook = notReadYet;
-  /** What the plugins answered to STATUS, and for which configuration. */
+  /** The result of STATUS, and the configuration that it is for. */
   private pluginStatus: { readonly network: string; readonly problem: string | undefined } | undefined;
   private looking: Promise<void> | undefined;
   private lookAgain = false;
@@ -88,7 +88,7 @@ export class NetworkSource {
       : "its plugins were not asked yet";
   }
 
-  /** Reads the folder and asks the plugins; once more when this is under way already and may miss a change. */
+  /** Reads the folder and asks the plugins. During a run another one is queued, because that run may miss a change. */
   look(): Promise<void> {
     this.lookAgain = true;
     this.looking ??= this.lookUntilCurrent().finally(() => {
@@ -110,7 +110,7 @@ export class NetworkSource {
     }
   }
 
-  /** The network stays what it was: the next look, a few seconds later, finds what has changed. */
+  /** Keeps the network: the next run, a few seconds later, finds the changes. */
   private readFailed(error: unknown): FolderLook {
     const { log, directory } = this.options;
     log.warn({ directory, err: messageOf(error) }, "could not read the CNI configurations; trying again");
@@ -140,7 +140,7 @@ export class NetworkSource {
     }
   }
 
-  /** Watches the folder anew: it may be missing, or may have been replaced since. */
+  /** Renews the watch of the folder, which may be missing, or may have been replaced. */
   private renewWatch(): void {
     this.watching = this.watching.then(async () => {
       this.watch?.close();
@@ -152,7 +152,7 @@ export class NetworkSource {
           this.folderChanged();
         });
       } catch (error) {
-        // The folder is missing, or the node has too many watches: the interval finds changes.
+        // The folder is missing, or the node has too many watches: changes are found by polling.
         log.debug({ directory, err: messageOf(error) }, "this folder cannot be watched now");
       }
     });

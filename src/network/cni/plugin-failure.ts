@@ -30,7 +30,7 @@ export class PluginFailure extends ShimError {
 /** "Container unknown or does not exist": nothing is left to clean up. */
 export const unknownContainer = 3;
 
-/** The failure that a plugin's exit code or output means; undefined when it succeeded. */
+/** The failure in a plugin's exit code or output; undefined when it succeeded. */
 export function failureOf(run: PluginRun, result: HostCommandResult): PluginFailure | undefined {
   const stdout = result.stdout.toString();
   const body = parseObject(stdout);

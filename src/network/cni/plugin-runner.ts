@@ -25,7 +25,7 @@ const verbLimitsMs: Partial<Record<Verb, number>> = {
   GC: 30_000,
 };
 
-/** A plugin that is being replaced on disk cannot be started for a moment. */
+/** A plugin that is being replaced on disk cannot be started for a short time. */
 const busyRetries = 5;
 const busyDelayMs = 300;
 
@@ -37,7 +37,7 @@ export interface RunOptions {
 
 /** Finds plugins and runs them. @see CNI SPEC, section 2, "Execution protocol" */
 export class PluginRunner {
-  /** @param timeoutMs Of one run of one plugin, in milliseconds. */
+  /** @param timeoutMs The limit of one run of one plugin. */
   constructor(
     private readonly host: Host,
     private readonly binDirs: readonly string[],
@@ -62,7 +62,7 @@ export class PluginRunner {
   }
 
   /**
-   * Asks a plugin what versions it speaks.
+   * Asks a plugin for the versions that it supports.
    * @throws ShimError when there is no such plugin, or its answer is not valid.
    */
   async versions(type: string, signal?: AbortSignal): Promise<readonly string[]> {
@@ -97,7 +97,7 @@ export class PluginRunner {
   }
 
   /**
-   * Kills the plugins of these pods that an earlier process left running: they would go on after a later DEL.
+   * Kills the plugins of these pods that an earlier process left running: they would continue after a later DEL.
    * @returns How many processes were killed.
    */
   async killLeftRunning(podIds: ReadonlySet<string>): Promise<number> {
@@ -168,12 +168,12 @@ function pluginEnvironment(
       CNI_ARGS: formatArgs(attachment.args),
     }),
     CNI_PATH: cniPath,
-    // Plugins call ip, iptables, tc. The system's come first: there are plugins named like them.
+    // Plugins call ip, iptables, tc. The system's folders come first, because some plugins have such names.
     PATH: `${standardPath}:${cniPath}`,
   };
 }
 
-/** True for the environment of a plugin that runs for one of these pods, or of what it started. */
+/** True for the environment of a plugin that runs for one of these pods, or of its children. */
 function worksFor(
   podIds: ReadonlySet<string>,
   binDirs: readonly string[],

@@ -22,7 +22,7 @@ export interface PodNetworks {
   readonly loopback: NetworkList;
 }
 
-/** What a pod got in its main network. */
+/** The result of a pod's attachment to its main network. */
 export interface Attached {
   readonly ips: string[];
   readonly result: CniResult;
@@ -30,8 +30,8 @@ export interface Attached {
 
 /**
  * Attaches pods to their networks and detaches them. The main attachment is stored before its first plugin runs and until
- * its last one has cleaned up, so that a crash at any point can be cleaned up after. The namespace is kept as long:
- * plugins that find it gone leave firewall rules behind.
+ * its last one has cleaned up, so that a restart can clean up after a crash at any point. The namespace is kept as long:
+ * plugins that do not find it leave firewall rules behind.
  */
 export class PodAttacher {
   constructor(
@@ -42,7 +42,7 @@ export class PodAttacher {
     private readonly log: Logger,
   ) {}
 
-  /** Attaches a pod. When that fails, everything is undone. @throws ShimError. */
+  /** Attaches a pod. If that fails, everything is undone. @throws ShimError. */
   async attach(
     { main, loopback }: PodNetworks,
     pod: PodAttachment,
@@ -99,7 +99,7 @@ export class PodAttacher {
   async detachStale(valid: ReadonlySet<string>, options: NetworkCallOptions): Promise<unknown[]> {
     const failures: unknown[] = [];
     for (const attachment of await this.store.stale(valid)) {
-      // The stored path may be another pod's namespace by now.
+      // By now the stored path may be another pod's namespace.
       const netns = await this.namespaceOf(attachment.containerId, undefined);
       await this.end(attachment, netns, options).catch((error: unknown) => failures.push(error));
     }
@@ -200,7 +200,7 @@ export class PodAttacher {
     log.warn({ pod: containerId, err }, "a failed attach could not be undone: it stays on record");
   }
 
-  /** The path of a pod's namespace: the mount, which is that of ADD whatever became of the pod's processes. */
+  /** The path of a pod's namespace: preferably the mount, which is that of ADD, also after the pod's processes have ended. */
   private async namespaceOf(podId: string, netnsPath: string | undefined): Promise<string> {
     return (await this.namespaces.find(podId)) ?? (await this.existing(netnsPath));
   }
