@@ -156,12 +156,12 @@ export class ContainerLogs {
     await this.close();
   }
 
-  /** True when the log is to be a link to Docker's own file. A container made in the mode `cri` may have none. */
+  /** True when the log is a link to Docker's own file. A container created in the mode `cri` may have no such file. */
   private isLinked({ logDriver = "json-file" }: LogTarget): boolean {
     return this.config.logs.mode === "docker-json" && logDriver === "json-file";
   }
 
-  /** @throws ShimError when a link could not be made: something stands in the place of a folder, or of the link. */
+  /** @throws ShimError when a link cannot be created because something is in its place, or in place of a folder. */
   private async checkPlace(target: LogTarget): Promise<void> {
     try {
       await (await this.host.logFiles.openExisting(target.logPath, { root: rootOf(target) }))?.close();

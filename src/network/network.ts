@@ -14,7 +14,7 @@ export interface Network {
   /** Stops watching. Attach and detach calls in progress run to their end. Idempotent. */
   close(): Promise<void>;
 
-  /** The state as it was last found. It never waits. */
+  /** The last known state; does not wait. */
   status(): NetworkStatus;
 
   /**
@@ -38,7 +38,7 @@ export interface Network {
   holdNamespace(podId: string, netnsPath: string): Promise<boolean>;
 
   /**
-   * Checks that a pod is still attached as it was.
+   * Runs CHECK: whether a pod's attachment is unchanged.
    * @throws ShimError "failed-precondition" when it is not, or was never attached here; "unsupported" when the
    *   network's CNI version is too old for CHECK.
    */
@@ -58,7 +58,7 @@ export interface Network {
    */
   setPodCidr(cidr: string): Promise<void>;
 
-  /** The addresses that a pod got, also before a restart; undefined when it got none from here. */
+  /** The addresses of a pod, also from before a restart; undefined if this network assigned none. */
   cachedIps(podId: string): readonly string[] | undefined;
 }
 
@@ -74,7 +74,7 @@ export interface NetworkStatus {
   readonly ready: boolean;
   /** One word in CamelCase, when not ready. */
   readonly reason?: string;
-  /** For people, when not ready. */
+  /** A message for the operator, when not ready. */
   readonly message?: string;
   /** The network that pods join now. */
   readonly networkName?: string;
@@ -97,7 +97,7 @@ export interface PodToAttach extends PodIdentity {
 }
 
 export interface PodToDetach extends PodIdentity {
-  /** Undefined, or a path that does not exist, when the namespace is gone. */
+  /** Undefined, or a missing path, when the namespace no longer exists. */
   readonly netnsPath?: string | undefined;
   /** Used when no attachment of the pod is stored. */
   readonly portMappings?: readonly PodPortMapping[] | undefined;

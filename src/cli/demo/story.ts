@@ -13,7 +13,11 @@ export class Story {
   }
 
   /** Makes one call and prints the lines that `describe` returns for its answer, all but the first indented. */
-  async step<T>(call: string, made: Promise<T>, describe: (answer: T) => string | readonly string[]): Promise<T> {
+  async step<T>(
+    call: string,
+    made: Promise<T>,
+    describe: (answer: T) => string | readonly string[],
+  ): Promise<T> {
     const began = performance.now();
     const answer = await made;
     const took = `${Math.max(1, Math.round(performance.now() - began))} ms`;

@@ -50,7 +50,7 @@ export class Hijacker {
       if (answer.upgraded) return { socket, readable: socket };
       const { response } = answer;
       const status = response.statusCode ?? 0;
-      // Proxies drop the Upgrade header; Docker then answers with a body that has no end.
+      // Proxies drop the Upgrade header; Docker then answers with an endless body.
       if (status === 200) return { socket, readable: response };
       throw fromStatus(asked, status, await readErrorText(chunksOf(call, response)));
     } catch (error) {

@@ -17,8 +17,8 @@ export interface DockerodeOptions {
 }
 
 /**
- * Makes a DockerService that talks to a Docker Engine, API 1.41 or newer. Connects on the first call, and
- * again whenever the connection was lost; the API's version is agreed on anew each time.
+ * Creates a DockerService for a Docker Engine with API 1.41 or newer. It connects on the first call, and reconnects
+ * when the connection was lost; the API version is negotiated each time.
  * @throws ShimError "invalid-argument" for an endpoint, or a DOCKER_HOST, that cannot be read.
  * @see Docker API, "Versioning"
  */

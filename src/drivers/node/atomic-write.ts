@@ -36,7 +36,7 @@ async function writeNew(
   const file = await openInFolder(path, mode);
   try {
     await file.writeFile(content);
-    // The umask may have taken bits away.
+    // The umask may have cleared bits.
     await file.chmod(mode);
     if (sync) await file.sync();
   } finally {
@@ -54,7 +54,7 @@ async function openInFolder(path: string, mode: number) {
   }
 }
 
-/** Makes the names in a folder outlast a crash. */
+/** Syncs a folder, so that its names survive a crash. */
 export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, "r");
   try {

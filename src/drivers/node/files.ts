@@ -36,7 +36,7 @@ export class NodeFiles implements HostFiles {
     const file = await open(path, constants.O_RDWR | constants.O_NONBLOCK);
     try {
       if (!(await file.stat()).isFile()) throw fileError("EINVAL", path, "it is not a regular file");
-      // Written before it is cut: a reader in between sees text, never an empty file.
+      // Written before it is truncated, so that a concurrent reader never sees an empty file.
       let written = 0;
       while (written < data.length) {
         written += (await file.write(data, written, data.length - written, written)).bytesWritten;
@@ -67,7 +67,7 @@ export class NodeFiles implements HostFiles {
   async makeDirectory(path: string, options: { readonly mode?: number } = {}): Promise<void> {
     const mode = options.mode ?? 0o755;
     const made = await mkdir(path, { recursive: true, mode });
-    // The umask may have taken bits away.
+    // The umask may have cleared bits.
     if (made !== undefined) await chmod(path, mode);
   }
 
@@ -119,7 +119,7 @@ export class NodeFiles implements HostFiles {
   }
 }
 
-/** True when nothing is at a path: a part of it is missing, or too long for a name. */
+/** True when a path does not exist: a part of it is missing, or too long for a name. */
 function isMissing(error: unknown): boolean {
   return ["ENOENT", "ENOTDIR", "ENAMETOOLONG"].includes(codeOf(error) ?? "");
 }

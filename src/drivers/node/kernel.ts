@@ -8,10 +8,10 @@ import { openOomLog } from "./oom-log.js";
 /** `CGROUP2_SUPER_MAGIC` of linux/magic.h. */
 const cgroup2Magic = 0x63677270n;
 
-/** A page more than the largest file of a cgroup that has been seen; a longer file is read in pieces. */
+/** One page more than the largest cgroup file known; a longer file is read in pieces. */
 const pieceBytes = 16 * 1024;
 
-/** EOPNOTSUPP: the kernel has no pressure figures; ENODEV, ESRCH: the cgroup or the process went meanwhile. */
+/** EOPNOTSUPP: the kernel has no pressure figures; ENODEV, ESRCH: the cgroup or the process ended during the read. */
 const unreadable = new Set(["ENOENT", "ENOTDIR", "ENODEV", "ESRCH", "EACCES", "EPERM", "EOPNOTSUPP"]);
 
 export class NodeKernel implements HostKernel {
@@ -53,7 +53,7 @@ export class NodeKernel implements HostKernel {
     const pieces: Buffer[] = [];
     for (;;) {
       const bytes = readSync(file, this.piece, 0, pieceBytes, null);
-      // The kernel gives some files page by page: only an empty read is the end.
+      // The kernel returns some files page by page: only an empty read is the end.
       if (bytes === 0) return Buffer.concat(pieces).toString("utf8");
       pieces.push(Buffer.from(this.piece.subarray(0, bytes)));
     }

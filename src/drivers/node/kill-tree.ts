@@ -2,15 +2,15 @@ import { readdir } from "node:fs/promises";
 import { codeOf, sleep } from "../../base/index.js";
 import { isDead, readEnvironment, readStat, type ProcessStat } from "./proc-stat.js";
 
-/** More rounds than a tree of stopped processes can need; a bound, so that no tree holds us for ever. */
+/** More rounds than a tree of stopped processes can need; a limit against endless loops. */
 const maxRounds = 20;
 
-/** How long to wait for the killed to die; one in an uninterruptible sleep does not die at all. */
+/** How long to wait until the killed processes have ended; one in an uninterruptible sleep does not end. */
 const deathMs = 2_000;
 
 /**
- * Kills a process and its descendants. All are stopped first, round by round until no new child turns up: a
- * stopped process cannot fork, so none slips away between the look and the kill. Waits until they are dead.
+ * Kills a process and its descendants. All are stopped first, in rounds until there is no new child: a stopped process
+ * cannot fork, so none escapes between the listing and the kill. Waits until they have ended.
  * @returns How many were killed.
  */
 export function killTree(root: number): Promise<number> {
@@ -18,8 +18,8 @@ export function killTree(root: number): Promise<number> {
 }
 
 /**
- * Kills the processes whose first environment is meant, and all descendants of these and of `root`, in the way of
- * {@link killTree}.
+ * Kills the processes whose initial environment matches, and all descendants of these and of `root`, as
+ * {@link killTree} does.
  * @param root A process that is killed as well.
  * @returns How many were killed.
  */
@@ -55,7 +55,7 @@ async function killAll(
   return killed.length;
 }
 
-/** SIGKILL takes a moment. The caller may rely on the processes having ended. */
+/** Waits until killed processes have ended: SIGKILL is asynchronous. */
 async function untilDead(members: readonly ProcessStat[]): Promise<void> {
   const endMs = performance.now() + deathMs;
   for (const member of members) {
@@ -63,7 +63,7 @@ async function untilDead(members: readonly ProcessStat[]): Promise<void> {
   }
 }
 
-/** The living processes with an environment that is meant, which are not in `known` yet. */
+/** The living processes with a matching environment that are not in `known` yet. */
 async function newMarked(
   isMeant: (environment: ReadonlyMap<string, string>) => boolean,
   known: ReadonlyMap<number, ProcessStat>,
@@ -76,7 +76,7 @@ async function newMarked(
   });
 }
 
-/** The living descendants of the root and of what is in `known`, and the root, that are not in `known` yet. */
+/** The root and the living descendants of the root and of `known` that are not in `known` yet. */
 async function newMembers(
   root: number | undefined,
   known: ReadonlyMap<number, ProcessStat>,
@@ -106,13 +106,13 @@ async function livingProcesses(): Promise<ProcessStat[]> {
   return stats.filter((stat) => stat !== undefined).filter((stat) => !isDead(stat));
 }
 
-/** False when the process has ended and its number belongs to another one now. */
+/** False when the process has ended and its pid belongs to another one now. */
 async function isStill(member: ProcessStat): Promise<boolean> {
   const now = await readStat(member.pid);
   return now !== undefined && now.startTicks === member.startTicks && !isDead(now);
 }
 
-/** False when the process is gone, or is not ours to kill: the rest of the tree must die all the same. */
+/** False when the process has ended or may not be killed: the rest of the tree must be killed anyway. */
 function send(pid: number, signal: "SIGSTOP" | "SIGKILL"): boolean {
   try {
     return process.kill(pid, signal);

@@ -7,10 +7,10 @@ import { temporaryPathFor } from "./atomic-write.js";
 
 const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
 const directoryMode = 0o755;
-/** A pipe or a device in the place of the file must not hold the opening up. */
+/** A pipe or a device in place of the file must not block the open. */
 const appendFlags = O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK;
 
-/** Log files through Node's own modules; folders are walked by descriptor, so that none can be swapped for a link. */
+/** Log files through Node's own modules; folders are opened by descriptor, so that none can be replaced by a link. */
 export class NodeLogFiles implements HostLogFiles {
   async openAppend(
     path: string,
@@ -89,7 +89,7 @@ class NodeLogFile implements LogFile {
 
   private constructor(private readonly file: FileHandle) {}
 
-  /** Takes a descriptor over, or closes it. @throws `EINVAL` when it is not a plain file with one name. */
+  /** Takes ownership of a descriptor. @throws `EINVAL`, and closes it, when it is not a regular file with one name. */
   static async take(path: string, file: FileHandle): Promise<NodeLogFile> {
     try {
       const stat = await file.stat();
@@ -138,7 +138,7 @@ class NodeLogFile implements LogFile {
   /** Runs a call of `fs` on the descriptor, which takes a third of the memory that a FileHandle's methods take. */
   private use<T>(call: (fd: number, done: Done<T>) => void): Promise<T> {
     return new Promise((resolve, reject) => {
-      // A descriptor that is closed while it is in use may be another file's by then.
+      // A descriptor that is closed while in use may already refer to another file.
       if (this.closing) throw fileError("EBADF", "", "the file is closed");
       this.uses++;
       call(this.file.fd, (error, result) => {
@@ -156,7 +156,7 @@ class NodeLogFile implements LogFile {
 
 type Done<T> = (error: Error | null, result: T) => void;
 
-/** A name in a folder that is open: what the folder is called by now does not matter. */
+/** A path by the descriptor of an open folder, which stays valid when the folder is renamed. */
 function inside(folder: FileHandle, name: string): string {
   return `/proc/self/fd/${folder.fd}/${name}`;
 }
@@ -166,7 +166,7 @@ async function openFolderBelow(
   path: string,
   { make }: { readonly make: boolean },
 ): Promise<FileHandle> {
-  // The root itself is opened by its name in the folder above it: it may have been replaced by a link.
+  // The root itself is opened from its parent folder, because it may have been replaced by a link.
   const above = dirname(root);
   if (make) await makeFolders(above);
   let folder = await open(above, O_RDONLY | O_DIRECTORY);
@@ -192,7 +192,7 @@ async function makeFolders(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true, mode: directoryMode });
   } catch (error) {
-    // Something else is in the place of the last directory: opening it gives the right error.
+    // Something else is in place of the last directory: opening it results in the right error.
     if (codeOf(error) !== "EEXIST") throw error;
   }
 }
@@ -222,7 +222,7 @@ async function openOrMake(name: string, mode: number): Promise<FileHandle> {
   }
   try {
     const file = await open(name, appendFlags | O_CREAT | O_EXCL, mode);
-    // The umask may have taken bits away.
+    // The umask may have cleared bits.
     await file.chmod(mode);
     return file;
   } catch (error) {
@@ -231,7 +231,7 @@ async function openOrMake(name: string, mode: number): Promise<FileHandle> {
   }
 }
 
-/** The error with the path that the caller knows in the place of the descriptor's. */
+/** The error with the caller's path in place of the descriptor's. */
 function named(error: unknown, path: string): unknown {
   if (!(error instanceof Error) || !error.message.includes("/proc/self/fd/")) return error;
   if (codeOf(error) === "ELOOP") return fileError("ELOOP", path, "a link stands in its place");

@@ -2,26 +2,26 @@ import { closeSync, open, readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 
-/** `O_PATH`: a handle that names a file without opening it, so that no device or pipe blocks. */
+/** `O_PATH`: a descriptor for a path without opening the file, so that no device or pipe blocks. */
 const openPath = 0o10000000;
 const openFile = promisify(open);
 
 /**
  * Finds the mounts of paths. The mount table of a node with many pods is long, and reading it takes milliseconds:
- * it is read again only for a mount that is new.
+ * it is read again only for a new mount.
  */
 export class MountPoints {
   private readonly known = new Map<string, string>();
 
   /**
-   * The mount point that `path` lies on, links followed. The kernel names the mount, so that mounts
-   * on top of each other are distinguished.
+   * The mount point of `path`, links followed. The kernel reports the mount's id, which distinguishes mounts on top of
+   * each other.
    * @see proc(5), /proc/PID/fdinfo `mnt_id` and /proc/PID/mountinfo
    */
   async of(path: string): Promise<string> {
     const id = await mountIdOf(path);
     const known = this.known.get(id);
-    // The kernel gives the id of a mount that has gone to another one.
+    // The kernel reuses the id of a removed mount.
     if (known !== undefined && (await mountIdOf(known).catch(() => undefined)) === id) return known;
     const mounts = parseMountInfo(await readFile("/proc/self/mountinfo", "utf8"));
     // Inside a chroot the mount of the root itself is not listed.
@@ -51,7 +51,7 @@ export function parseMountInfo(text: string): Map<string, string> {
   return mounts;
 }
 
-/** The kernel writes space, tab, newline and backslash of a path as three octal digits. */
+/** The kernel escapes space, tab, newline and backslash in a path as three octal digits. */
 function unescapeOctal(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, digits: string) =>
     String.fromCharCode(Number.parseInt(digits, 8)),

@@ -4,11 +4,11 @@ import { codeOf, ShimError } from "../../base/index.js";
 import type { HostNamespaces } from "../../host/index.js";
 import { runCommand } from "./run-command.js";
 
-/** `NSFS_MAGIC`: the file system that namespaces are files of. */
+/** `NSFS_MAGIC`: the file system of namespace files. */
 const namespaceFileSystem = 0x6e736673;
 
 const commandDeadlineMs = 10_000;
-/** A path with more mounts over one another than this is not of our making. */
+/** More mounts on one path than docker-cri ever makes. */
 const mostMounts = 10;
 
 /** Keeps namespaces by bind mounts, as `ip netns` does. */
@@ -35,7 +35,7 @@ export class NodeNamespaces implements HostNamespaces {
   }
 
   async release(keptAt: string): Promise<void> {
-    // Lazily: a plugin that hangs inside must not keep the path.
+    // Lazily: a hanging plugin in the namespace must not block the unmount.
     for (let mounts = 0; mounts < mostMounts && (await this.isKept(keptAt)); mounts++)
       await command("umount", "-l", keptAt);
     await rm(keptAt, { force: true });

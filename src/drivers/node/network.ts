@@ -6,14 +6,14 @@ import type { HostNetwork } from "../../host/index.js";
 
 const operation = "network.connect";
 
-/** Connections from inside other network namespaces, without a process in there. */
+/** Connections from other network namespaces, without a process there. */
 export class NodeNetwork implements HostNetwork {
   async connect(
     target: { readonly namespacePath: string; readonly address: string; readonly port: number },
     options: CallOptions = {},
   ): Promise<Duplex> {
     const { namespacePath, address, port } = target;
-    // Loaded on first use: most of a shim's life goes by without it.
+    // Loaded on first use, because most shims do not need it.
     const { socketInNamespace } = await import("./system-calls.js");
     return await withDeadline(operation, options, async (signal) => {
       const socket = socketOf(entered(() => socketInNamespace(namespacePath, isIPv6(address) ? 6 : 4)));

@@ -3,13 +3,13 @@ import { open } from "node:fs/promises";
 import { codeOf } from "../../base/index.js";
 import type { HostOomLog, OomKill } from "../../host/index.js";
 
-/** No record of the kernel is longer. */
+/** The longest record of the kernel. */
 const recordBytes = 8192;
-/** The log's clock is not the one that is set: in so many seconds it is wrong by less than one. */
+/** The log's clock is not adjusted: in this many seconds it drifts by less than one. */
 const secondsToDrift = 10_000n;
 
 /**
- * Opens the kernel's log. Each open of the device has a place of its own in it, and each read is one record.
+ * Opens the kernel's log. Each open of the device has its own position, and each read returns one record.
  * @see Linux, Documentation/ABI/testing/dev-kmsg
  */
 export async function openOomLog(): Promise<HostOomLog> {

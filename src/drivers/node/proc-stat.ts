@@ -8,7 +8,7 @@ export interface ProcessStat {
   /** One letter: `Z` is a zombie, `X` is dead. */
   readonly state: string;
   readonly parent: number;
-  /** In clock ticks since boot. Together with the pid it names one process for ever. */
+  /** In clock ticks since boot. With the pid it identifies a process uniquely. */
   readonly startTicks: string;
 }
 
@@ -40,7 +40,7 @@ function isGone(error: unknown): boolean {
   return ["ENOENT", "ESRCH"].includes(codeOf(error) ?? "");
 }
 
-/** A process names itself as it likes, with spaces and brackets: the fields begin after the last bracket. */
+/** A process chooses its name, which may have spaces and brackets: the fields begin after the last bracket. */
 export function parseStat(pid: number, text: string): ProcessStat | undefined {
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   const [state, parent] = fields;
@@ -54,7 +54,7 @@ export function isDead(stat: ProcessStat): boolean {
 }
 
 /**
- * Reads the environment that a process began with; undefined when it has ended or may not be looked at.
+ * Reads the initial environment of a process; undefined when it has ended or may not be inspected.
  * @see proc(5), /proc/PID/environ
  */
 export async function readEnvironment(pid: number): Promise<Map<string, string> | undefined> {

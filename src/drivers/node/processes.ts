@@ -14,7 +14,7 @@ export class NodeProcesses implements HostProcesses {
   }
 
   async killTree(pid: number): Promise<number> {
-    // 0 and negative numbers mean whole groups to the kernel, and 1 is everyone's parent.
+    // To the kernel 0 and negative numbers mean process groups, and 1 is init.
     if (!isPid(pid) || pid === 1 || pid === process.pid) {
       throw new ShimError("invalid-argument", `process ${pid} is none whose tree may be killed`, {
         operation: "processes.killTree",

@@ -8,15 +8,15 @@ import { killWhere } from "./kill-tree.js";
 
 const defaultMaxOutputBytes = 16 * 1024 * 1024;
 
-/** Once the program has exited, its output counts as whole when the pipes were silent for this long … */
+/** After the exit of the program its output counts as complete when the pipes were silent for this long … */
 const quietMs = 200;
-/** … or after this long, when a process it left behind keeps writing. */
+/** … or after this long, if a child process keeps writing. */
 const lingerMs = 1_000;
 
-/** How long a killed process may take to die; one in an uninterruptible sleep does not die at all. */
+/** How long to wait until a killed process has ended; one in an uninterruptible sleep does not end. */
 const deathMs = 2_000;
 
-/** Names one run in the environment of the program and of all that it starts. */
+/** The variable that marks one run in the environment of the program and its children. */
 const runVariable = "DOCKER_CRI_RUN";
 
 interface Exit {
@@ -24,7 +24,7 @@ interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** Runs a program as {@link HostProcesses.run} promises. */
+/** @see HostProcesses.run */
 export async function runCommand(command: HostCommand): Promise<HostCommandResult> {
   const operation = `run ${command.file}`;
   if (command.signal?.aborted) throw abortError(operation, command.signal.reason);
@@ -37,7 +37,7 @@ export async function runCommand(command: HostCommand): Promise<HostCommandResul
   const failure = new Failure();
   const stdout = collect(child.stdout, "standard output", command, failure);
   const stderr = collect(child.stderr, "standard error", command, failure);
-  // A program that does not read its input is judged by its exit code.
+  // If the program does not read its input, only its exit code counts.
   child.stdin.on("error", () => undefined);
   child.stdin.end(command.input);
   const exit = exitOf(child);
@@ -118,8 +118,8 @@ function exitOf(child: ChildProcess): Promise<Exit> {
 }
 
 /**
- * Resolves once the program has exited and its output is whole. A process that it left behind may hold the
- * pipes open for ever, so their end is not waited for.
+ * Resolves once the program has exited and its output is complete. It does not wait for the end of the pipes, which a
+ * child process may keep open for ever.
  */
 async function untilQuiet(
   child: ChildProcess,
@@ -136,7 +136,7 @@ async function untilQuiet(
       const silentMs = now - Math.max(exitedAtMs, ...outputs.map((output) => output.lastAtMs()));
       const leftMs = Math.min(quietMs - silentMs, exitedAtMs + lingerMs - now);
       if (leftMs <= 0) resolve();
-      // After the timers the pipes get their turn, and what they hold is read, before the next look.
+      // The event loop polls the pipes after the timers, so pending output is read before the next check.
       else quiet = setTimeout(() => setImmediate(look), leftMs);
     };
     look();
@@ -146,11 +146,11 @@ async function untilQuiet(
   return result;
 }
 
-/** Kills what the program started, and waits a while for its own end. */
+/** Kills the program and its descendants, and waits for its end for a limited time. */
 async function end(child: ChildProcess, exit: Promise<Exit>, run: string): Promise<void> {
   const { pid } = child;
   if (pid === undefined) return;
-  // The group alone is not enough: a descendant may have a session of its own, and process 1 as its parent.
+  // Killing the group is not enough: a descendant may have its own session, and process 1 as its parent.
   const root = child.exitCode === null && child.signalCode === null ? pid : undefined;
   await killWhere((environment) => environment.get(runVariable) === run, root).catch(() => 0);
   killGroup(pid);
@@ -161,7 +161,7 @@ function killGroup(pid: number): void {
   try {
     process.kill(-pid, "SIGKILL");
   } catch (error) {
-    // EPERM: a program with another owner, which only its own end can end.
+    // EPERM: the program runs as another user, so it cannot be killed.
     if (!["ESRCH", "EPERM"].includes(codeOf(error) ?? "")) throw error;
   }
 }

@@ -8,7 +8,7 @@ const sockCloexec = 0o2000000;
 const sockNonblock = 0o4000;
 const families = { 4: 2, 6: 10 } as const;
 
-// The C library that this very process runs with.
+// The C library of this process.
 const libc = koffi.load(null);
 const setns = libc.func("int setns(int fd, int nstype)") as (fd: number, kind: number) => number;
 const socket = libc.func("int socket(int domain, int type, int protocol)") as (
@@ -18,9 +18,9 @@ const socket = libc.func("int socket(int domain, int type, int protocol)") as (
 ) => number;
 
 /**
- * Makes a TCP socket inside another network namespace. This thread is in there for the length of one system call: all
- * of it is one synchronous stretch, so that no other code of the thread runs meanwhile, and other threads stay where
- * they are. A thread that cannot come back would do everything in the wrong network: the process is ended at once.
+ * Creates a TCP socket inside another network namespace. This thread enters the namespace for one system call,
+ * synchronously, so that no other code of the thread runs in it; other threads do not enter it. If the thread cannot
+ * leave, everything would happen in the wrong network: the process is ended at once.
  * @param family 4 or 6.
  * @returns A file descriptor, which the caller must close.
  * @throws An error with the `code` of open(2), setns(2) or socket(2).

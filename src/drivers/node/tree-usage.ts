@@ -7,11 +7,11 @@ const openFolder = promisify(opendir);
 const stat = promisify(lstat as (path: string, options: { bigint: true }, done: Done) => void);
 type Done = (error: NodeJS.ErrnoException | null, stats: BigIntStats) => void;
 
-/** How many entries are looked at before a rest. */
+/** How many entries are measured before a pause. */
 const entriesAtOnce = 64;
 const blockBytes = 512n;
 
-/** Adds up a folder and all below it. @see HostTrees.usage */
+/** Measures a folder with its content. @see HostTrees.usage */
 export async function treeUsage(
   directory: string,
   { share, unlessIn, signal }: MeasureOptions,
@@ -33,7 +33,7 @@ export async function treeUsage(
     usedBytes += stats.blocks * blockBytes;
     inodes++;
   };
-  // A folder that is not there at all is an error; one that goes meanwhile is not.
+  // A missing root folder is an error; a folder that is removed during the walk is not.
   if (!(await statOf(directory))) throw Object.assign(new Error(`ENOENT: ${directory}`), { code: "ENOENT" });
   await look("");
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
@@ -47,7 +47,7 @@ export async function treeUsage(
   return { usedBytes, inodes };
 }
 
-/** The names in a folder, some at a time: it may hold millions. */
+/** The names in a folder, in batches: there may be millions. */
 async function* namesIn(folder: string): AsyncGenerator<string[]> {
   const opened = await openFolder(folder).catch(unlessGone);
   if (!opened) return;
@@ -70,7 +70,7 @@ function unlessGone(error: unknown): undefined {
   throw error;
 }
 
-/** Whether a file is still the copy that was made of another. */
+/** Whether a file is an unchanged copy of another one. */
 function isSame(stats: BigIntStats, original: BigIntStats | undefined): boolean {
   if (!original || stats.mode !== original.mode) return false;
   if (stats.uid !== original.uid || stats.gid !== original.gid) return false;

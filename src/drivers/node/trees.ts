@@ -11,7 +11,7 @@ import { runCommand } from "./run-command.js";
 import { treeUsage } from "./tree-usage.js";
 import { pathInside, UnpackedTree } from "./unpacked-tree.js";
 
-/** Every archive ends in so many zeros. */
+/** Every archive ends with this many zeros. */
 const endBytes = 1024;
 const syncDeadlineMs = 600_000;
 
@@ -22,7 +22,7 @@ export class NodeTrees implements HostTrees {
     { leaveOut = () => false }: { readonly leaveOut?: (entry: ArchiveEntry) => boolean } = {},
   ): Promise<void> {
     const temporary = temporaryPathFor(directory);
-    // Private as a whole: an archive may contain setuid programs.
+    // Readable by root only: an archive may contain setuid programs.
     await mkdir(dirname(directory), { recursive: true, mode: 0o700 });
     let broken: unknown;
     const onBroken = (error: unknown) => (broken = error);
@@ -75,9 +75,9 @@ export class NodeTrees implements HostTrees {
 }
 
 /**
- * The archive as it is.
+ * Passes the archive through.
  * @param onBroken Receives the error of the source, not that of the reader.
- * @throws Error when it ends between two entries, which nothing else would notice.
+ * @throws Error when it is truncated between two entries, which the reader does not detect.
  */
 async function* toItsEnd(
   archive: AsyncIterable<Uint8Array>,
@@ -103,7 +103,7 @@ async function* toItsEnd(
   if (last.length < endBytes || last.some((byte) => byte !== 0)) throw new Error("the archive is cut short");
 }
 
-/** Node can sync one file at a time, which takes minutes for an image of many. */
+/** Syncs the whole file system: Node can only sync single files, which takes minutes for a large image. */
 async function syncFileSystemOf(path: string): Promise<void> {
   const { exitCode, stderr } = await runCommand({
     file: "sync",

@@ -4,21 +4,21 @@ import type { Header } from "tar-stream";
 
 const allModeBits = 0o7777;
 
-/** What a file or folder is like beside its content. */
+/** The metadata of a file or folder. */
 type Look = Pick<Header, "uid" | "gid" | "mode" | "mtime">;
 
 /**
- * A folder that an archive is unpacked into. No other process writes there, so its own entries are all that
- * there is: an entry is put only into a folder of its own making, never through a link.
+ * A folder that an archive is unpacked into. No other process writes there. An entry is only written into a folder that
+ * this class has created, never through a link.
  */
 export class UnpackedTree {
-  /** By path; what they shall be like in the end, for a folder without permissions could not be filled. */
+  /** The metadata of folders, by path. It is applied at the end: a folder without permissions could not be filled. */
   private readonly folders = new Map<string, Look>([["", impliedFolder()]]);
   private readonly setsOwners = process.getuid?.() === 0;
 
   private constructor(private readonly root: string) {}
 
-  /** @param root Must not be there yet. */
+  /** @param root Must not exist yet. */
   static async open(root: string): Promise<UnpackedTree> {
     await mkdir(root, { mode: 0o700 });
     return new UnpackedTree(root);
@@ -26,7 +26,7 @@ export class UnpackedTree {
 
   /**
    * @param path Of the entry, as {@link pathInside} gives it.
-   * @throws EEXIST for a second entry of one name; Error for what leads out of the folder.
+   * @throws EEXIST for a second entry of the same name; Error for a path that leads out of the folder.
    */
   async add(path: string, header: Header, content: AsyncIterable<Uint8Array>): Promise<void> {
     if (header.type === "directory") await this.addFolder(path, header);
@@ -38,7 +38,7 @@ export class UnpackedTree {
     else if (header.type === "link") await link(this.placeOf(header.linkname), place);
   }
 
-  /** Gives the folders their modes, owners and times, the inner ones first. */
+  /** Sets the modes, owners and times of the folders, the inner ones first. */
   async finish(): Promise<void> {
     const inward = [...this.folders].sort(([a], [b]) => depthOf(b) - depthOf(a));
     for (const [path, { uid, gid, mode, mtime }] of inward) {
@@ -49,7 +49,7 @@ export class UnpackedTree {
     }
   }
 
-  /** Makes a folder and those above it. @throws EEXIST where something else stands in the way. */
+  /** Creates a folder and its parents. @throws EEXIST when one of them exists and is not a folder. */
   private async addFolder(path: string, header?: Header): Promise<void> {
     if (!this.folders.has(path)) {
       await this.addFolder(parentOf(path));
@@ -81,7 +81,7 @@ export class UnpackedTree {
     await lutimes(place, mtime, mtime);
   }
 
-  /** Where an earlier entry lies: in a folder of ours, so that no link is followed on the way. */
+  /** The path of an earlier entry, whose folder we created, so that no link is followed. */
   private placeOf(name: string): string {
     const path = pathInside(name);
     if (this.folders.has(parentOf(path))) return join(this.root, path);
@@ -98,7 +98,7 @@ export function pathInside(name: string): string {
   return parts.join("/");
 }
 
-/** A folder that the archive has only as part of names. */
+/** The metadata of a folder without an entry in the archive. */
 function impliedFolder(): Look {
   return { uid: 0, gid: 0, mode: 0o755, mtime: new Date() };
 }

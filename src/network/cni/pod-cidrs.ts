@@ -12,7 +12,7 @@ export class PodCidrs {
   private cidrs: readonly string[];
   private readonly path: string;
 
-  /** @throws ShimError "invalid-argument" when the configured ones make no sense. */
+  /** @throws ShimError "invalid-argument" when the configured ones are not valid. */
   constructor(
     private readonly files: HostFiles,
     private readonly cacheDir: string,

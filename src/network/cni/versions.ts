@@ -8,7 +8,7 @@ const released = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]
 
 export type CniVersion = (typeof released)[number];
 
-/** The newest version that this runner speaks. */
+/** The newest version that this runner supports. */
 export const newestVersion: CniVersion = "1.1.0";
 
 /** The first version whose plugins can be chained and whose results can hold several addresses. */
@@ -28,7 +28,7 @@ export interface PluginVersions {
 }
 
 /**
- * The newest version that the configuration declares, this runner speaks and every plugin supports.
+ * The newest version that the configuration declares, this runner and every plugin support.
  * @throws ShimError "failed-precondition" that names the plugins in the way.
  * @see CNI SPEC, "Version considerations"
  */
@@ -56,7 +56,7 @@ export function chooseVersion(declared: readonly string[], plugins: readonly Plu
   );
 }
 
-/** The version of a configuration that was in use before: plugins are not asked, for they ran with it. */
+/** The version of a configuration that was in use before: plugins are not asked, because they have run with it. */
 export function versionInUse(declared: readonly string[], resultVersion: unknown): CniVersion {
   const [newest = "0.1.0"] = newestFirst(declared);
   return isKnownVersion(resultVersion) && declared.includes(resultVersion) ? resultVersion : newest;
