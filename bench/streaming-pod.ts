@@ -126,8 +126,9 @@ export class StreamingPod {
     return containerId;
   }
 
+  /** What a runtime cannot remove goes with its pod. */
   async remove(containerId: string): Promise<void> {
-    await this.clients.runtime.removeContainer({ containerId });
+    await this.clients.runtime.removeContainer({ containerId }).catch(() => undefined);
   }
 
   async exec(cmd: readonly string[], stdin = false): Promise<Process> {

@@ -1,5 +1,5 @@
 import { verdict, type Mark } from "./marks.js";
-import { transferNames, type StreamingFigures } from "./streaming.js";
+import { transferNames, type StreamingFigures, type TransferFigure } from "./streaming.js";
 import { streamingNames, type StreamingName } from "./streaming-peers.js";
 import { megabytesText, ratioText, table } from "./tables.js";
 
@@ -48,17 +48,15 @@ function rowsOf(figures: Figures): Row[] {
       most === undefined ? undefined : { what: `${what}, of cri-dockerd's`, value: ratio(of), most };
     return [what, (f) => text(of(f)), ratioText(of(ours), of(theirs)), mark];
   };
-  const transfers = transferNames.map((name) =>
-    ratioRow(
+  const transfers = transferNames.map((name): Row => {
+    const [what, , ...rest] = ratioRow(
       `${name}, seconds a GB`,
-      (f) => 1000 / f.megabytesPerSecond[name],
-      (value) =>
-        Number.isFinite(value)
-          ? `${value.toFixed(2)} s, ${(1000 / value).toFixed(0)} MB/s`
-          : "bytes were lost",
+      (f) => f.transfers[name].seconds,
+      String,
       mostOfPeer.transfer,
-    ),
-  );
+    );
+    return [what, (f) => transferText(f.transfers[name]), ...rest];
+  });
   return [
     ...transfers,
     ratioRow("exec, first byte", (f) => f.execFirstByteMs, msText, mostOfPeer.execFirstByte),
@@ -94,6 +92,11 @@ function boundRow(
   most: number,
 ): Row {
   return [what, (f) => text(of(f)), "", { what: `docker-cri, ${what}`, value: of(ours), most }];
+}
+
+function transferText({ seconds, cpuSeconds }: TransferFigure): string {
+  if (!Number.isFinite(seconds)) return "bytes were lost";
+  return `${seconds.toFixed(2)} s (${(1000 / seconds).toFixed(0)} MB/s), CPU ${cpuSeconds.toFixed(2)} s`;
 }
 
 function msText(value: number): string {

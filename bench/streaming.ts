@@ -5,7 +5,7 @@ import { Readable, type Duplex, type Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as pause } from "node:timers/promises";
-import { timed, withLab, type EngineName } from "../test/docker/lab/index.js";
+import { say, timed, withLab, type EngineName } from "../test/docker/lab/index.js";
 import { median } from "./numbers.js";
 import { alone, inTurn, wakeMs } from "./shims.js";
 import { startStreamingPeers, streamingNames, type StreamingName } from "./streaming-peers.js";
@@ -27,10 +27,16 @@ export const transferNames = [
 ] as const;
 export type TransferName = (typeof transferNames)[number];
 
+/** Seconds for a gigabyte; infinite where the bytes did not arrive as they were sent. */
+export interface TransferFigure {
+  readonly seconds: number;
+  /** Of the runtime's own process. */
+  readonly cpuSeconds: number;
+}
+
 /** The middle of the rounds, of one runtime. */
 export interface StreamingFigures {
-  /** Megabytes a second; 0 where the bytes did not arrive as they were sent. */
-  readonly megabytesPerSecond: Readonly<Record<TransferName, number>>;
+  readonly transfers: Readonly<Record<TransferName, TransferFigure>>;
   /** From the RPC to the first byte of an exec. */
   readonly execFirstByteMs: number;
   /** From the RPC to the first byte of a port. */
@@ -83,9 +89,15 @@ function middleOf(rounds: readonly Turn[]): Turn {
   const middle = (name: StreamingName): StreamingFigures => {
     const of = (figure: (figures: StreamingFigures) => number) =>
       median(rounds.map((turn) => figure(turn[name])));
-    const speeds = transferNames.map((transfer) => [transfer, of((f) => f.megabytesPerSecond[transfer])]);
+    const transfers = transferNames.map((transfer) => [
+      transfer,
+      {
+        seconds: of((f) => f.transfers[transfer].seconds),
+        cpuSeconds: of((f) => f.transfers[transfer].cpuSeconds),
+      },
+    ]);
     return {
-      megabytesPerSecond: Object.fromEntries(speeds) as Record<TransferName, number>,
+      transfers: Object.fromEntries(transfers) as Record<TransferName, TransferFigure>,
       execFirstByteMs: of((f) => f.execFirstByteMs),
       forwardFirstByteMs: of((f) => f.forwardFirstByteMs),
       connectionFirstByteMs: of((f) => f.connectionFirstByteMs),
@@ -103,16 +115,25 @@ async function takeTurn(pod: StreamingPod, payload: Payload): Promise<StreamingF
   const execFirstByteMs = await middleTime(() => execFirstByte(pod));
   const forwardFirstByteMs = await middleTime(() => forwardFirstByte(pod));
   const connectionFirstByteMs = await connectionFirstByte(pod);
-  const megabytesPerSecond: Partial<Record<TransferName, number>> = {};
+  const moved: Partial<Record<TransferName, TransferFigure>> = {};
   for (const name of transferNames) {
-    const { seconds, arrived } = await transfers[name](pod, payload);
-    megabytesPerSecond[name] = arrived === payload.md5 ? payload.bytes.length / 1e6 / seconds : 0;
+    const { service } = pod.peer;
+    const cpuBefore = service.cpuSeconds();
+    const { seconds, arrived } = await transfers[name](pod, payload).catch((error: unknown) => {
+      say(`${pod.peer.name}, ${name}: ${String(error)}`);
+      return { seconds: 0, arrived: "" };
+    });
+    const gigabytes = arrived === payload.md5 ? payload.bytes.length / 1e9 : 0;
+    moved[name] = {
+      seconds: gigabytes === 0 ? Infinity : seconds / gigabytes,
+      cpuSeconds: (service.cpuSeconds() - cpuBefore) / gigabytes,
+    };
   }
   return {
     execFirstByteMs,
     forwardFirstByteMs,
     connectionFirstByteMs,
-    megabytesPerSecond: megabytesPerSecond as Record<TransferName, number>,
+    transfers: moved as Record<TransferName, TransferFigure>,
     ...(await execsAtOnce(pod)),
     stalledOutputBytes: await growth(pod, () => pod.exec(["cat", "/dev/zero"])),
     stalledInputBytes: await growth(pod, async () => {

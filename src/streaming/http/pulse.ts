@@ -1,5 +1,8 @@
-/** How often a client is asked for a sign of life. One that has vanished while we send nothing shows itself by that. */
-const pingMs = 15_000;
+/**
+ * How often a client is asked for a sign of life, as Kubernetes' own clients ask. One that has vanished shows itself by
+ * the answer to a ping, or to the one after it, where nothing else is sent and its data waits to be read.
+ */
+const pingMs = 5_000;
 
 /** Asks a session's client for signs of life, and ends a session in which nothing is sent for too long. */
 export class Pulse {
