@@ -14,6 +14,7 @@ import {
   residentBytes,
   signal,
   startDaemon,
+  threadsCpuSeconds,
   ticksPerSecond,
   waitForExit,
   waitUntil,
@@ -171,6 +172,11 @@ export class Dockerd {
   /** Seconds of CPU that dockerd and its containerd have used since dockerd was last started. */
   async cpuSeconds(): Promise<number> {
     return (await this.#own()).reduce((sum, each) => sum + each.cpuTicks, 0) / ticksPerSecond;
+  }
+
+  /** The same without rounding to ticks. Threads that end are lost from it, which they do where containers are started. */
+  async exactCpuSeconds(): Promise<number> {
+    return (await this.#own()).reduce((sum, { pid }) => sum + threadsCpuSeconds(pid), 0);
   }
 
   /** Resident memory of dockerd and its containerd, in bytes. */

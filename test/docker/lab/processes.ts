@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { open, readdir, readFile } from "node:fs/promises";
 
 /** A process that keeps its meaning when the kernel gives its id to another one. */
@@ -39,6 +39,23 @@ export function processInfo(pid: number): ProcessInfo | undefined {
     cpuTicks: Number(rest[11]) + Number(rest[12]),
     startTicks: Number(rest[19]),
   };
+}
+
+/** Seconds of CPU that the threads of a process have used which it has now, 0 when it is gone. */
+export function threadsCpuSeconds(pid: number): number {
+  const folder = `/proc/${pid}/task`;
+  const nanosOf = (thread: string) => Number(readNow(`${folder}/${thread}/schedstat`).split(" ")[0]);
+  const threads = existsSync(folder) ? readdirSync(folder) : [];
+  return threads.reduce((sum, thread) => sum + nanosOf(thread), 0) / 1e9;
+}
+
+/** Empty for what has ended in between. */
+function readNow(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 /** All processes of the machine. */
