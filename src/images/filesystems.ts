@@ -17,12 +17,25 @@ export interface Disk {
   readonly usage: FileSystemUsage;
 }
 
+interface Place {
+  readonly root: string;
+  readonly mountPoint: string;
+}
+
+/** What the images of one moment take. */
+interface Counted {
+  readonly info: DockerInfo;
+  readonly records: readonly ImageRecord[];
+  readonly bytes: number;
+}
+
 /** The usage of the file systems of images and containers. */
 export class ImageFilesystems {
   private readonly sizes: LayerSizes;
-  /** Resolved once per connection. */
-  private readonly containerdRoots = new WeakMap<DockerInfo, Promise<string>>();
+  /** Found once per connection: an engine keeps its directories while it runs. */
+  private readonly places = new WeakMap<DockerInfo, Place>();
   private readonly chains = new WeakMap<ImageRecord, readonly string[]>();
+  private counted: Counted | undefined;
 
   constructor(
     private readonly host: Host,
@@ -61,10 +74,12 @@ export class ImageFilesystems {
    */
   async disk(): Promise<Disk> {
     const { info } = this.inventory.engine();
-    const root = await this.rootOf(info);
+    const root = this.places.get(info)?.root ?? (await this.rootOf(info));
     try {
-      const mountPoint = await this.host.files.mountPointOf(root);
-      return { mountPoint, usage: await this.host.files.usage(root) };
+      const mountPoint = this.places.get(info)?.mountPoint ?? (await this.host.files.mountPointOf(root));
+      const usage = await this.host.files.usage(root);
+      this.places.set(info, { root, mountPoint });
+      return { mountPoint, usage };
     } catch (error) {
       throw new ShimError(
         "failed-precondition",
@@ -75,18 +90,26 @@ export class ImageFilesystems {
     }
   }
 
+  /** Counted again only when an image is new or gone. */
   private async imageBytes(info: DockerInfo): Promise<number> {
-    const images = [...this.inventory.images.records()].map((record) => ({
+    const records = [...this.inventory.images.records()];
+    const { counted } = this;
+    if (counted?.info === info && isSame(counted.records, records)) return counted.bytes;
+    const images = records.map((record) => ({
       ...(record.sizeBytes === undefined ? {} : { sizeBytes: record.sizeBytes }),
       chain: this.chainOf(record),
     }));
     const { rootDirectory, storageDriver } = info;
+    let isComplete = true;
     if (!info.containerdImageStore && rootDirectory !== undefined && storageDriver !== undefined) {
       const folder = `${rootDirectory}/image/${storageDriver}/layerdb`;
-      const learned = this.sizes.learn(folder, new Set(images.flatMap(({ chain }) => chain)));
-      await settlesWithin(layerSizesWaitMs, learned);
+      const chainIds = new Set(images.flatMap(({ chain }) => chain));
+      await settlesWithin(layerSizesWaitMs, this.sizes.learn(folder, chainIds));
+      isComplete = [...chainIds].every((chainId) => this.sizes.has(chainId));
     }
-    return Math.trunc(bytesOnDisk(images, (chainId) => this.sizes.get(chainId)));
+    const bytes = Math.trunc(bytesOnDisk(images, (chainId) => this.sizes.get(chainId)));
+    this.counted = isComplete ? { info, records, bytes } : undefined;
+    return bytes;
   }
 
   private chainOf(record: ImageRecord): readonly string[] {
@@ -99,9 +122,7 @@ export class ImageFilesystems {
 
   private async rootOf(info: DockerInfo): Promise<string> {
     if (!info.containerdImageStore) return info.rootDirectory ?? "/";
-    const known = this.containerdRoots.get(info) ?? this.containerdRoot(info);
-    this.containerdRoots.set(info, known);
-    return await known;
+    return await this.containerdRoot(info);
   }
 
   /** Docker's API does not expose the root of containerd, which is Docker's own instance or the system's. */
@@ -116,6 +137,10 @@ export class ImageFilesystems {
     const [beforeTables = ""] = config.split(/^[ \t]*\[/m);
     return /^[ \t]*root[ \t]*=[ \t]*["'](\/[^"']*)["']/m.exec(beforeTables)?.[1] ?? containerdRoot;
   }
+}
+
+function isSame(before: readonly ImageRecord[], now: readonly ImageRecord[]): boolean {
+  return before.length === now.length && before.every((record, index) => record === now[index]);
 }
 
 /** The fields of an image that its disk usage depends on. */

@@ -15,6 +15,11 @@ export class LayerSizes {
 
   constructor(private readonly host: Host) {}
 
+  /** True once it has been read, even if its size is unknown. */
+  has(chainId: string): boolean {
+    return this.sizes.has(chainId);
+  }
+
   /** In bytes; undefined if unknown. */
   get(chainId: string): number | undefined {
     return this.sizes.get(chainId);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { bytesOnDisk } from "../../../src/images/filesystems.js";
 import { chainIdsOf } from "../../../src/images/layer-sizes.js";
 import { openImages, pauseImage, spec } from "./lab.js";
@@ -97,6 +98,31 @@ describe("the file systems", () => {
     const { imageFilesystems } = await lab.images.fsInfo();
     assert.ok(Date.now() - began < 2_000);
     assert.equal(imageFilesystems?.[0]?.usedBytes?.value, 742_785n);
+  });
+
+  it("have those layers in a later call, also when two calls came at once", async () => {
+    await using lab = await openImages();
+    const { files, faults } = lab.engine.host;
+    const [layer = ""] = (await lab.engine.images.inspect(pauseImage)).layers;
+    const folder = `${layerdb}/${layer.slice(7)}`;
+    files.tree.makeDirectory(folder);
+    files.tree.replace(`${folder}/size`, "1000", 0o644);
+    const used = async () => (await lab.images.fsInfo()).imageFilesystems?.[0]?.usedBytes?.value;
+    const stopDelay = faults.on("files.read", { delayMs: 600 });
+    assert.deepEqual(await Promise.all([used(), used()]), [742_785n, 742_785n]);
+    stopDelay();
+    while ((await used()) !== 1000n) await pause(20);
+  });
+
+  it("take one statfs a call: the mount is looked up once", async () => {
+    await using lab = await openImages();
+    const { files, faults } = lab.engine.host;
+    const mountpoint = async () => (await lab.images.fsInfo()).imageFilesystems?.[0]?.fsId?.mountpoint;
+    files.mountPoints.add("/var/lib");
+    assert.equal(await mountpoint(), "/var/lib");
+    faults.on("files.mountPointOf", { code: "EIO" });
+    faults.on("files.read", { code: "EIO" });
+    assert.equal(await mountpoint(), "/var/lib");
   });
 
   it("never take more than is used, and leave out inodes that nobody counts", async () => {

@@ -84,20 +84,24 @@ export class MemoryHostFiles implements HostFiles {
   async usage(path: string): Promise<FileSystemUsage> {
     await this.faults.meet("files.usage", path);
     if (!this.tree.exists(path)) throw fsError("ENOENT", "statfs", path);
-    return this.usages.get(await this.mountPointOf(path)) ?? defaultUsage;
+    return this.usages.get(this.mountOf(path)) ?? defaultUsage;
   }
 
   async mountPointOf(path: string): Promise<string> {
     await this.faults.meet("files.mountPointOf", path);
-    const real = this.tree.realPath(path);
-    const points = [...this.mountPoints].filter(
-      (point) => point === "/" || real === point || real.startsWith(`${point}/`),
-    );
-    return points.reduce((longest, point) => (point.length > longest.length ? point : longest), "/");
+    return this.mountOf(path);
   }
 
   async watch(directory: string, changed: () => void): Promise<HostWatch> {
     await this.faults.meet("files.watch", directory);
     return { close: this.tree.watch(directory, changed) };
+  }
+
+  private mountOf(path: string): string {
+    const real = this.tree.realPath(path);
+    const points = [...this.mountPoints].filter(
+      (point) => point === "/" || real === point || real.startsWith(`${point}/`),
+    );
+    return points.reduce((longest, point) => (point.length > longest.length ? point : longest), "/");
   }
 }
