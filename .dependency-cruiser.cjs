@@ -2,7 +2,7 @@
 
 const lowest = ["gen", "base"];
 const ports = ["config", "docker", "host"];
-const aboveRooms = ["handlers", "rpc", "adapters", "composition"];
+const aboveRooms = ["handlers", "rpc", "adapters", "observability", "composition"];
 const rooms = [
   "sandbox",
   "containers",
@@ -21,7 +21,7 @@ const toRooms = [...toInventory, "inventory", "carriers"];
 const toHandlers = [...toRooms, ...rooms];
 const toRpc = [...toHandlers, "handlers"];
 const toAdapters = [...toRpc, "rpc"];
-const toComposition = [...toAdapters, "adapters", "drivers"];
+const toComposition = [...toAdapters, "adapters", "drivers", "observability"];
 const everything = [...toComposition, "composition", "client"];
 
 /** What each folder of src may import beside itself. */
@@ -39,6 +39,7 @@ const table = {
   handlers: toHandlers,
   rpc: toRpc,
   adapters: toAdapters,
+  observability: toAdapters,
   client: [...lowest, "carriers"],
   drivers: ["base", ...ports],
   composition: toComposition,

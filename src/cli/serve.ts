@@ -36,11 +36,12 @@ export async function serve(
   for (const note of notes) log.warn(note);
   reportStrayRejections(log);
   const streaming = await shim.streaming.listen();
+  const metrics = await shim.metrics?.listen();
   const servers = await listen(shim, where);
   using _certificates = followCertificates(servers, where, log);
   try {
     const endpoints = servers.map((server) => server.address);
-    log.info({ version: version(), endpoints, streaming, engine: config.engine }, "serving CRI");
+    log.info({ version: version(), endpoints, streaming, metrics, engine: config.engine }, "serving CRI");
     await notifySystemd(["READY=1", `STATUS=serving CRI on ${endpoints.join(", ")}`], environment, log);
     using _ = followDocker(shim);
     await aborted(end.signal);

@@ -13,15 +13,22 @@ import { Images } from "../images/index.js";
 import { Inventory } from "../inventory/index.js";
 import { ContainerLogs } from "../logs/index.js";
 import { Network } from "../network/index.js";
-import { handlerTable, mountHandlers, type RpcOptions } from "../rpc/index.js";
+import type { ShimMetrics } from "../observability/index.js";
+import { handlerTable, mountHandlers, type CallObserver, type RpcOptions } from "../rpc/index.js";
 import { SandboxRecovery } from "../sandbox/index.js";
 import { Stats, usageReader, type UsageReader } from "../stats/index.js";
 import { Streaming, type ProcessOptions, type RemoteProcess } from "../streaming/index.js";
-import type { Shim } from "./shim.js";
+import type { Shim, ShimMetricsReader } from "./shim.js";
 
 type AnyHandler = UnaryHandler<DescMethodUnary> | StreamHandler<DescMethodServerStreaming>;
 
 const defaultStartMs = 30_000;
+
+/** What watches a shim. */
+export interface ShimObservability {
+  readonly metrics: ShimMetrics | undefined;
+  readonly observers: readonly (CallObserver | undefined)[];
+}
 
 /** A shim with its own tsyringe container. */
 export class ContainerShim implements Shim {
@@ -34,7 +41,13 @@ export class ContainerShim implements Shim {
   private readonly logs: ContainerLogs;
   private closing: Promise<void> | undefined;
 
-  constructor(private readonly container: DependencyContainer) {
+  readonly observer: CallObserver | undefined;
+  readonly metrics: ShimMetricsReader | undefined;
+
+  constructor(
+    private readonly container: DependencyContainer,
+    private readonly observability: ShimObservability,
+  ) {
     this.config = container.resolve<ShimConfig>(ShimConfig);
     this.log = container.resolve<Logger>(Logger);
     this.streaming = container.resolve(Streaming);
@@ -42,6 +55,8 @@ export class ContainerShim implements Shim {
     this.network = container.resolve<Network>(Network);
     this.logs = container.resolve(ContainerLogs);
     this.stats = usageReader(container.resolve(Stats));
+    this.observer = allOf(observability.observers.filter((observer) => observer !== undefined));
+    this.metrics = this.openMetrics();
   }
 
   /** Starts the background work. */
@@ -80,7 +95,12 @@ export class ContainerShim implements Shim {
   }
 
   mount(router: ConnectRouter, options: RpcOptions = {}): void {
-    mountHandlers(router, { ...options, log: this.log, handlerFor: (method) => this.handlerFor(method) });
+    mountHandlers(router, {
+      ...options,
+      log: this.log,
+      observer: this.observer,
+      handlerFor: (method) => this.handlerFor(method),
+    });
   }
 
   inProcessTransport(): Transport {
@@ -112,6 +132,19 @@ export class ContainerShim implements Shim {
     await this.close();
   }
 
+  private openMetrics(): ShimMetricsReader | undefined {
+    const { config, inventory, logs, streaming } = this;
+    const { metrics } = this.observability;
+    const { address } = config.metrics;
+    if (!metrics || address === undefined) return undefined;
+    metrics.follow({ inventory, logs, streaming, images: this.container.resolve(Images) });
+    return {
+      contentType: metrics.contentType,
+      text: () => metrics.text(),
+      listen: () => metrics.listen(address, this.log),
+    };
+  }
+
   /** Runs background work. A failure is logged. */
   private besides(work: Promise<void>, what: string): void {
     work.catch((error: unknown) => {
@@ -120,6 +153,7 @@ export class ContainerShim implements Shim {
   }
 
   private async end(): Promise<void> {
+    this.observability.metrics?.close();
     this.container.resolve(Stats).close();
     await this.streaming.close();
     this.container.resolve(SandboxRecovery).close();
@@ -131,4 +165,20 @@ export class ContainerShim implements Shim {
     await this.container.resolve<DockerService>(DockerService).close();
     this.container.clearInstances();
   }
+}
+
+/** One observer for all of them. */
+function allOf(observers: readonly CallObserver[]): CallObserver | undefined {
+  if (observers.length < 2) return observers[0];
+  return {
+    begin: (method, header) => {
+      const calls = observers.map((observer) => observer.begin(method, header));
+      return {
+        run: (work) => calls.reduce((inner, call) => () => call.run(inner), work)(),
+        end: (code, number) => {
+          for (const call of calls) call.end(code, number);
+        },
+      };
+    },
+  };
 }

@@ -1,4 +1,5 @@
 import "reflect-metadata";
+import type { TracerProvider } from "@opentelemetry/api";
 import { container as rootContainer, Lifecycle, type DependencyContainer } from "tsyringe";
 import { Logger } from "../base/index.js";
 import { Checkpoints } from "../checkpoint/index.js";
@@ -17,6 +18,7 @@ import { Runtime } from "../runtime/index.js";
 import { SandboxCreator, SandboxRecovery, Sandboxes, Teardown } from "../sandbox/index.js";
 import { Stats } from "../stats/index.js";
 import { ContainerShim } from "./container-shim.js";
+import type { ShimMetrics, Tracing } from "../observability/index.js";
 import { Streaming } from "../streaming/index.js";
 import { makeDrivers } from "./drivers.js";
 import { stderrLog } from "./stderr-log.js";
@@ -44,7 +46,7 @@ const rooms = [
  * @throws ShimError "invalid-argument" naming each option that is wrong.
  */
 export async function createShim(options: ShimOptions = {}): Promise<Shim> {
-  const { engine, host, log: givenLog, override, ...rest } = options;
+  const { engine, host, log: givenLog, override, tracerProvider, ...rest } = options;
   const custom = engine !== undefined && !("kind" in engine) ? engine : undefined;
   const config = parseConfig(
     { ...rest, engine: custom ? { kind: "custom" } : (engine as never) },
@@ -52,22 +54,46 @@ export async function createShim(options: ShimOptions = {}): Promise<Shim> {
   );
   const log = givenLog ?? stderrLog(config.logLevel);
   const driver = custom ? { docker: custom, host: new NodeHost() } : await makeDrivers(config, log);
+  const { metrics, tracing } = await openObservability(config, tracerProvider);
+  let { docker } = driver;
+  if (metrics) docker = metrics.docker(docker);
+  if (tracing) docker = tracing.docker(docker);
   const container = rootContainer.createChildContainer();
   container.register(ShimConfig, { useValue: config });
   container.register(Logger, { useValue: log });
-  container.register(DockerService, { useValue: driver.docker });
+  container.register(DockerService, { useValue: docker });
   container.register(Host, { useValue: host ?? driver.host });
-  registerRooms(container);
+  registerRooms(container, tracing);
   registerHandlers(container);
   override?.(container);
-  const shim = new ContainerShim(container);
+  const shim = new ContainerShim(container, { metrics, observers: [metrics?.observer, tracing?.observer] });
   await shim.begin();
   return shim;
 }
 
-function registerRooms(container: DependencyContainer): void {
+/** Loads what is asked for: most shims need neither, and would start later with it. */
+async function openObservability(
+  config: ShimConfig,
+  provider: TracerProvider | undefined,
+): Promise<Observability> {
+  const isMeasured = config.metrics.address !== undefined;
+  if (!isMeasured && !provider) return {};
+  const { ShimMetrics, Tracing } = await import("../observability/index.js");
+  return {
+    metrics: isMeasured ? await ShimMetrics.open() : undefined,
+    tracing: provider && new Tracing(provider),
+  };
+}
+
+interface Observability {
+  readonly metrics?: ShimMetrics | undefined;
+  readonly tracing?: Tracing | undefined;
+}
+
+function registerRooms(container: DependencyContainer, tracing: Tracing | undefined): void {
   for (const room of rooms) {
-    container.register<unknown>(room, { useClass: room }, { lifecycle: Lifecycle.ContainerScoped });
+    if (tracing && room !== Inventory) registerTraced(container, room, tracing);
+    else container.register<unknown>(room, { useClass: room }, { lifecycle: Lifecycle.ContainerScoped });
   }
   container.register(Network, {
     useFactory: oncePerContainer((from) =>
@@ -92,6 +118,19 @@ function registerHandlers(container: DependencyContainer): void {
 function register(container: DependencyContainer, useClass: unknown): void {
   const token = useClass as new () => unknown;
   container.register(token, { useClass: token }, { lifecycle: Lifecycle.ContainerScoped });
+}
+
+/** A module whose calls are traced. The inventory's, which are many and short, are not. */
+function registerTraced(
+  container: DependencyContainer,
+  room: (typeof rooms)[number],
+  tracing: Tracing,
+): void {
+  const untraced = Symbol(room.name);
+  container.register<object>(untraced, { useClass: room });
+  container.register<unknown>(room, {
+    useFactory: oncePerContainer((from) => tracing.module(from.resolve<object>(untraced), room.name)),
+  });
 }
 
 /** A factory that caches its result: tsyringe's own caching factory would share it between shims. */

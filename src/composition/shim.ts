@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { ConnectRouter, Transport } from "@connectrpc/connect";
+import type { TracerProvider } from "@opentelemetry/api";
 import type { DependencyContainer, InjectionToken } from "tsyringe";
 import type { Logger } from "../base/index.js";
 import type { ShimConfig, ShimConfigInput } from "../config/index.js";
@@ -22,6 +23,11 @@ export interface ShimOptions extends Omit<ShimConfigInput, "engine"> {
   readonly host?: Host;
   /** A pino logger; by default one that writes JSON lines to standard error at `logLevel`. */
   readonly log?: Logger;
+  /**
+   * Makes a span of each RPC, of each call of a module for it, and of each call to Docker. The SDK is the embedder's: its
+   * context manager and its propagator, which reads the caller's context from the metadata, must be registered.
+   */
+  readonly tracerProvider?: TracerProvider;
   /** Registers other classes or values under the shim's tokens, before anything is made. */
   readonly override?: (container: DependencyContainer) => void;
 }
@@ -37,6 +43,22 @@ export interface ShimStreaming {
   /**
    * Listens on the address in `config.streaming`. The RPCs do so by themselves when no handler is mounted.
    * @returns Its URL, such as `http://127.0.0.1:43210`.
+   * @throws ShimError "already-exists" when the port is taken.
+   */
+  listen(): Promise<string>;
+}
+
+/** The shim's own metrics. */
+export interface ShimMetricsReader {
+  /** Of {@link text}: Prometheus' text format. */
+  readonly contentType: string;
+
+  /** All metrics, for an HTTP server of the embedder's own. */
+  text(): Promise<string>;
+
+  /**
+   * Serves them at `/metrics` of the address in `config.metrics`.
+   * @returns The URL.
    * @throws ShimError "already-exists" when the port is taken.
    */
   listen(): Promise<string>;
@@ -58,6 +80,9 @@ export interface Shim extends RpcTarget, AsyncDisposable {
 
   /** The resource use of containers and pods. */
   readonly stats: UsageReader;
+
+  /** The shim's own metrics; undefined unless `config.metrics.address` is set. */
+  readonly metrics: ShimMetricsReader | undefined;
 
   /** Adds the services to a Connect router. */
   mount(router: ConnectRouter, options?: RpcOptions): void;

@@ -25,6 +25,11 @@ export function isWildcard(host: string): boolean {
   return /^(0+(\.0+){0,3}|[0:]+|::(ffff:)?0\.0\.0\.0)$/i.test(host);
 }
 
+/** True for an address that only this node reaches. */
+export function isLoopback(host: string): boolean {
+  return /^(127\.|::1$|localhost$)/.test(host);
+}
+
 /** True for a subnet such as `10.1.0.0/24` or `fd00::/64`. */
 export function isSubnet(text: string): boolean {
   const [, address = "", bits] = /^([^/]+)\/(\d{1,3})$/.exec(text) ?? [];

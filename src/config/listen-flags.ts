@@ -1,4 +1,6 @@
-import { oneOf, type ServeFlag } from "./flag.js";
+import { ShimError } from "../base/index.js";
+import { formatBindAddress, isLoopback, parseBindAddress } from "./bind-address.js";
+import { oneOf, type FlagContext, type ServeFlag } from "./flag.js";
 
 const group = "Sockets and logs:";
 
@@ -50,6 +52,15 @@ export const listenFlags: readonly ServeFlag[] = [
   },
   {
     group,
+    names: "--metrics-address",
+    value: "<address>",
+    default: "none",
+    description: "serve the shim's own metrics over HTTP at /metrics: address:port, or a port of 127.0.0.1",
+    criDockerd: false,
+    apply: applyMetricsAddress,
+  },
+  {
+    group,
     names: "--log-mode",
     value: "<mode>",
     default: "cri",
@@ -72,6 +83,19 @@ export const listenFlags: readonly ServeFlag[] = [
     },
   },
 ];
+
+function applyMetricsAddress(value: string, { draft, note }: FlagContext): void {
+  const [, port] = /^:?(\d{1,5})$/.exec(value) ?? [];
+  const address = parseBindAddress(port === undefined ? value : `127.0.0.1:${port}`);
+  if (address === undefined)
+    throw new ShimError(
+      "invalid-argument",
+      `"${value}" is not an address with a port: write 9323, 127.0.0.1:9323 or [::1]:9323`,
+    );
+  if (!isLoopback(address.host))
+    note(`anyone who reaches ${address.host} can read the metrics: they have no login`);
+  (draft.metrics ??= {}).address = formatBindAddress(address);
+}
 
 /** Logrus' names, which cri-dockerd accepts, and pino's. */
 function logLevelOf(value: string) {

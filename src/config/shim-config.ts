@@ -99,6 +99,19 @@ export const ShimConfigSchema = z.strictObject({
       keepAbandonedExecs: z.boolean().default(false),
     })
     .prefault({}),
+  /** The shim's own metrics, for Prometheus; none without an address. */
+  metrics: z
+    .strictObject({
+      /** `host:port`; port 0 takes a free one. They have no login, and no names of pods. */
+      address: z
+        .string()
+        .refine(
+          (text) => parseBindAddress(text) !== undefined,
+          "must be host:port, such as 127.0.0.1:9323 or [::1]:9323",
+        )
+        .optional(),
+    })
+    .prefault({}),
   /** Raises a container's oom_score_adj to the shim's own where the shim may not go below it. */
   restrictOomScoreAdj: z.boolean().default(false),
   /** `create` creates a missing host path as an empty folder; `refuse` returns an error, as CRI specifies. */

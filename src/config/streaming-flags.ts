@@ -1,6 +1,12 @@
 import { isIP } from "node:net";
 import { ShimError } from "../base/index.js";
-import { formatBindAddress, isWildcard, parseBindAddress, type BindAddress } from "./bind-address.js";
+import {
+  formatBindAddress,
+  isLoopback,
+  isWildcard,
+  parseBindAddress,
+  type BindAddress,
+} from "./bind-address.js";
 import { parseGoDuration } from "./duration.js";
 import { booleanOf, type FlagContext, type ServeFlag } from "./flag.js";
 
@@ -94,7 +100,7 @@ function applyAddress(value: string, { draft, note }: FlagContext): void {
       `"${value}" stands for every interface, and exec, attach and port-forward have no login of their own: ` +
         "name one address; 127.0.0.1 is right for a kubelet on this node",
     );
-  if (!/^(127\.|::1$|localhost$)/.test(address.host))
+  if (!isLoopback(address.host))
     note(
       `a program that reaches ${address.host} with a streaming URL gets into the container: 127.0.0.1 is safer`,
     );

@@ -9,7 +9,7 @@ import { checkImageHandler, imageInfo, toImage } from "../translate/index.js";
 import { readAuth } from "./auth.js";
 import { ImageFilesystems, type Disk } from "./filesystems.js";
 import { NodeCredentials } from "./node-credentials.js";
-import { Pulls, type PullLogin } from "./pulls.js";
+import { Pulls, type PullCounts, type PullLogin } from "./pulls.js";
 import { Removals } from "./removals.js";
 
 /** The images of the node: list, status, pull, remove, usage. */
@@ -33,6 +33,10 @@ export class Images {
     const isPinned = (record: ImageRecord) => record.id === this.pinnedId();
     this.removals = new Removals(docker, inventory, log, isPinned);
     this.filesystems = new ImageFilesystems(host, inventory);
+  }
+
+  get pullCounts(): PullCounts {
+    return this.pulls.counts;
   }
 
   /**

@@ -17,6 +17,13 @@ import { PullMonitor } from "./pull-monitor.js";
 /** The login of a pull: none, the node's, or the request's credentials. */
 export type PullLogin = "anonymous" | "node" | RegistryAuth;
 
+/** Pulls since the start; a pull with several callers counts once. */
+export interface PullCounts {
+  readonly running: number;
+  readonly succeeded: number;
+  readonly failed: number;
+}
+
 /** The error prefix that kubelet matches. */
 const registryUnavailable = "RegistryUnavailable";
 
@@ -24,6 +31,8 @@ const registryUnavailable = "RegistryUnavailable";
 export class Pulls {
   private readonly shared: SingleFlight<string>;
   private readonly closed = new AbortController();
+  private succeeded = 0;
+  private failed = 0;
 
   /** @param progressDeadlineMs A pull without progress, or without a caller, is cancelled after this time. */
   constructor(
@@ -54,6 +63,10 @@ export class Pulls {
     return await this.shared.run(key, (abandoned) => this.run({ reference, name, login }, abandoned), signal);
   }
 
+  get counts(): PullCounts {
+    return { running: this.shared.size, succeeded: this.succeeded, failed: this.failed };
+  }
+
   /** Cancels running pulls. */
   close(): void {
     this.closed.abort();
@@ -76,8 +89,10 @@ export class Pulls {
       const record = await inventory.images.refresh(name);
       if (!record) throw new ShimError("internal", `Docker pulled ${name}, but does not have it`);
       log.info({ image: name, id: record.id, ...monitor.close() }, "pulled an image");
+      this.succeeded++;
       return record.id;
     } catch (error) {
+      this.failed++;
       throw explained(error, name, reference);
     } finally {
       removeAbandonedListener();

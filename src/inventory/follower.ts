@@ -40,6 +40,16 @@ export interface FollowerOptions {
   readonly onLost: (error: unknown) => void;
 }
 
+/** How current the inventory is. */
+export interface Freshness {
+  /** Since an event or a list last showed it to be current; undefined before the first sync. */
+  readonly ageSeconds: number | undefined;
+  /** Full reads of Docker's state. */
+  readonly syncs: number;
+  /** Containers whose change only a comparison with a list has shown. */
+  readonly missedChanges: number;
+}
+
 /**
  * Keeps the indexes current: subscribes to Docker's events, lists, then follows, and does so again after the stream
  * has ended, with a back-off of at most a second. It also compares with a list from time to time: a stream that has
@@ -50,8 +60,17 @@ export class Follower {
   private running: Promise<void> | undefined;
   private imageTimer: NodeJS.Timeout | undefined;
   private imagesRead = false;
+  private currentAtMs: number | undefined;
+  private syncs = 0;
+  private missedChanges = 0;
 
   constructor(private readonly options: FollowerOptions) {}
+
+  get freshness(): Freshness {
+    const { currentAtMs, syncs, missedChanges } = this;
+    const ageSeconds = currentAtMs === undefined ? undefined : (performance.now() - currentAtMs) / 1_000;
+    return { ageSeconds, syncs, missedChanges };
+  }
 
   /** Starts; returns at once. */
   start(): void {
@@ -110,6 +129,7 @@ export class Follower {
 
   private async consume(events: AsyncIterable<DockerEvent>): Promise<void> {
     for await (const event of events) {
+      if (this.currentAtMs !== undefined) this.currentAtMs = performance.now();
       if (event.action === "exec_die") this.options.execEnds.onEvent(event);
       else if (event.type === "container") this.options.containers.onEvent(event);
       else if (event.type === "image") this.refreshImagesSoon();
@@ -128,6 +148,8 @@ export class Follower {
     await containers.reconcile(list, listedAtMs, true);
     // Docker may have been lost meanwhile.
     signal.throwIfAborted();
+    this.currentAtMs = performance.now();
+    this.syncs++;
     this.options.onSynced();
     log.info({ containers: list.length, ms: Date.now() - began }, "in sync with Docker");
   }
@@ -156,6 +178,8 @@ export class Follower {
       const { list, listedAtMs } = await this.listContainers(signal, connectDeadlineMs);
       pace.took(performance.now() - began);
       const differing = await containers.reconcile(list, listedAtMs, false);
+      this.currentAtMs = performance.now();
+      this.missedChanges += differing;
       if (differing > 0) log.info({ containers: differing }, "found changes without an event");
       if (performance.now() < imagesAtMs) continue;
       const asked = performance.now();

@@ -19,7 +19,7 @@ import { Host } from "../host/index.js";
 import { engineEnvironment, type EngineEnvironment } from "../translate/index.js";
 import { ContainerIndex } from "./container-index.js";
 import { ExecEnds } from "./exec-ends.js";
-import { Follower } from "./follower.js";
+import { Follower, type Freshness } from "./follower.js";
 import { ImageIndex } from "./image-index.js";
 import { Inspector } from "./inspector.js";
 import type { LifeEvent } from "./life-events.js";
@@ -132,6 +132,11 @@ export class Inventory {
   /** Whether Docker is reachable now. */
   get connection(): ConnectionState {
     return this.connected;
+  }
+
+  /** How current the cache is, and how often it had to be corrected. */
+  get freshness(): Freshness {
+    return this.follower.freshness;
   }
 
   /** True once the first sync is done. */

@@ -30,6 +30,14 @@ export type LogSource = Pick<DockerContainers, "logs" | "inspect">;
 /** Finds Docker's description of a container; it never rejects. */
 export type Describe = () => Promise<DockerContainer | undefined>;
 
+/** Lines that were written to a log file in one go. */
+export interface WrittenLines {
+  readonly lines: number;
+  readonly bytes: number;
+  /** From Docker's timestamp of the last of them until they were written. */
+  readonly lagSeconds: number;
+}
+
 /** What the logs of all containers share. */
 export interface LogContext {
   readonly docker: LogSource;
@@ -38,6 +46,8 @@ export interface LogContext {
   readonly pool: BufferPool;
   /** Limits how many containers read what Docker has stored at the same time. */
   readonly gate: Gate;
+  /** Is shown each write. */
+  onWrite?: ((written: WrittenLines) => void) | undefined;
 }
 
 /** The log of one container: a file that a pump writes, or a link to Docker's own file. */

@@ -9,6 +9,7 @@ import {
   type Describe,
   type LogContext,
   type LogTarget,
+  type WrittenLines,
 } from "./container-log.js";
 import { DockerJsonLink } from "./docker-json-link.js";
 import { BufferPool } from "./pump/line-buffer.js";
@@ -51,6 +52,14 @@ export class ContainerLogs {
   ) {
     const gate = new Gate(catchUpsAtOnce, longCatchUpMs);
     this.context = { docker: docker.containers, host, log, pool: new BufferPool(), gate };
+  }
+
+  /** Calls `listener` with each write of a pump; there is one listener. @returns Ends that. */
+  onWrite(listener: (written: WrittenLines) => void): () => void {
+    this.context.onWrite = listener;
+    return () => {
+      this.context.onWrite = undefined;
+    };
   }
 
   get counts(): LogCounts {

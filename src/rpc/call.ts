@@ -1,7 +1,9 @@
 import type { Message } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
 import { longestTimerMs, messageOf, onAbort, type Logger, type ShimError } from "../base/index.js";
 import type { CallContext } from "../handlers/index.js";
 import { logCall } from "./call-log.js";
+import type { ObservedCall } from "./call-observer.js";
 import type { Endpoint } from "./endpoint.js";
 import { callerGone, deadlinePassed, failureOf, saysAborted, shimErrorOf, type Failure } from "./errors.js";
 import type { Hold } from "./held-bytes.js";
@@ -35,6 +37,7 @@ export class Call implements CallContext {
    * @param parentLog The logger for the call's line.
    * @param hold The bytes of the request, released when the call ends.
    * @param onEnd Called once, when the call has succeeded or failed.
+   * @param observed Is shown its steps and its end.
    */
   constructor(
     readonly endpoint: Endpoint,
@@ -42,6 +45,7 @@ export class Call implements CallContext {
     readonly parentLog: Logger,
     readonly hold: Hold,
     private readonly onEnd: (call: Call) => void,
+    private readonly observed?: ObservedCall,
   ) {}
 
   get signal(): AbortSignal {
@@ -115,6 +119,11 @@ export class Call implements CallContext {
     );
   }
 
+  /** Runs a step of the handler, in view of the observer if there is one. */
+  run<T>(work: () => T): T {
+    return this.observed ? this.observed.run(work) : work();
+  }
+
   /** The result of `work`; rejects with the reason of an abort that `work` ignores. */
   settle<T>(work: PromiseLike<T>): Promise<T> {
     return new Promise((resolve, reject) => {
@@ -132,7 +141,7 @@ export class Call implements CallContext {
   /** Ends the call with a success, and logs it, unless it has ended before. */
   succeed(): void {
     if (this.ended) return;
-    this.end();
+    this.end(undefined);
     logCall(this, undefined);
   }
 
@@ -140,18 +149,19 @@ export class Call implements CallContext {
   fail(thrown: unknown): Failure {
     const failure = failureOf(thrown, this.reason);
     if (this.ended) return failure;
-    this.end();
+    this.end(failure.error.code);
     logCall(this, failure);
     return failure;
   }
 
-  private end(): void {
+  private end(code: Code | undefined): void {
     this.ended = true;
     clearTimeout(this.deadlineTimer);
     clearTimeout(this.abandonTimer);
     this.unfollow?.();
     this.hold.release();
     this.onEnd(this);
+    this.observed?.end(code === undefined ? "OK" : Code[code], code ?? 0);
   }
 
   private async watch<T>(work: PromiseLike<T>): Promise<T> {

@@ -30,11 +30,15 @@ export class Calls {
     this.endpoints = methodsOf(options.services ?? allServices).map((method) => new Endpoint(method, target));
   }
 
-  /** Registers a new call. It must be passed to {@link unary}, {@link stream} or {@link Call.fail}. */
-  begin(endpoint: Endpoint): Call {
-    const call = new Call(endpoint, ++this.lastId, this.target.log, this.held.open(), (ended) =>
-      this.open.delete(ended),
-    );
+  /**
+   * Registers a new call. It must be passed to {@link unary}, {@link stream} or {@link Call.fail}.
+   * @param header Reads a header of the request by its name in lower case.
+   */
+  begin(endpoint: Endpoint, header: (name: string) => string | undefined): Call {
+    const { log, observer } = this.target;
+    const observed = observer?.begin(endpoint.method, header);
+    const onEnd = (ended: Call) => this.open.delete(ended);
+    const call = new Call(endpoint, ++this.lastId, log, this.held.open(), onEnd, observed);
     this.open.add(call);
     return call;
   }
@@ -46,7 +50,7 @@ export class Calls {
   async unary<T>(call: Call, receive: Receive, seal: Seal<T>): Promise<T> {
     try {
       const request = await this.requestOf(call, receive);
-      const answer = call.endpoint.unaryHandler().handle(request, call);
+      const answer = call.run(() => call.endpoint.unaryHandler().handle(request, call));
       const init = isPromise(answer) ? await call.settle(answer) : answer;
       const sealed = seal(normalized(call, init));
       call.succeed();
@@ -68,10 +72,13 @@ export class Calls {
     };
     try {
       const request = await this.requestOf(call, receive);
-      messages = call.endpoint.streamHandler().handle(request, call)[Symbol.asyncIterator]();
+      const iterator = call.run(() =>
+        call.endpoint.streamHandler().handle(request, call)[Symbol.asyncIterator](),
+      );
+      messages = iterator;
       for (;;) {
         call.throwIfAborted();
-        const next = await call.settle(messages.next());
+        const next = await call.settle(call.run(() => iterator.next()));
         call.throwIfAborted();
         if (next.done) break;
         const sealed = seal(normalized(call, next.value));

@@ -53,7 +53,7 @@ function stream(calls: Calls, endpoint: Endpoint): MethodImpl<DescMethodServerSt
 }
 
 function begin(calls: Calls, endpoint: Endpoint, context: HandlerContext): Call {
-  const call = calls.begin(endpoint);
+  const call = calls.begin(endpoint, (name) => context.requestHeader.get(name) ?? undefined);
   call.follow(context.signal, context.timeoutMs());
   return call;
 }

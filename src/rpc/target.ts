@@ -1,6 +1,7 @@
 import type { DescMethodServerStreaming, DescMethodUnary } from "@bufbuild/protobuf";
 import type { Logger } from "../base/index.js";
 import type { StreamHandler, UnaryHandler } from "../handlers/index.js";
+import type { CallObserver } from "./call-observer.js";
 import type { ServiceName } from "./services.js";
 
 /** The part of a shim that a server needs. */
@@ -14,6 +15,8 @@ export interface RpcTarget {
   ): UnaryHandler<DescMethodUnary> | StreamHandler<DescMethodServerStreaming>;
   /** The logger for the line of each call. */
   readonly log: Logger;
+  /** Is shown each call; without it, none is watched. */
+  readonly observer?: CallObserver | undefined;
 }
 
 /** The services of a server, and its limits. */

@@ -63,6 +63,11 @@ export class Streaming {
     });
   }
 
+  /** Sessions of clients and of embedders. */
+  get openSessions(): number {
+    return this.sessions.size + this.processes.size + this.connections.size;
+  }
+
   /** Ends the execs whose clients went with an earlier process, once Docker's state is known. */
   async endLeftovers(): Promise<void> {
     await this.inventory.whenReady();

@@ -37,7 +37,8 @@ export function runningServer(address: string, close: (graceMs: number) => Promi
 
 /** The target with the logger of the options, if they have one. */
 export function targetWithLog(target: RpcTarget, log: Logger | undefined): RpcTarget {
-  return log ? { handlerFor: (method) => target.handlerFor(method), log } : target;
+  const { observer } = target;
+  return log ? { handlerFor: (method) => target.handlerFor(method), log, observer } : target;
 }
 
 /**

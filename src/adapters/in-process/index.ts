@@ -6,7 +6,8 @@ import { mountHandlers, type RpcOptions, type RpcTarget } from "../../rpc/servin
  * objects; limits, errors and log lines are the same as on a socket.
  */
 export function inProcessTransport(target: RpcTarget, options: RpcOptions = {}): Transport {
+  const { log, observer } = target;
   return createRouterTransport((router) => {
-    mountHandlers(router, { ...options, handlerFor: (method) => target.handlerFor(method), log: target.log });
+    mountHandlers(router, { ...options, handlerFor: (method) => target.handlerFor(method), log, observer });
   });
 }

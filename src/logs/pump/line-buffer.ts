@@ -22,6 +22,8 @@ const heads = {
 export class LineBuffer {
   private bytes: Buffer = Buffer.alloc(0);
   private filled = 0;
+  private lineCount = 0;
+  private newestNanos = 0n;
   /** The second whose text is cached. */
   private second = -1n;
   private secondText: Buffer = Buffer.alloc(0);
@@ -30,6 +32,16 @@ export class LineBuffer {
 
   get sizeBytes(): number {
     return this.filled;
+  }
+
+  /** How many lines there are. */
+  get count(): number {
+    return this.lineCount;
+  }
+
+  /** Docker's timestamp of the line that was added last. */
+  get lastNanos(): bigint {
+    return this.newestNanos;
   }
 
   /** The lines; they are valid until {@link clear}. */
@@ -53,6 +65,7 @@ export class LineBuffer {
     this.pool.give(this.bytes);
     this.bytes = Buffer.alloc(0);
     this.filled = 0;
+    this.lineCount = 0;
   }
 
   private addLine(
@@ -71,6 +84,8 @@ export class LineBuffer {
     this.bytes.set(start === 0 && stop === data.length ? data : data.subarray(start, stop), this.filled);
     this.filled += stop - start;
     if (partial) this.bytes[this.filled++] = newline;
+    this.lineCount++;
+    this.newestNanos = timestampNanos;
   }
 
   private addTime(timestampNanos: bigint): void {

@@ -21,6 +21,8 @@ export interface LineSinkOptions {
   readonly pool: BufferPool;
   readonly signal: AbortSignal;
   readonly warning: Pick<ThrottledWarning, "failed" | "recovered">;
+  /** Called with lines that are in the file now. */
+  readonly onWritten: (lines: LineBuffer) => void;
   /** Called when the file was removed; what waits is dropped. */
   readonly onGone: () => void;
 }
@@ -96,7 +98,8 @@ export class LineSink {
         await this.gather();
         [this.waiting, this.writing] = [this.writing, this.waiting];
         this.admit();
-        await this.writeAll(this.writing.lines());
+        const isWritten = await this.writeAll(this.writing.lines());
+        if (isWritten) this.options.onWritten(this.writing);
         this.writing.clear();
         this.writtenAtMs = performance.now();
       }
@@ -119,7 +122,8 @@ export class LineSink {
     await this.gathering.sleep(restMs);
   }
 
-  private async writeAll(lines: Buffer): Promise<void> {
+  /** @returns False when it was aborted. */
+  private async writeAll(lines: Buffer): Promise<boolean> {
     const { writer, signal, warning } = this.options;
     let backoff: Backoff | undefined;
     let written = 0;
@@ -140,6 +144,7 @@ export class LineSink {
       backoff ??= new Backoff(firstRetryMs, longestRetryMs);
       await sleep(backoff.next(), signal).catch(() => undefined);
     }
+    return written >= lines.length;
   }
 
   private admit(): void {

@@ -23,6 +23,7 @@ const endReportMs = 100;
 const streamEndMs = 500;
 /** How long a pump that is stopped may write what it has read. */
 const stopMs = 500;
+const nanosPerMs = 1_000_000n;
 const readingTexts = {
   failing: "cannot copy the container's log from Docker to its file; trying again",
   recovered: "the container's log is copied to its file again",
@@ -68,6 +69,13 @@ export class Pump implements ContainerLog {
       writer,
       pool,
       signal,
+      onWritten: (lines) => {
+        context.onWrite?.({
+          lines: lines.count,
+          bytes: lines.sizeBytes,
+          lagSeconds: Math.max(0, Date.now() - Number(lines.lastNanos / nanosPerMs)) / 1_000,
+        });
+      },
       warning: new ThrottledWarning(log, { container: id, path }, writingTexts),
       onGone: () => {
         this.copier.cut();

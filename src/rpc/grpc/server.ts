@@ -67,7 +67,7 @@ export class GrpcServer {
       this.refuse(path, reply);
       return;
     }
-    const call = this.calls.begin(endpoint);
+    const call = this.calls.begin(endpoint, (name) => headers[name]?.toString());
     stream.once("close", () => {
       // "close" may be emitted inside nghttp2's own callback, where resetting another stream, as the end of a handler
       // may, can make Node 20's http2 write in an infinite loop.

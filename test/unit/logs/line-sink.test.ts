@@ -25,6 +25,7 @@ function openSink() {
     pool: new BufferPool(),
     signal,
     warning: { failed: nothing, recovered: nothing },
+    onWritten: () => undefined,
     onGone: nothing,
   });
   return {

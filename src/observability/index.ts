@@ -1,0 +1,2 @@
+export { ShimMetrics } from "./metrics.js";
+export { Tracing } from "./tracing.js";

@@ -1,0 +1,101 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { messageOf, ShimError, type Logger } from "../base/index.js";
+import { formatBindAddress, parseBindAddress } from "../config/index.js";
+
+const path = "/metrics";
+/** A scraper sends its request, and takes its answer, within this time. */
+const scrapeMs = 10_000;
+const maxHeaderBytes = 8 * 1024;
+const maxConnections = 32;
+
+/** A server of metrics. */
+export interface MetricsServer {
+  /** `http://127.0.0.1:9323/metrics` */
+  readonly url: string;
+  close(): void;
+}
+
+export interface MetricsServerOptions {
+  /** `host:port`; port 0 takes a free one. */
+  readonly address: string;
+  readonly contentType: string;
+  /** The metrics in Prometheus' text format. */
+  readonly read: () => Promise<string>;
+  readonly log: Logger;
+  /** Closes the connection of a scraper that has not taken its answer by then; 10 s by default. */
+  readonly scrapeMs?: number;
+}
+
+/**
+ * Serves metrics at `/metrics`, by GET and HEAD.
+ * @throws ShimError "already-exists" when the port is taken; "failed-precondition" for an address that the node has not.
+ */
+export async function serveMetrics(options: MetricsServerOptions): Promise<MetricsServer> {
+  const { address, log } = options;
+  const limits = {
+    headersTimeout: scrapeMs,
+    requestTimeout: scrapeMs,
+    maxHeaderSize: maxHeaderBytes,
+    connectionsCheckingInterval: 1_000,
+  };
+  const server = createServer(limits, (request, response) => {
+    answer(request, response, options).catch((error: unknown) => {
+      log.error({ err: error }, "the metrics could not be read");
+      response.destroy();
+    });
+  });
+  server.maxConnections = maxConnections;
+  const bound = await listen(server, address);
+  server.on("error", (error) => {
+    log.error({ err: error }, "a scraper could not be accepted");
+  });
+  return {
+    url: `http://${formatBindAddress({ host: bound.address, port: bound.port })}${path}`,
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: MetricsServerOptions,
+): Promise<void> {
+  const deadline = setTimeout(() => response.destroy(), options.scrapeMs ?? scrapeMs);
+  response.once("close", () => {
+    clearTimeout(deadline);
+  });
+  // A body is not read: the connection ends with the answer.
+  response.setHeader("Connection", "close");
+  const refuse = (status: number, text: string) => {
+    response.writeHead(status, { "Content-Type": "text/plain" }).end(`${text}\n`);
+  };
+  const [asked] = (request.url ?? "").split("?");
+  if (asked !== path) {
+    refuse(404, `not found: the metrics are at ${path}`);
+  } else if (request.method !== "GET" && request.method !== "HEAD") {
+    response.setHeader("Allow", "GET, HEAD");
+    refuse(405, "use GET");
+  } else {
+    const text = await options.read();
+    response.writeHead(200, { "Content-Type": options.contentType }).end(text);
+  }
+}
+
+async function listen(server: Server, address: string): Promise<AddressInfo> {
+  const where = parseBindAddress(address);
+  if (!where) throw new ShimError("invalid-argument", `metrics: "${address}" is not host:port`);
+  return await new Promise((resolve, reject) => {
+    server.once("error", (cause: NodeJS.ErrnoException) => {
+      const kind = cause.code === "EADDRINUSE" ? "already-exists" : "failed-precondition";
+      reject(new ShimError(kind, `metrics: cannot listen on ${address}: ${messageOf(cause)}`, { cause }));
+    });
+    server.listen(where, () => {
+      server.removeAllListeners("error");
+      resolve(server.address() as AddressInfo);
+    });
+  });
+}
