@@ -23,6 +23,7 @@ export const packageSets = {
   ],
   network: ["containernetworking-plugins"],
   registry: ["docker-registry", "apache2-utils"],
+  packaging: ["dpkg-dev", "libatomic1", "man-db", "rpm", "zsh"],
   otherEngines: ["patchelf", "debian-archive-keyring"],
 } as const;
 
