@@ -1,6 +1,6 @@
 /**
- * A queue of bytes between one writer and one reader. What was pushed before the end is read before it. The writer
- * is never held back: `onTaken` says what it may give again.
+ * A queue of bytes between one writer and one reader. Bytes pushed before the end are read before it. The writer
+ * never blocks; `onTaken` reports how much the reader has consumed.
  */
 export class ByteQueue implements AsyncIterable<Buffer> {
   private chunks: Buffer[] = [];
@@ -12,7 +12,7 @@ export class ByteQueue implements AsyncIterable<Buffer> {
   /** @param onTaken Called with the number of bytes that the reader has taken or that were dropped. */
   constructor(private readonly onTaken: (bytes: number) => void = () => undefined) {}
 
-  /** @returns False when the bytes were dropped, since no reader will come for them. */
+  /** @returns False when the bytes were dropped because there is no reader. */
   push(data: Buffer): boolean {
     if (this.ended || this.left) return false;
     this.chunks.push(data);
@@ -20,7 +20,7 @@ export class ByteQueue implements AsyncIterable<Buffer> {
     return true;
   }
 
-  /** No more bytes; the reader gets `error`, if any, once it has read the rest. Idempotent: the first end counts. */
+  /** No more bytes; the reader gets `error`, if any, once it has read the rest. Idempotent. */
   end(error?: Error): void {
     if (this.ended) return;
     this.ended = true;
@@ -28,7 +28,7 @@ export class ByteQueue implements AsyncIterable<Buffer> {
     this.notify();
   }
 
-  /** Drops what is queued, and what is still pushed. */
+  /** Drops all bytes, queued and future ones. */
   discard(): void {
     this.left = true;
     for (const chunk of this.chunks.splice(0)) this.onTaken(chunk.length);

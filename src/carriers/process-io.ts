@@ -11,14 +11,14 @@ export interface ProcessOutput {
 export interface ProcessIo {
   /** Ends when the process has closed it. May be iterated once; the process blocks while there is no reader. */
   readonly output: AsyncIterable<ProcessOutput>;
-  /** Writes to stdin; resolves when more may be written. Rejects once the process has gone. */
+  /** Writes to stdin; resolves when more may be written. Rejects once the connection is closed. */
   write(data: Uint8Array): Promise<void>;
-  /** Closes stdin after the written data. A terminal has no such end: it stays open. */
+  /** Closes stdin after the written data. The stdin of a terminal stays open. */
   endInput(): void;
   /** Sets the terminal's size; the latest counts. Never throws. */
   resize(size: TerminalSize): void;
-  /** How it has ended, once its output has. */
+  /** The result, once the output has ended. */
   result(): Promise<ProcessResult>;
-  /** The client has gone. Resolves when nothing of the session is left. Idempotent, never throws. */
+  /** Call when the client has disconnected. Resolves when the session is cleaned up. Idempotent, never throws. */
   abandon(): Promise<void>;
 }

@@ -15,7 +15,7 @@ export type RemoteCommandProtocol = (typeof remoteCommandProtocols)[number];
 /** The subprotocol of port-forward over SPDY. */
 export const portForwardProtocol = "portforward.k8s.io";
 
-/** SPDY with port-forward inside it, as the bytes of WebSocket messages. */
+/** SPDY with port-forward, tunneled in WebSocket messages. */
 export const tunnelProtocol = "SPDY/3.1+portforward.k8s.io";
 
 /** The headers in which the two sides of an upgrade to SPDY name subprotocols. */
@@ -36,7 +36,7 @@ export type StreamName = keyof typeof channels;
 /** The first byte of a message of v5 that closes the channel named by the second. */
 export const closeSignal = 255;
 
-/** Comma-separated values of a header that may come several times. */
+/** The comma-separated values of a header, which may occur several times. */
 export function headerValues(header: string | readonly string[] | undefined): string[] {
   const text = typeof header === "string" ? header : (header?.join(",") ?? "");
   return text

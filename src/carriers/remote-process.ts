@@ -5,11 +5,11 @@ import type { ProcessIo } from "./process-io.js";
 import type { TerminalSize } from "./terminal-size.js";
 
 /**
- * A process in a container, as Node streams. Read both outputs, or call `resume()` on the one of no interest: the
- * process is held back while output waits.
+ * A process in a container, as Node streams. Read both outputs, or call `resume()` on one that you do not need:
+ * unread output blocks the process.
  */
 export interface RemoteProcess extends AsyncDisposable {
-  /** Ending it closes the process's stdin. Without stdin it takes nothing. */
+  /** Ending it closes the process's stdin. Without stdin it discards what is written. */
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly stderr: Readable;
@@ -20,20 +20,20 @@ export interface RemoteProcess extends AsyncDisposable {
   readonly exitCode: Promise<number>;
   /** Sets the size of the terminal; the latest counts. */
   resize(size: TerminalSize): void;
-  /** Leaves: an exec's process and its children are ended, an attached container runs on. Idempotent. */
+  /** Disconnects: the process of an exec is killed with its children, an attached container runs on. Idempotent. */
   close(): Promise<void>;
 }
 
-/** Takes output; resolves when more may come. */
+/** Receives output; resolves when it can receive more. */
 export type PutOutput = (stream: "stdout" | "stderr", data: Uint8Array) => Promise<void>;
 
-/** A process of which the output is handed over. */
+/** A process that passes its output to a receiver. */
 export interface ProcessSource extends Omit<ProcessIo, "output"> {
-  /** Hands all output over, until the process has closed it. */
+  /** Passes all output to the receiver, until the process has closed it. */
   readonly readOutput: (put: PutOutput) => Promise<void>;
 }
 
-/** Shows a process as Node streams. */
+/** Wraps a process in Node streams. */
 export function remoteProcess(io: ProcessSource, operation: string): RemoteProcess {
   const stdout = new PassThrough();
   const stderr = new PassThrough();
@@ -48,7 +48,7 @@ export function remoteProcess(io: ProcessSource, operation: string): RemoteProce
       done();
     },
   });
-  // A process that does not read its stdin any more is no failure of the session.
+  // That the process no longer reads its stdin is no failure of the session.
   stdin.on("error", () => undefined);
   const exitCode = (async () => {
     try {
@@ -99,7 +99,7 @@ async function put(stream: PassThrough, data: Uint8Array): Promise<void> {
   try {
     await once(stream, "drain", { signal: closed.signal });
   } catch {
-    // It was closed meanwhile.
+    // It has been closed in the meantime.
   } finally {
     stream.off("close", onClose);
   }

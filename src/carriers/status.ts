@@ -1,7 +1,7 @@
-/** How an exec or attach has ended. */
+/** The result of an exec or attach. */
 export type ProcessResult =
   | { readonly exitCode: number }
-  /** It could not be run, or its end is not known. */
+  /** It could not be run, or its exit code is unknown. */
   | { readonly failure: string };
 
 interface Status {
@@ -41,13 +41,13 @@ export function encodeStatus(result: ProcessResult): string {
   });
 }
 
-/** What protocols before v4 have on the error stream: a text, or nothing for a success. */
+/** The content of the error stream in protocols before v4: a text, or nothing for a success. */
 export function plainStatus(result: ProcessResult): string {
   if ("failure" in result) return result.failure;
   return result.exitCode === 0 ? "" : `command terminated with non-zero exit code: ${result.exitCode}`;
 }
 
-/** Reads what came on an error stream, in either form. */
+/** Parses the content of an error stream, in either form. */
 export function decodeStatus(text: string): ProcessResult {
   if (text === "") return { exitCode: 0 };
   const status = parse(text);

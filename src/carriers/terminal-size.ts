@@ -8,8 +8,8 @@ const longestMessage = 4_096;
 const largest = 65_535;
 
 /**
- * The sizes in a resize stream: JSON objects one after another, with or without line ends between them. What is no
- * size, or has a zero in it, is passed over.
+ * The sizes in a resize stream: consecutive JSON objects, with or without newlines between them. Invalid sizes, and
+ * those with a zero, are skipped.
  */
 export async function* terminalSizes(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<TerminalSize> {
   let text = "";
@@ -24,7 +24,7 @@ export async function* terminalSizes(chunks: AsyncIterable<Uint8Array>): AsyncGe
   }
 }
 
-/** As it is sent: with a line end, which Go's decoders do without. */
+/** The encoded size, with a newline, which Go's decoders do not need. */
 export function encodeSize({ width, height }: TerminalSize): string {
   return `${JSON.stringify({ Width: width, Height: height })}\n`;
 }

@@ -17,31 +17,31 @@ interface Found {
 
 /** Finds the cgroups and namespaces of containers by their first process. */
 export class Cgroups {
-  /** A container that changes has a new record, so that what is found of its old process goes with the old one. */
+  /** Keyed by record: a changed container has a new one, so that entries of its old process are dropped. */
   private readonly found = new WeakMap<ContainerRecord, Found>();
   private mounted: CgroupMounts | undefined;
 
   constructor(private readonly host: Host) {}
 
-  /** Where a running container is accounted; undefined when its process has gone, or its cgroup cannot be seen here. */
+  /** The cgroup of a running container; undefined when its process has ended, or its cgroup is not visible here. */
   of(record: ContainerRecord): CgroupPlaces | undefined {
     return this.find(record)?.own;
   }
 
   /**
-   * Where the whole pod of a running sandbox is accounted, in the cgroup that the caller named for it.
-   * @returns Undefined as for {@link of}, and for a pod whose containers are among those of others.
+   * The cgroup of the whole pod of a running sandbox, which the caller named in the request.
+   * @returns Undefined as for {@link of}, and for a pod without its own cgroup.
    */
   ofPod(record: SandboxRecord): CgroupPlaces | undefined {
     return record.docker.host.cgroupParent ? this.find(record)?.parent : undefined;
   }
 
-  /** The interfaces of the network namespace of a running sandbox; undefined when its process has gone. */
+  /** The interfaces of the network namespace of a running sandbox; undefined when its process has ended. */
   interfacesOf(record: SandboxRecord): InterfaceUsage[] | undefined {
     const { pid } = record.docker.state;
     if (pid === undefined) return undefined;
     const text = this.host.kernel.readNow(`/proc/${pid}/net/dev`);
-    // Looked at afterwards: another process may have taken over the pid.
+    // Checked afterwards: another process may have reused the pid.
     const isSame = this.host.kernel.readNow(`/proc/${pid}/cgroup`)?.includes(record.id);
     return text !== undefined && isSame ? parseInterfaces(text) : undefined;
   }

@@ -1,43 +1,44 @@
-/** A reading of a counter of CPU time. The clock only has to be steady. */
+/** A value of a CPU time counter, with the time of a monotonic clock. */
 export interface CpuSample {
   readonly atMs: number;
   readonly usageCoreNanos: bigint;
 }
 
-/** A rate is taken over at least this long where there is a sample so old. */
+/** The shortest interval of a rate, if there is a sample that old. */
 const shortestWindowMs = 5_000;
-/** A younger container may not have been sampled yet, or only just. */
+/** A younger container may have no sample yet, or only a very recent one. */
 const youngMs = 15_000;
 const samplesKept = 3;
 const nanosPerMs = 1_000_000;
 
 /**
- * Rates of CPU use over an interval of the shim's own. Only the sampler adds samples, so that what is asked, how often
- * and by how many callers, changes no rate.
+ * CPU usage rates over the shim's own interval. Only the sampler adds samples, so that the rates do not depend on the
+ * number and the times of the calls.
  */
 export class CpuRates {
   private readonly samples = new Map<string, CpuSample[]>();
 
   /**
    * Adds a sample of a container or a pod.
-   * @param key One for each counter: a container that is started again counts anew.
+   * @param key One for each counter: a restarted container has a new one.
    */
   add(key: string, sample: CpuSample): void {
     const known = this.samples.get(key) ?? [];
     const last = known.at(-1);
-    // A counter that went back is another one: the container was started again.
+    // A counter that went back belongs to a restarted container.
     const kept = last && last.usageCoreNanos > sample.usageCoreNanos ? [] : known;
     this.samples.set(key, [...kept, sample].slice(-samplesKept));
   }
 
-  /** Forgets all but these. */
+  /** Drops all other counters. */
   keepOnly(keys: ReadonlySet<string>): void {
     for (const key of this.samples.keys()) if (!keys.has(key)) this.samples.delete(key);
   }
 
   /**
-   * Billionths of a core, from the newest sample that is old enough until now, or over the whole life of what is younger.
-   * @param startedAtMs When the counter began, if that is known.
+   * The rate in billionths of a core: from the newest sample that is old enough until now, or over the whole life of a
+   * younger counter.
+   * @param startedAtMs The start of the counter, if known.
    */
   rate(key: string, now: CpuSample, startedAtMs: number | undefined): bigint | undefined {
     const earlier = (this.samples.get(key) ?? []).filter(
@@ -53,7 +54,7 @@ export class CpuRates {
   }
 }
 
-/** Without an old sample: the whole life of a young container, or what has been seen of an old one. */
+/** The interval without an old sample: the whole life of a young container, or the time since the first sample. */
 function birthOrFirst(
   birth: CpuSample | undefined,
   earlier: readonly CpuSample[],

@@ -4,8 +4,8 @@ const loopback = "lo";
 const columns = 16;
 
 /**
- * The interfaces of a network namespace but for the loopback.
- * @param text Of /proc/PID/net/dev, which shows the namespace of the process.
+ * The interfaces of a network namespace, without loopback.
+ * @param text The content of /proc/PID/net/dev, which is for the namespace of the process.
  * @see proc_pid_net(5), `dev`
  */
 export function parseInterfaces(text: string): InterfaceUsage[] {

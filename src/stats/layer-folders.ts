@@ -2,16 +2,16 @@ import { posix } from "node:path";
 import type { Host } from "../host/index.js";
 import type { ContainerRecord, Inventory } from "../inventory/index.js";
 
-/** Where a writable layer lies. */
+/** The folder of a writable layer. */
 export interface LayerFolder {
   readonly folder: string;
-  /** A copy of the image, of which the layer began as a copy, too: what has not changed is none of the layer's. */
+  /** A copy of the image. The layer began as another copy: only the differences count. */
   readonly unlessIn?: string;
 }
 
 /** Finds the directories of writable layers, from Docker's inspect or the mount table. */
 export class LayerFolders {
-  /** Only a running container shows where containerd's store keeps its layer. */
+  /** With containerd's store the folder is known only for a running container. */
   private readonly seen = new Map<string, LayerFolder>();
 
   constructor(
@@ -19,7 +19,7 @@ export class LayerFolders {
     private readonly inventory: Inventory,
   ) {}
 
-  /** Undefined where it cannot be known. */
+  /** Undefined if it is unknown. */
   async of(record: ContainerRecord): Promise<LayerFolder | undefined> {
     const { info } = this.inventory.engine();
     const { upperDirectory } = record.docker;
@@ -32,12 +32,12 @@ export class LayerFolders {
     return found ?? this.seen.get(record.id);
   }
 
-  /** Forgets all but these. */
+  /** Drops all other containers. */
   keepOnly(ids: ReadonlySet<string>): void {
     for (const id of this.seen.keys()) if (!ids.has(id)) this.seen.delete(id);
   }
 
-  /** Docker's own notes name the folder, and beside it is a copy of what the container began with. */
+  /** For the vfs driver: Docker's metadata name the folder, and that of a copy of the image. */
   private async ofVfs(id: string, root: string): Promise<LayerFolder | undefined> {
     const note = `${root}/image/vfs/layerdb/mounts/${id}/mount-id`;
     const name = await this.host.files.read(note).then(
@@ -48,12 +48,12 @@ export class LayerFolders {
     return { folder: `${root}/vfs/dir/${name}`, unlessIn: `${root}/vfs/dir/${name}-init` };
   }
 
-  /** What the container's root is mounted from. */
+  /** The upper folder of the container's root, from its mount table. */
   private ofProcess({ id, docker }: ContainerRecord): LayerFolder | undefined {
     const { pid } = docker.state;
     if (pid === undefined || !docker.state.running) return undefined;
     const mounts = this.host.kernel.readNow(`/proc/${pid}/mountinfo`);
-    // Looked at afterwards: another process may have taken over the pid.
+    // Checked afterwards: another process may have reused the pid.
     const isSame = this.host.kernel.readNow(`/proc/${pid}/cgroup`)?.includes(id);
     const folder = mounts !== undefined && isSame ? upperFolderOf(mounts) : undefined;
     return folder === undefined ? undefined : { folder };

@@ -5,16 +5,16 @@ import type { Inventory, WorkloadRecord } from "../inventory/index.js";
 import { LayerFolders } from "./layer-folders.js";
 import type { LayerUsage } from "./usage.js";
 
-/** How long after the begin of a round the next one begins, at the earliest. */
+/** The shortest time from the start of one round to the start of the next. */
 const roundMs = 60_000;
-/** How soon a layer is tried again that could not be found yet. A new container is measured at once. */
+/** The retry interval for a layer that was not found yet. A new container is measured at once. */
 const newMs = 2_000;
-/** The part of a core, and of the disk's time, that walking may take. */
+/** The share of a core, and of the disk's time, for measuring. */
 const share = 0.02;
 
 /**
- * The sizes of writable layers, walked one after the other beside the calls. A call gets the last size with the time of
- * its measuring, however long that was ago.
+ * The sizes of writable layers, measured one after the other in the background. A call gets the last size with its
+ * time, which may be long ago.
  */
 export class WritableLayers {
   private readonly sizes = new Map<string, LayerUsage>();
@@ -33,7 +33,7 @@ export class WritableLayers {
     this.folders = new LayerFolders(host, inventory);
   }
 
-  /** Walks from now on; returns at once. */
+  /** Starts measuring; returns at once. */
   start(): void {
     void this.goOn();
   }
@@ -111,7 +111,7 @@ export class WritableLayers {
   }
 }
 
-/** The container was removed meanwhile. */
+/** True for an error that means that the container was removed. */
 function unlessGone(error: unknown): undefined {
   if (codeOf(error) === "ENOENT") return undefined;
   throw error;

@@ -10,33 +10,33 @@ import {
 } from "./cgroup/index.js";
 import type { CgroupUsage, Pressure } from "./usage.js";
 
-/** How much is read of a cgroup. */
+/** The values to read of a cgroup. */
 export interface Wanted {
-  /** Counts processes and what went to each block device, too. */
+  /** Includes processes and block I/O. */
   readonly everything: boolean;
 }
 
-/** What a cgroup uses, and the file of memory figures that metrics take more from. */
+/** The usage of a cgroup, and the content of `memory.stat` for metrics. */
 export interface Measured {
   readonly places: CgroupPlaces;
   readonly usage: CgroupUsage;
   readonly memoryStat: string;
 }
 
-/** Whether a cgroup has gone, perhaps between two of its files. */
+/** Whether a cgroup was removed, possibly between two reads. */
 function hasGone(read: (path: string) => string | undefined, { cpu, memory }: CgroupPlaces): boolean {
   return [cpu, memory].some((place) => place && read(`${place.folder}/cgroup.procs`) === undefined);
 }
 
-/** Reads what cgroups use. */
+/** Reads the usage of cgroups. */
 export class Measurer {
   private pressureKnown: boolean | undefined;
 
   constructor(private readonly host: Host) {}
 
   /**
-   * @param rate Billionths of a core, for a counter of CPU time that has just been read.
-   * @returns Undefined when the cgroup has gone.
+   * @param rate Returns the rate in billionths of a core for a CPU time counter that was just read.
+   * @returns Undefined when the cgroup no longer exists.
    */
   measure(
     places: CgroupPlaces,
@@ -83,7 +83,7 @@ export class Measurer {
     return present({ devices, pressure });
   }
 
-  /** Not looked for again in every cgroup where the kernel has none. */
+  /** Cached: without support in the kernel no cgroup has the files. */
   private pressure({ unified }: CgroupPlaces, resource: "cpu" | "memory" | "io"): Pressure | undefined {
     this.pressureKnown ??= this.host.kernel.readNow("/proc/pressure/cpu") !== undefined;
     if (!this.pressureKnown) return undefined;

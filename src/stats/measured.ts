@@ -2,12 +2,12 @@ import type { SandboxRecord, WorkloadRecord } from "../inventory/index.js";
 import type { CgroupPlaces } from "./cgroup/index.js";
 import type { CgroupUsage, LayerUsage, NetworkUsage } from "./usage.js";
 
-/** A container and its resource use; the figures are absent when it does not run. */
+/** A container and its resource use; the values are absent when it does not run. */
 export interface MeasuredContainer {
   readonly record: WorkloadRecord;
   readonly places?: CgroupPlaces;
   readonly usage: CgroupUsage;
-  /** The kernel's file of memory figures, of which metrics take more. */
+  /** The content of `memory.stat`, for metrics. */
   readonly memoryStat: string;
   readonly layer?: LayerUsage;
 }

@@ -16,7 +16,7 @@ import type { SandboxRecord, WorkloadRecord } from "../inventory/index.js";
 import type { MeasuredContainer, MeasuredPod } from "./measured.js";
 import type { CgroupUsage, InterfaceUsage, LayerUsage, NetworkUsage, Pressure, Stall } from "./usage.js";
 
-/** CRI's messages of what containers and pods use. */
+/** CRI's messages for the resource use of containers and pods. */
 export class UsageMessages {
   private readonly attributes = new WeakMap<WorkloadRecord, ContainerAttributes>();
   private readonly podAttributes = new WeakMap<SandboxRecord, PodSandboxAttributes>();
@@ -84,7 +84,7 @@ export class UsageMessages {
   }
 }
 
-/** What a container's and a pod's message have alike. */
+/** The common part of the messages of containers and pods. */
 function cpuAndMemory({ cpu, memory, io }: CgroupUsage) {
   return {
     ...(cpu && {

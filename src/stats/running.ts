@@ -1,11 +1,11 @@
 import { stageOf, type ContainerRecord, type SandboxRecord } from "../inventory/index.js";
 
-/** Whether a container has a process to be measured; a paused one has. */
+/** Whether a container has a process to measure; true for a paused one. */
 export function isRunning(record: ContainerRecord): boolean {
   return stageOf(record.docker) === "running" && !record.processGone;
 }
 
-/** The parents of cgroups below which more than one pod lives: their figures are no pod's own. */
+/** Cgroup parents that several pods share: their values belong to no single pod. */
 export function sharedCgroupParents(records: readonly SandboxRecord[]): ReadonlySet<string> {
   const pods = new Map<string, string>();
   const shared = new Set<string>();

@@ -8,12 +8,12 @@ import { CpuRates } from "./cpu-rates.js";
 import { isRunning } from "./running.js";
 
 const intervalMs = 10_000;
-/** After the first round, so that the first caller gets rates of containers that are older than the shim. */
+/** The delay of the second round, so that the first caller gets rates of containers that are older than the shim. */
 const secondRoundMs = 1_000;
-/** How many are read before others get their turn. */
+/** How many are read in one turn of the event loop. */
 const readsPerTurn = 50;
 
-/** Samples the CPU time of every container and pod in an interval of its own. */
+/** Samples the CPU time of every container and pod periodically. */
 export class CpuSampler {
   private readonly rates = new CpuRates();
   private readonly closed = new AbortController();
@@ -26,13 +26,13 @@ export class CpuSampler {
     private readonly log: Logger,
   ) {}
 
-  /** Samples from now on; returns at once. */
+  /** Starts sampling; returns at once. */
   start(): void {
     this.warm = this.warmUp();
     void this.warm.then(() => this.goOn());
   }
 
-  /** Resolves once there are rates for all that run: within a second or so of the first sync. */
+  /** Resolves once there are rates for all running containers: about a second after the first sync. */
   async whenWarm(): Promise<void> {
     await this.warm;
   }
@@ -41,7 +41,7 @@ export class CpuSampler {
     this.closed.abort();
   }
 
-  /** Billionths of a core. @param places Of the container or the pod that `record` stands for. */
+  /** The rate in billionths of a core. @param places The cgroup of `record`'s container or pod. */
   rate(record: ContainerRecord, places: CgroupPlaces, usageCoreNanos: bigint): bigint | undefined {
     const { startedAtNanos } = record.docker.state;
     const atMs = performance.now();
@@ -98,7 +98,7 @@ export class CpuSampler {
   }
 }
 
-/** A pod's cgroup outlives its sandbox, and a container that is started again counts anew. */
+/** The key of a counter: a pod's cgroup outlives its sandbox, but a restarted container has a new one. */
 function keyOf(record: ContainerRecord, { path }: CgroupPlaces): string {
   return record.kind === "sandbox" ? path : `${record.id} ${record.docker.state.pid ?? 0}`;
 }

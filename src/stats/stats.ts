@@ -25,13 +25,13 @@ import { CpuSampler } from "./sampler.js";
 import { sumOf } from "./sum.js";
 import type { NetworkUsage } from "./usage.js";
 
-/** How many containers are read before others get their turn. */
+/** How many containers are read in one turn of the event loop. */
 const containersPerTurn = 25;
 
 type ContainerFilter = Pick<ContainerStatsFilter, "id" | "podSandboxId" | "labelSelector">;
 type PodFilter = Pick<PodSandboxStatsFilter, "id" | "labelSelector">;
 
-/** What containers and pods use, read from the kernel. Docker is never asked. */
+/** The resource use of containers and pods, read from the kernel without calls to Docker. */
 @injectable()
 export class Stats {
   private readonly cgroups: Cgroups;
@@ -54,13 +54,13 @@ export class Stats {
     this.sampler = new CpuSampler(host, inventory, this.cgroups, log);
   }
 
-  /** Begins to sample rates; returns at once. */
+  /** Starts sampling; returns at once. */
   start(): void {
     this.sampler.start();
     this.layers.start();
   }
 
-  /** Leaves no timer. */
+  /** Stops sampling; leaves no timer. */
   close(): void {
     this.sampler.close();
     this.layers.close();
@@ -80,14 +80,14 @@ export class Stats {
     );
   }
 
-  /** What the running containers use that pass the filter. One that ends meanwhile is left out. */
+  /** The resource use of the running containers that match the filter. One that ends meanwhile is left out. */
   async listContainerStats(filter?: ContainerFilter): Promise<ContainerStats[]> {
     const measured = await this.containers(filter, { everything: false });
     return measured.map((container) => this.messages.container(container));
   }
 
   /**
-   * What one pod uses.
+   * The resource use of one pod.
    * @throws ShimError "not-found".
    */
   async podStats(id: string): Promise<PodSandboxStats> {
@@ -98,7 +98,7 @@ export class Stats {
     return this.messages.pod(measured ?? { record, ownPath: "", usage: {}, memoryStat: "", containers: [] });
   }
 
-  /** What the running pods use that pass the filter. One that ends meanwhile is left out. */
+  /** The resource use of the running pods that match the filter. One that ends meanwhile is left out. */
   async listPodStats(filter?: PodFilter): Promise<PodSandboxStats[]> {
     const measured = await this.pods(filter);
     return measured.map((pod) => this.messages.pod(pod));
@@ -123,7 +123,7 @@ export class Stats {
     return await inTurns(pods, (pod) => this.metrics.of(pod, disk));
   }
 
-  /** The running containers that pass the filter, measured. */
+  /** Measures the running containers that match the filter. */
   async containers(filter: ContainerFilter | undefined, wanted: Wanted): Promise<MeasuredContainer[]> {
     await this.settled();
     const records = this.inventory
@@ -132,7 +132,7 @@ export class Stats {
     return await inTurns(records, (record) => this.measureContainer(record, wanted));
   }
 
-  /** The running pods that pass the filter, measured with all that runs in them. */
+  /** Measures the running pods that match the filter, with their containers. */
   async pods(filter?: PodFilter): Promise<MeasuredPod[]> {
     await this.settled();
     const sandboxes = this.inventory.sandboxes();
@@ -141,7 +141,7 @@ export class Stats {
     return await inTurns(records, (record) => this.measurePod(record, shared));
   }
 
-  /** Waits until the rates are known. @throws ShimError "unavailable" before the first sync. */
+  /** Waits until there are rates. @throws ShimError "unavailable" before the first sync. */
   private async settled(): Promise<void> {
     this.inventory.assertReady();
     await this.sampler.whenWarm();
@@ -190,7 +190,7 @@ export class Stats {
   }
 }
 
-/** Measures one after the other; those that have gone are left out. */
+/** Measures one after the other; those that no longer exist are left out. */
 async function inTurns<Record, Measured>(
   records: readonly Record[],
   measure: (record: Record) => Measured | undefined,
@@ -204,7 +204,7 @@ async function inTurns<Record, Measured>(
   return found;
 }
 
-/** CRI's filter: whatever it names must hold; an id may be the beginning of one. */
+/** CRI's filter: all its fields must match; an id may be a prefix. */
 function matches(record: WorkloadRecord, filter: ContainerFilter | undefined): boolean {
   if (!filter) return true;
   return (

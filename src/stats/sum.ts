@@ -2,8 +2,8 @@ import { present } from "../base/index.js";
 import type { CgroupUsage } from "./usage.js";
 
 /**
- * What several cgroups use together, for a pod that has none of its own. Waiting for a resource cannot be added up, and
- * neither can limits.
+ * The sum of the usage of several cgroups, for a pod without its own cgroup. Pressure values and limits cannot be added
+ * and are left out.
  */
 export function sumOf(usages: readonly CgroupUsage[]): CgroupUsage {
   const cpus = usages.flatMap(({ cpu }) => cpu ?? []);
@@ -40,7 +40,7 @@ export function sumOf(usages: readonly CgroupUsage[]): CgroupUsage {
   });
 }
 
-/** A value that is unknown for one is unknown for the sum. */
+/** If a value is unknown for one, the sum is unknown. */
 function sumOfKnown(values: readonly (bigint | undefined)[]): bigint | undefined {
   const known = values.filter((value) => value !== undefined);
   return known.length === values.length ? sum(known) : undefined;

@@ -6,7 +6,7 @@ import type { ContainerUsage, PodName, PodUsage, UsageFilter, UsageReader } from
 
 const defaultIntervalMs = 10_000;
 
-/** Reads what containers and pods use through a shim's stats. */
+/** Reads the usage of containers and pods from a shim's stats. */
 export function usageReader(stats: Stats): UsageReader {
   const pods = async (filter?: UsageFilter) => (await stats.pods(whole(filter))).map(podUsage);
   return {
@@ -31,7 +31,7 @@ async function* repeated<T>(
   for (let dueAtMs = performance.now(); !signal?.aborted; dueAtMs += intervalMs) {
     const waitMs = dueAtMs - performance.now();
     if (waitMs > 0) await sleep(waitMs, signal).catch(() => undefined);
-    // Times that a slow reader has missed are not made up for.
+    // Intervals that a slow reader has missed are skipped.
     else dueAtMs = performance.now();
     if (signal?.aborted) return;
     yield await read();

@@ -1,6 +1,6 @@
 /**
- * What containers and pods use, as the kernel counts it. A figure that is not known is absent, never 0. Times of reading
- * are nanoseconds since the Unix epoch; counters run since the start and only grow.
+ * The resource use of containers and pods, as the kernel counts it. An unknown value is absent, never 0. Times are
+ * nanoseconds since the Unix epoch; counters start with the container and only grow.
  */
 
 /** CPU time, in nanoseconds of one core. */
@@ -16,10 +16,10 @@ export interface MemoryUsage {
   readonly readAtNanos: bigint;
   /** All memory charged, caches included. */
   readonly usageBytes: bigint;
-  /** The usage without the file cache that has not been used lately: what cannot be dropped at once. */
+  /** The usage without the inactive file cache: the memory that cannot be reclaimed at once. */
   readonly workingSetBytes: bigint;
   readonly limitBytes?: bigint;
-  /** What the limit leaves beside the working set; absent without a limit. */
+  /** The limit minus the working set; absent without a limit. */
   readonly availableBytes?: bigint;
   /** Anonymous memory. */
   readonly rssBytes?: bigint;
@@ -32,7 +32,7 @@ export interface MemoryUsage {
 export interface SwapUsage {
   readonly readAtNanos: bigint;
   readonly usageBytes: bigint;
-  /** What the limit leaves; absent without a limit. */
+  /** The unused part of the limit; absent without a limit. */
   readonly availableBytes?: bigint;
 }
 
@@ -60,9 +60,9 @@ export interface ProcessUsage {
 
 /** How long tasks waited for a resource. */
 export interface Pressure {
-  /** While at least one waited. */
+  /** The time in which at least one task waited. */
   readonly some: Stall;
-  /** While all waited at once. */
+  /** The time in which all tasks waited. */
   readonly full?: Stall;
 }
 
@@ -87,17 +87,17 @@ export interface InterfaceUsage {
   readonly sendDropped: bigint;
 }
 
-/** The writable layer of a container, as it was measured last. */
+/** The last measured usage of a container's writable layer. */
 export interface LayerUsage {
-  /** When the measuring began. */
+  /** The start of the measurement. */
   readonly readAtNanos: bigint;
-  /** The mount point of the file system that it lies on. */
+  /** The mount point of its file system. */
   readonly mountPoint: string;
   readonly usedBytes: bigint;
   readonly inodes: bigint;
 }
 
-/** What one cgroup uses. */
+/** The usage of one cgroup. */
 export interface CgroupUsage {
   readonly cpu?: CpuUsage;
   readonly memory?: MemoryUsage;
@@ -106,10 +106,10 @@ export interface CgroupUsage {
   readonly processes?: ProcessUsage;
 }
 
-/** What went through the network namespace of a pod. */
+/** The traffic of a pod's network namespace. */
 export interface NetworkUsage {
   readonly readAtNanos: bigint;
-  /** All but the loopback; the one with the pod's address comes first. */
+  /** All but loopback; the one with the pod's address is first. */
   readonly interfaces: readonly InterfaceUsage[];
 }
 
@@ -120,7 +120,7 @@ export interface PodName {
   readonly uid: string;
 }
 
-/** What a running container uses. */
+/** The usage of a running container. */
 export interface ContainerUsage extends CgroupUsage {
   readonly id: string;
   readonly sandboxId: string;
@@ -130,7 +130,7 @@ export interface ContainerUsage extends CgroupUsage {
   readonly writableLayer?: LayerUsage;
 }
 
-/** What a running pod uses, as a whole and container by container. */
+/** The usage of a running pod, as a whole and by container. */
 export interface PodUsage extends CgroupUsage {
   readonly id: string;
   readonly pod: PodName;
@@ -140,25 +140,25 @@ export interface PodUsage extends CgroupUsage {
   readonly containers: readonly ContainerUsage[];
 }
 
-/** Whatever it names must hold; an id may be the beginning of one. */
+/** All given fields must match; an id may be a prefix. */
 export interface UsageFilter {
   readonly id?: string;
   readonly podSandboxId?: string;
   readonly labelSelector?: Readonly<Record<string, string>>;
 }
 
-/** What containers and pods use, as typed values: the same figures that CRI's messages carry, and more. */
+/** The resource use of containers and pods: the values of CRI's messages, and more. */
 export interface UsageReader {
-  /** The running containers that pass the filter. One that ends meanwhile is left out. */
+  /** The running containers that match the filter. One that ends meanwhile is left out. */
   containers(filter?: UsageFilter): Promise<ContainerUsage[]>;
-  /** The running pods that pass the filter. */
+  /** The running pods that match the filter. */
   pods(filter?: Omit<UsageFilter, "podSandboxId">): Promise<PodUsage[]>;
   /**
-   * The running pods at once, and then in an interval. A reader that is slow gets the next figures when it asks for them:
-   * none are kept for it.
-   * @param options.intervalMs From one reading to the next; 10 s by default.
+   * The running pods, at once and then periodically. A slow reader gets the next values when it asks for them; none are
+   * queued.
+   * @param options.intervalMs The interval; 10 s by default.
    * @param options.signal Ends the iteration.
-   * @throws ShimError "invalid-argument" for an interval of no length.
+   * @throws ShimError "invalid-argument" for an interval that is not positive.
    */
   watch(options?: { readonly intervalMs?: number; readonly signal?: AbortSignal }): AsyncIterable<PodUsage[]>;
 }

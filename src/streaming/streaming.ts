@@ -16,12 +16,12 @@ import { openExec } from "./session/exec.js";
 import { SharedAttaches } from "./session/shared-attach.js";
 import { Tokens, type Target, type WantedStreams } from "./tokens.js";
 
-/** Which streams of a process are wanted: all but stdin by default, and with a terminal stdout alone. */
+/** The streams of a process to connect: by default all but stdin, and with a terminal only stdout. */
 export interface ProcessOptions {
   readonly stdin?: boolean | undefined;
   readonly stdout?: boolean | undefined;
   readonly stderr?: boolean | undefined;
-  /** Of an exec: it gets a terminal. */
+  /** Whether an exec gets a terminal. */
   readonly tty?: boolean | undefined;
 }
 
@@ -29,7 +29,7 @@ const tokenLifeMs = 60_000;
 const mostTokens = 1_000;
 const defaultPrefix = "/cri";
 
-/** Exec, attach and port-forward: for the kubelet by URL, for embedders as Node streams. */
+/** Exec, attach and port-forward: with URLs for kubelet, and as Node streams for embedders. */
 @injectable()
 export class Streaming {
   private readonly tokens = new Tokens({ lifeMs: tokenLifeMs, most: mostTokens });
@@ -40,7 +40,7 @@ export class Streaming {
   private readonly processes = new Set<ProcessIo>();
   private readonly connections = new Set<Duplex>();
   private server: Promise<StreamingServer> | undefined;
-  /** Where an embedder has mounted a handler. */
+  /** The base URL of the handler that an embedder has mounted. */
   private mounted: string | undefined;
   private readonly closing = new AbortController();
 
@@ -68,7 +68,7 @@ export class Streaming {
     return this.sessions.size + this.processes.size + this.connections.size;
   }
 
-  /** Ends the execs whose clients went with an earlier process, once Docker's state is known. */
+  /** Ends the execs whose clients were connected to an earlier process, once Docker's state is known. */
   async endLeftovers(): Promise<void> {
     await this.inventory.whenReady();
     if (this.inventory.isReady) await this.records.endLeftovers();
@@ -140,7 +140,7 @@ export class Streaming {
   }
 
   /**
-   * Serves the URLs on an HTTP server of the embedder's own; from now on those are the URLs that the kubelet gets.
+   * A handler for the embedder's own HTTP server. From now on kubelet gets URLs of that server.
    * @throws ShimError "invalid-argument" for a base URL or prefix of another form.
    */
   handler(options: StreamingHandlerOptions): StreamingHandler {
@@ -151,7 +151,7 @@ export class Streaming {
 
   /**
    * Listens on the configured address. Exec, Attach and PortForward do so by themselves when no handler is mounted.
-   * @returns Where: `http://127.0.0.1:43210`.
+   * @returns Its URL, such as `http://127.0.0.1:43210`.
    * @throws ShimError "already-exists" when the port is taken.
    */
   async listen(): Promise<string> {
@@ -170,7 +170,7 @@ export class Streaming {
     }
   }
 
-  /** Ends every session, and what execs have started. */
+  /** Ends all sessions, and the processes of execs. */
   async close(): Promise<void> {
     await this.server?.then(
       (server) => {

@@ -2,13 +2,13 @@ import { randomBytes } from "node:crypto";
 import { ShimError } from "../base/index.js";
 
 export interface TokenLimits {
-  /** How long a token is good. */
+  /** How long a token is valid. */
   readonly lifeMs: number;
-  /** How many may wait to be used. */
+  /** The most unused tokens. */
   readonly most: number;
 }
 
-/** What a URL that was handed out stands for. */
+/** The request that a URL belongs to. */
 export type Target =
   | {
       readonly kind: "exec";
@@ -28,13 +28,13 @@ export interface WantedStreams {
 
 const tokenBytes = 16;
 
-/** Requests that wait for their client, each under a token of 128 random bits that is good once. */
+/** Requests that wait for their client, each with a token of 128 random bits that can be used once. */
 export class Tokens {
   private readonly waiting = new Map<string, { readonly target: Target; readonly untilMs: number }>();
 
   constructor(private readonly limits: TokenLimits) {}
 
-  /** @throws ShimError "resource-exhausted" when too many wait. */
+  /** @throws ShimError "resource-exhausted" when too many tokens are unused. */
   issue(target: Target): string {
     this.dropExpired();
     if (this.waiting.size >= this.limits.most)
@@ -47,19 +47,19 @@ export class Tokens {
     return token;
   }
 
-  /** What a token stands for; undefined when it is of another kind, used, expired, or none of ours. */
+  /** The request of a token; undefined for a token that is used, expired, unknown or of another kind. */
   find(kind: string, token: string): Target | undefined {
     const found = this.waiting.get(token);
     if (found?.target.kind !== kind || found.untilMs < performance.now()) return undefined;
     return found.target;
   }
 
-  /** The token is good no more. */
+  /** Invalidates the token. */
   use(token: string): void {
     this.waiting.delete(token);
   }
 
-  /** The oldest come first: they were put in first, and all live equally long. */
+  /** A map keeps the order of insertion, and all tokens have the same lifetime: the oldest are first. */
   private dropExpired(): void {
     const now = performance.now();
     for (const [token, { untilMs }] of this.waiting) {

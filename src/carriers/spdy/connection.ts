@@ -17,29 +17,29 @@ import { SpdyStream, type StreamLink } from "./stream.js";
 export interface SpdyOptions {
   /** Streams that a server's client opens have odd numbers. */
   readonly role: "server" | "client";
-  /** Takes a stream that the peer has opened: it accepts or resets it. Without this, every one is refused. */
+  /** Called for each stream that the peer opens; must accept or reset it. By default all are refused. */
   readonly onStream?: (stream: SpdyStream) => void;
   /** How many streams the peer may have open; 64 by default. */
   readonly maxStreams?: number | undefined;
-  /** Called for each piece of data that comes or goes. */
+  /** Called for each piece of data that is received or sent. */
   readonly onActivity?: (() => void) | undefined;
 }
 
-/** Nothing more is read from the peer while so much waits to be taken: the dialect has no windows. */
+/** Reading from the peer pauses while this much is not consumed: this dialect has no flow control. */
 const maxQueuedBytes = 2 * 1024 * 1024;
-/** Answers to pings and refused streams are left out while so much waits to be sent. */
+/** Replies to pings and refused streams are skipped while this much is not sent. */
 const maxUnsentBytes = 4 * 1024 * 1024;
-/** How long the peer may take to close its side once all was sent. */
+/** How long the peer may take to close its side once everything was sent. */
 const lingerMs = 60_000;
-/** Data up to this size is copied behind its head: one write costs less than two. */
+/** Data up to this size is copied into one buffer with its header: one write costs less than two. */
 const joinBytes = 4_096;
 
 const refusedStream = 3;
 const cancelled = 5;
 
 /**
- * A connection that speaks SPDY/3.1 as Kubernetes does: no windows, no settings, no pushes. It is over when the
- * peer closes it, breaks the protocol, or {@link close} or {@link destroy} ends it.
+ * A connection in Kubernetes' dialect of SPDY/3.1: no windows, no settings, no pushes. It ends when the peer closes it
+ * or violates the protocol, or with {@link close} or {@link destroy}.
  */
 export class SpdyConnection {
   private readonly decoder = new HeaderDecoder();
@@ -55,7 +55,7 @@ export class SpdyConnection {
   private closing = false;
   private failure: Error | undefined;
 
-  /** @param transport It is taken over: read, written, and destroyed at the end. */
+  /** @param transport The connection takes ownership: it reads, writes, and destroys it at the end. */
   constructor(
     private readonly transport: Duplex,
     private readonly options: SpdyOptions,
@@ -64,18 +64,18 @@ export class SpdyConnection {
     this.nextPing = options.role === "client" ? 1 : 2;
     transport.on("error", (error) => (this.failure ??= error));
     transport.once("close", () => {
-      // Frames that arrived before the peer closed may still be waiting for their headers: read() takes them first.
+      // Frames that arrived before the peer closed may still wait for their headers: read() handles them first.
       if (this.failure || this.resumeReading) this.finish(this.failure ?? closedError());
     });
     void this.read();
   }
 
-  /** Aborts when the connection is over; the reason is an Error. */
+  /** Aborts when the connection is closed; the reason is an Error. */
   get gone(): AbortSignal {
     return this.over.signal;
   }
 
-  /** Opens a stream. @throws The error by which the connection has ended. */
+  /** Opens a stream. @throws The error that ended the connection. */
   open(headers: Headers): SpdyStream {
     if (this.gone.aborted) throw this.gone.reason as Error;
     const id = this.nextId;
@@ -86,7 +86,7 @@ export class SpdyConnection {
     return stream;
   }
 
-  /** Sends a PING, which reveals a connection that was lost without notice. */
+  /** Sends a PING, to detect a dead connection. */
   ping(): void {
     if (this.gone.aborted || this.transport.writableEnded) return;
     this.reply(pingFrame(this.nextPing));
@@ -210,7 +210,7 @@ export class SpdyConnection {
         break;
       case "syn-reply":
       case "headers":
-        // Kubernetes has nothing in them; the compression context needs them all the same.
+        // Kubernetes does not use them, but the compression context depends on them.
         await this.decoder.decode(frame.block);
         if (frame.fin) this.streams.get(frame.id)?.onEnd();
         break;
@@ -218,7 +218,7 @@ export class SpdyConnection {
         this.streams.get(frame.id)?.onReset();
         break;
       case "ping":
-        // The last bit of the id tells the two sides' pings apart.
+        // The last bit of the id distinguishes the pings of the two sides.
         if (frame.id % 2 !== this.nextPing % 2) this.reply(pingFrame(frame.id));
         break;
       case "goaway":
@@ -253,7 +253,7 @@ export class SpdyConnection {
     if (fin) stream.onEnd();
   }
 
-  /** A peer that asks and asks, and does not read the answers, gets none any more. */
+  /** Sends a reply, unless the peer does not read the earlier ones. */
   private reply(frame: Buffer): void {
     if (!this.transport.writableEnded && this.transport.writableLength < maxUnsentBytes)
       this.transport.write(frame);

@@ -11,7 +11,7 @@ export type Frame =
   | { readonly type: "ping"; readonly id: number }
   | { readonly type: "goaway" };
 
-/** The peer does not speak SPDY/3.1, or asks for more than it may. */
+/** The peer violates SPDY/3.1, or exceeds a limit. */
 export class SpdyError extends Error {
   override readonly name = "SpdyError";
 }
@@ -26,7 +26,8 @@ const maxControlBytes = 32 * 1024;
 const types = { synStream: 1, synReply: 2, reset: 3, ping: 6, goaway: 7, headers: 8 } as const;
 
 /**
- * Takes a connection apart. Frames of no use to Kubernetes, SETTINGS and WINDOW_UPDATE among them, are passed over.
+ * Parses the frames of a connection. Frames that Kubernetes does not use, such as SETTINGS and WINDOW_UPDATE, are
+ * skipped.
  * @throws SpdyError for anything but SPDY/3.1, or a control frame of more than 32 KiB.
  * @see SPDY Protocol Draft 3.1, 2.2 Framing
  */
@@ -97,7 +98,7 @@ function need(body: Buffer, bytes: number): void {
   if (body.length < bytes) throw new SpdyError("a control frame is too short");
 }
 
-/** Reads pieces of wanted sizes from chunks of any. */
+/** Reads pieces of requested sizes from chunks of any size. */
 class Input {
   private readonly source: AsyncIterator<Buffer>;
   private rest: Buffer = Buffer.alloc(0);
@@ -106,7 +107,7 @@ class Input {
     this.source = chunks[Symbol.asyncIterator]();
   }
 
-  /** Undefined when the connection has ended; what was left of a frame is dropped. */
+  /** Undefined when the connection has ended; an incomplete frame is dropped. */
   async exactly(bytes: number): Promise<Buffer | undefined> {
     if (this.rest.length >= bytes) return this.take(bytes);
     const parts = [this.rest];
@@ -144,7 +145,7 @@ export function synReplyFrame(id: number, block: Buffer): Buffer {
   return control(types.synReply, [u32(id), block]);
 }
 
-/** @param status Why; 5 is CANCEL, 3 REFUSED_STREAM. */
+/** @param status The reason: 5 is CANCEL, 3 REFUSED_STREAM. */
 export function resetFrame(id: number, status: number): Buffer {
   return control(types.reset, [u32(id), u32(status)]);
 }
@@ -157,7 +158,7 @@ export function goawayFrame(lastId: number): Buffer {
   return control(types.goaway, [u32(lastId), u32(0)]);
 }
 
-/** What stands before `length` bytes of data. */
+/** The header of a frame with `length` bytes of data. */
 export function dataHead(id: number, length: number, fin: boolean): Buffer {
   const head = Buffer.allocUnsafe(headBytes);
   head.writeUInt32BE(id, 0);

@@ -8,7 +8,7 @@ export type Headers = ReadonlyMap<string, string>;
 const maxHeaderBytes = 64 * 1024;
 const maxHeaders = 100;
 
-/** Reads the header blocks of one direction of a connection, each in its turn: they share a compression context. */
+/** Reads the header blocks of one direction of a connection, one after the other: they share a compression context. */
 export class HeaderDecoder {
   private readonly inflate = createInflate({
     dictionary: headerDictionary,
@@ -74,7 +74,7 @@ function parseBlock(bytes: Buffer): Headers {
   const headers = new Map<string, string>();
   for (let index = 0; index < count; index++) {
     const name = text().toLowerCase();
-    // Further values of a header come after a NUL.
+    // Several values of a header are separated by a NUL.
     const [value = ""] = text().split("\0", 1);
     headers.set(name, value);
   }
@@ -84,12 +84,12 @@ function parseBlock(bytes: Buffer): Headers {
 /** A zlib header with the dictionary's Adler-32. */
 const zlibStart = Buffer.from([0x78, 0x3f, 0xe3, 0xc6, 0xa7, 0xc2]);
 const maxStoredBytes = 0xffff;
-/** An empty stored block: Go's inflater flushes its output at one. */
+/** An empty stored block, at which Go's inflater flushes its output. */
 const flushMark = Buffer.from([0x00, 0x00, 0x00, 0xff, 0xff]);
 
 /**
- * Writes the header blocks of one direction. They are stored and not compressed, which every inflater reads: a
- * stream has a hundred bytes of headers, and no context has to be kept for them.
+ * Writes the header blocks of one direction. They are stored, not compressed, which every inflater supports: a stream
+ * has only a hundred bytes of headers, and this needs no compression context.
  * @see RFC 1950; RFC 1951, 3.2.4 Non-compressed blocks
  */
 export class HeaderEncoder {

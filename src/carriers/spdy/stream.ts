@@ -1,19 +1,19 @@
 import { ByteQueue } from "../byte-queue.js";
 import type { Headers } from "./headers.js";
 
-/** What a stream needs of its connection. */
+/** The part of a connection that a stream needs. */
 export interface StreamLink {
-  /** Sends data; resolves when more may be sent. Rejects once the connection has gone. */
+  /** Sends data; resolves when more may be sent. Rejects once the connection is closed. */
   send(id: number, data: Uint8Array, fin: boolean): Promise<void>;
   reply(id: number): void;
   reset(id: number): void;
-  /** So many bytes of what came were taken. */
+  /** Reports how many received bytes were consumed. */
   taken(bytes: number): void;
-  /** Nothing more comes or goes on the stream. */
+  /** Reports that the stream is closed in both directions. */
   closed(id: number): void;
 }
 
-/** A stream of a SPDY connection; each side may end its half before the other. */
+/** A stream of a SPDY connection; its two directions end separately. */
 export class SpdyStream {
   private readonly queue: ByteQueue;
   private inputEnded = false;
@@ -31,14 +31,14 @@ export class SpdyStream {
   }
 
   /**
-   * What the peer sends, until it ends its half; throws when the connection breaks, and ends early when the stream
-   * is reset. May be iterated once. Leaving the loop drops the rest.
+   * The data from the peer, until it ends its direction. Throws when the connection breaks, and ends early when the
+   * stream is reset. Can be iterated once. Leaving the loop drops the rest.
    */
   get input(): AsyncIterable<Buffer> {
     return this.queue;
   }
 
-  /** Aborts when the peer gives the stream up, or its connection has gone. */
+  /** Aborts when the peer resets the stream, or the connection is closed. */
   get abandoned(): AbortSignal {
     return this.whenReset.signal;
   }
@@ -54,7 +54,7 @@ export class SpdyStream {
     await this.link.send(this.id, data, false);
   }
 
-  /** Ends our half after the data written before. Idempotent. */
+  /** Ends our direction after the data written before. Idempotent. */
   end(): void {
     if (this.outputEnded) return;
     this.outputEnded = true;
@@ -62,7 +62,7 @@ export class SpdyStream {
     this.closeIfOver();
   }
 
-  /** Gives the stream up, both halves. */
+  /** Resets the stream. */
   reset(): void {
     if (this.inputEnded && this.outputEnded) return;
     this.link.reset(this.id);
@@ -89,7 +89,7 @@ export class SpdyStream {
     this.link.closed(this.id);
   }
 
-  /** The connection has gone. */
+  /** The connection is closed. */
   onGone(error: Error): void {
     this.inputEnded = true;
     this.outputEnded = true;
@@ -97,7 +97,7 @@ export class SpdyStream {
     this.whenReset.abort();
   }
 
-  /** The data that arrives has no reader. */
+  /** Drops the received data, which has no reader. */
   discardInput(): void {
     this.queue.discard();
   }

@@ -7,20 +7,20 @@ export interface ChannelOptions {
   readonly base64: boolean;
   /** A message can close one channel, as from v5 on. */
   readonly halfClose: boolean;
-  /** The channels that the peer may write to; what comes for another one is dropped. */
+  /** The channels that the peer may write to; data for other channels is dropped. */
   readonly inputs: readonly number[];
-  /** Called for each piece of data that comes or goes. */
+  /** Called for each piece of data that is received or sent. */
   readonly onActivity?: (() => void) | undefined;
 }
 
-/** Nothing more is read from the peer while so much waits to be taken. */
+/** Reading from the peer pauses while this much is not consumed. */
 const maxQueuedBytes = 1024 * 1024;
-/** How much may wait to be sent before a writer is held back. */
+/** A writer waits while this much is not sent. */
 const maxUnsentBytes = 256 * 1024;
 
 const normalClosure = 1000;
 
-/** The channels of a WebSocket of Kubernetes, for either side. */
+/** The channels of a WebSocket in Kubernetes' protocol, for either side. */
 export class WebSocketChannels {
   private readonly queues = new Map<number, ByteQueue>();
   private readonly over = new AbortController();
@@ -48,22 +48,22 @@ export class WebSocketChannels {
     });
   }
 
-  /** Aborts when the connection is over; the reason is an Error. */
+  /** Aborts when the connection is closed; the reason is an Error. */
   get gone(): AbortSignal {
     return this.over.signal;
   }
 
-  /** What the peer sends on a channel; of a channel that is no input, nothing. */
+  /** The data from the peer on a channel; empty for a channel that it may not write to. */
   input(channel: number): AsyncIterable<Buffer> {
     return this.queues.get(channel) ?? emptyQueue();
   }
 
-  /** Drops what the peer sends on a channel from now on. */
+  /** From now on drops the peer's data on a channel. */
   discard(channel: number): void {
     this.queues.get(channel)?.discard();
   }
 
-  /** Sends data; resolves when more may be sent. @throws When the connection has gone. */
+  /** Sends data; resolves when more may be sent. @throws When the connection is closed. */
   async write(channel: number, data: Uint8Array): Promise<void> {
     const message = this.options.base64
       ? `${channel}${Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64")}`
@@ -86,7 +86,7 @@ export class WebSocketChannels {
         resolve();
       });
     });
-    // The wait for the peer's goodbye is bounded, and is to begin when ours has left.
+    // The wait for the peer's close frame is limited, and must start when ours has been sent.
     if (this.socket.bufferedAmount > 0) await Promise.race([this.flushed(), closed]);
     this.socket.close(normalClosure);
     await closed;
@@ -97,7 +97,7 @@ export class WebSocketChannels {
     this.socket.terminate();
   }
 
-  /** Resolves when all that was sent before has left. */
+  /** Resolves when everything before has been sent. */
   private async flushed(): Promise<void> {
     await new Promise<void>((resolve) => {
       this.socket.ping(undefined, undefined, () => {

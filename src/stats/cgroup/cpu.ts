@@ -1,7 +1,7 @@
 import type { CgroupPlace, CgroupPlaces } from "./places.js";
 import { numberOf, valueOf } from "./text.js";
 
-/** Reads a file of the kernel's; undefined when there is none. */
+/** Reads a kernel file; undefined when it is missing. */
 export type ReadFile = (path: string) => string | undefined;
 
 const nanosPerMicro = 1_000n;
@@ -14,9 +14,9 @@ export function readCpuNanos(read: ReadFile, { version, folder }: CgroupPlace): 
   return nanos(valueOf(read(`${folder}/cpu.stat`) ?? "", "usage_usec"));
 }
 
-/** How CPU time was spent, and how a quota held it back. Times in nanoseconds. */
+/** CPU time by mode, and throttling by the quota. Times in nanoseconds. */
 export interface CpuDetail {
-  /** Whether CPU time is limited: else there are no periods. */
+  /** Whether there is a quota; without one there are no periods. */
   readonly hasQuota: boolean;
   readonly userNanos?: bigint | undefined;
   readonly systemNanos?: bigint | undefined;

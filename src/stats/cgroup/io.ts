@@ -3,7 +3,7 @@ import type { ReadFile } from "./cpu.js";
 import type { CgroupPlace } from "./places.js";
 
 /**
- * What a cgroup and all below it read from and wrote to block devices; undefined when it has gone.
+ * The block I/O of a cgroup with its descendants; undefined when the cgroup no longer exists.
  * @see kernel, cgroup-v1/blkio-controller `blkio.throttle.*`; cgroup-v2 `io.stat`
  */
 export function readIo(read: ReadFile, { version, folder }: CgroupPlace): DeviceIo[] | undefined {

@@ -2,7 +2,7 @@ import type { ReadFile } from "./cpu.js";
 import type { CgroupPlace } from "./places.js";
 import { numberOf, valueOf } from "./text.js";
 
-/** Memory figures that only metrics have. */
+/** Memory values that are only in metrics. */
 export interface MemoryDetail {
   readonly cacheBytes?: bigint | undefined;
   readonly kernelBytes?: bigint | undefined;
@@ -12,7 +12,7 @@ export interface MemoryDetail {
   readonly mostBytes?: bigint | undefined;
   readonly limitHits?: bigint | undefined;
   readonly oomKills?: bigint | undefined;
-  /** Without the cgroups below. */
+  /** Without child cgroups. */
   readonly ownPageFaults?: bigint | undefined;
   readonly ownMajorPageFaults?: bigint | undefined;
 }

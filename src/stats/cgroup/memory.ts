@@ -4,16 +4,16 @@ import type { ReadFile } from "./cpu.js";
 import type { CgroupPlace } from "./places.js";
 import { leftOf, limitOf, numberOf, valueOf } from "./text.js";
 
-/** The memory of a cgroup and of all below it. */
+/** The memory of a cgroup with its descendants. */
 export interface MemoryReading {
   readonly memory: Omit<MemoryUsage, "readAtNanos" | "pressure">;
   /** Absent where the kernel does not account swap. */
   readonly swap?: Omit<SwapUsage, "readAtNanos">;
-  /** The file of many figures, for those that only metrics want. */
+  /** The content of `memory.stat`, for values that are only in metrics. */
   readonly stat: string;
 }
 
-/** The names of a figure in v1 and v2. On v1, names with `total_` include child cgroups. */
+/** The names of a value in v1 and v2. On v1, names with `total_` include child cgroups. */
 const keysOf = {
   1: {
     inactiveFile: "total_inactive_file",
@@ -30,7 +30,7 @@ const filesOf = {
 } as const;
 
 /**
- * Reads the memory of a cgroup; undefined when it has gone.
+ * Reads the memory of a cgroup; undefined when the cgroup no longer exists.
  * @see kernel, cgroup-v1/memory and cgroup-v2, "Memory"
  */
 export function readMemory(read: ReadFile, place: CgroupPlace): MemoryReading | undefined {
@@ -41,7 +41,7 @@ export function readMemory(read: ReadFile, place: CgroupPlace): MemoryReading | 
   if (usageBytes === undefined || stat === undefined) return undefined;
   const keys = keysOf[version];
   const inactive = valueOf(stat, keys.inactiveFile) ?? 0n;
-  // The two files are read one after the other, and the kernel adds up lazily: the part may be larger than the whole.
+  // The files are not read at the same instant, and the kernel updates sums lazily: a part may exceed the total.
   const workingSetBytes = inactive < usageBytes ? usageBytes - inactive : 0n;
   const limitBytes = limitOf(read(`${folder}/${files.limit}`));
   const swap = version === 1 ? swapOfV1(read, folder, stat, limitBytes) : swapOfV2(read, folder);

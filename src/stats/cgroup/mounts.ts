@@ -1,21 +1,21 @@
-/** A mounted hierarchy of cgroups, or the part of one that a container is shown. */
+/** A mounted cgroup hierarchy, or the part of it that is visible in a container. */
 export interface CgroupMount {
-  /** The cgroup that is seen at the mount point; `/` is all of them. */
+  /** The cgroup at the mount point; `/` is the root. */
   readonly root: string;
   readonly mountPoint: string;
 }
 
-/** The hierarchies that are mounted, each perhaps in several places. */
+/** The mounted hierarchies, each of which may be mounted several times. */
 export interface CgroupMounts {
   /** cgroup v2. */
   readonly unified: readonly CgroupMount[];
-  /** cgroup v1, by controller; a named hierarchy without controllers is left out. */
+  /** cgroup v1, by controller, without named hierarchies. */
   readonly controllers: ReadonlyMap<string, readonly CgroupMount[]>;
 }
 
 /**
  * Finds the hierarchies in a mount table.
- * @param text Of /proc/self/mountinfo.
+ * @param text The content of /proc/self/mountinfo.
  * @see proc_pid_mountinfo(5); cgroups(7)
  */
 export function parseCgroupMounts(text: string): CgroupMounts {
@@ -36,7 +36,7 @@ export function parseCgroupMounts(text: string): CgroupMounts {
   return { unified, controllers };
 }
 
-/** The folder of a cgroup; undefined when none of the mounts shows it. */
+/** The folder of a cgroup; undefined when it is not visible at any mount. */
 export function folderOf(mounts: readonly CgroupMount[], cgroup: string): string | undefined {
   for (const { root, mountPoint } of mounts) {
     const below = root === "/" ? cgroup : belowOf(root, cgroup);
@@ -51,7 +51,7 @@ function belowOf(root: string, cgroup: string): string | undefined {
   return cgroup.startsWith(`${root}/`) ? cgroup.slice(root.length) : undefined;
 }
 
-/** The kernel writes space, tab, newline and backslash of a path as three octal digits. */
+/** The kernel escapes space, tab, newline and backslash in a path as three octal digits. */
 function unescapePath(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, digits: string) =>
     String.fromCharCode(Number.parseInt(digits, 8)),

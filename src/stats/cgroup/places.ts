@@ -1,15 +1,15 @@
 import { folderOf, type CgroupMounts } from "./mounts.js";
 
-/** Where one resource of a cgroup is accounted. */
+/** The folder of a cgroup that accounts one resource. */
 export interface CgroupPlace {
-  /** Which files to look for. */
+  /** The cgroup version, which decides on the file names. */
   readonly version: 1 | 2;
   readonly folder: string;
 }
 
 /**
- * Where the cgroup of a container or a pod is found. On a hybrid node some resources are in hierarchies of v1 and others
- * in that of v2; a resource whose hierarchy is not mounted here has no place.
+ * The cgroup folders of a container or a pod. On a hybrid node some resources are in hierarchies of v1 and others in v2;
+ * a resource whose hierarchy is not mounted here has none.
  */
 export interface CgroupPlaces {
   /** The cgroup's path from the root of its hierarchy, such as `/kubepods/burstable/pod…/0f3c…`. */
@@ -20,13 +20,13 @@ export interface CgroupPlaces {
   readonly memory?: CgroupPlace;
   readonly io?: CgroupPlace;
   readonly pids?: CgroupPlace;
-  /** The processes themselves. */
+  /** The processes. */
   readonly processes?: CgroupPlace;
-  /** The folder in the hierarchy of v2, which alone has pressure figures. */
+  /** The folder in the hierarchy of v2, the only one with pressure values. */
   readonly unified?: string;
 }
 
-/** The controllers of v1 that account a resource, the first that is mounted counts. */
+/** The controllers of v1 that account a resource; the first one that is mounted is used. */
 const controllersOf = {
   cpu: ["cpuacct"],
   quota: ["cpu"],
@@ -40,29 +40,28 @@ const unifiedHierarchy = "";
 
 /**
  * Finds the cgroup of a container by one of its processes.
- * @param text Of /proc/PID/cgroup.
- * @param id The container's id, which is part of its cgroup's name. It is looked for so that a process in a cgroup below
- *   that of its container, as an init system in a container has it, stands for the whole container; and so that another
- *   process that has taken over the pid stands for none.
- * @returns Undefined when the process does not belong to the container, or its cgroup cannot be seen here.
+ * @param text The content of /proc/PID/cgroup.
+ * @param id The container's id, which is part of its cgroup's name. The search for it finds the container's cgroup also
+ *   when the process is in a child cgroup, as with an init system in the container, and detects a reused pid.
+ * @returns Undefined when the process does not belong to the container, or its cgroup is not visible here.
  * @see cgroups(7), /proc/PID/cgroup
  */
 export function placesOf(text: string, id: string, mounts: CgroupMounts): CgroupPlaces | undefined {
   return atPaths(containerPaths(text, id), mounts);
 }
 
-/** Where the parent of a cgroup is found, which for a pod's sandbox is the pod's own. Parameters as of {@link placesOf}. */
+/** The parent of a cgroup; for a sandbox that is the pod's cgroup. Parameters as for {@link placesOf}. */
 export function parentPlacesOf(text: string, id: string, mounts: CgroupMounts): CgroupPlaces | undefined {
   const parents = [...containerPaths(text, id)].map(([name, path]) => [name, parentOf(path)] as const);
   return atPaths(new Map(parents), mounts);
 }
 
-/** The container's cgroup by controller; that of v2 stands under an empty name. */
+/** The container's cgroup by controller; the controller of v2 is the empty text. */
 function containerPaths(text: string, id: string): Map<string, string> {
   const paths = new Map<string, string>();
   for (const line of text.split("\n")) {
     const [, controllers, ...rest] = line.split(":");
-    // A cgroup's name may hold colons.
+    // A cgroup's name may contain colons.
     const path = upTo(rest.join(":"), id);
     if (controllers === undefined || path === undefined) continue;
     for (const controller of controllers.split(",")) paths.set(controller, path);
@@ -70,7 +69,7 @@ function containerPaths(text: string, id: string): Map<string, string> {
   return paths;
 }
 
-/** The path up to the first part that names the container: a container may name cgroups of its own below as it likes. */
+/** The path up to the first part with the container's id: the names of its child cgroups are arbitrary. */
 function upTo(path: string, id: string): string | undefined {
   const at = path.indexOf(id);
   if (at === -1) return undefined;

@@ -5,8 +5,8 @@ const nanosPerMicro = 1_000n;
 const line = /^(some|full) avg10=([\d.]+) avg60=([\d.]+) avg300=([\d.]+) total=(\d{1,20})$/gm;
 
 /**
- * The pressure figures of a cgroup; undefined where the kernel has none.
- * @param folder In the hierarchy of v2.
+ * The pressure values of a cgroup; undefined if the kernel has none.
+ * @param folder The folder in the hierarchy of v2.
  * @see kernel, accounting/psi
  */
 export function readPressure(

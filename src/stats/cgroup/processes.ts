@@ -9,11 +9,11 @@ export interface CgroupTree {
   readonly folders: (path: string) => string[];
 }
 
-/** A container can make cgroups below its own: further down than this they are not looked for. */
+/** The depth to which child cgroups, which a container can create, are searched. */
 const deepest = 16;
 
 /**
- * Counts the processes of a cgroup and of all below it; undefined when it has gone.
+ * Counts the processes of a cgroup with its descendants; undefined when the cgroup no longer exists.
  * @see cgroups(7), `cgroup.procs`; kernel, `pids.current`, which counts threads
  */
 export function readProcesses(

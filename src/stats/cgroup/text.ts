@@ -1,8 +1,8 @@
 const wholeNumber = /^\d{1,20}$/;
-/** The kernel, and CRI, count with 64 bits. */
+/** The kernel and CRI use 64 bits. */
 const largest = (1n << 64n) - 1n;
 
-/** A file that holds one number; undefined for a missing file and for any other text, as `max`. */
+/** The number in a file; undefined for a missing file and for any other text, such as `max`. */
 export function numberOf(text: string | undefined): bigint | undefined {
   return wholeOf(text?.trim());
 }
@@ -16,16 +16,16 @@ export function valueOf(text: string, key: string): bigint | undefined {
   return wholeOf(text.slice(at + head.length, end === -1 ? undefined : end).trim());
 }
 
-/** `max`, and what cgroup v1 writes for no limit: the largest number of whole pages. */
+/** `max`, or in cgroup v1 the largest number of whole pages: no limit. */
 const unlimitedFrom = 1n << 62n;
 
-/** A file that holds a limit; undefined when there is none. */
+/** The limit in a file; undefined when there is none. */
 export function limitOf(text: string | undefined): bigint | undefined {
   const limit = numberOf(text);
   return limit === undefined || limit >= unlimitedFrom ? undefined : limit;
 }
 
-/** How much of a limit is left; undefined without a limit. */
+/** The unused part of a limit; undefined without a limit. */
 export function leftOf(limit: bigint | undefined, used: bigint): bigint | undefined {
   if (limit === undefined) return undefined;
   return limit > used ? limit - used : 0n;

@@ -1,7 +1,7 @@
 import { counter, seconds, single, type MetricDefinition } from "./definition.js";
 import type { CgroupSource } from "./source.js";
 
-/** Without a quota there are no periods in which it could hold something back. */
+/** Without a quota there are no periods, and no throttling. */
 function ofQuota(value: (source: CgroupSource) => bigint | undefined) {
   return single<CgroupSource>((source) => (source.cpu.hasQuota ? value(source) : undefined));
 }

@@ -5,23 +5,23 @@ export const gauge = MetricType.GAUGE;
 
 /** One value of a metric. */
 export interface MetricValue {
-  /** Undefined when it is not known: then there is no such value. */
+  /** Undefined if unknown: then the value is left out. */
   readonly value: bigint | undefined;
-  /** Those of the metric's own labels, in their order. */
+  /** The values of the metric's own labels, in their order. */
   readonly labels?: readonly string[];
-  /** When a value was measured that is older than the call. */
+  /** The time of a value that was measured before the call. */
   readonly measuredAtNanos?: bigint;
 }
 
 /**
- * A metric: its name, type and labels are those under which cAdvisor publishes the same figure, so that a kubelet's
- * `/metrics/cadvisor` serves it as before. CRI's values are whole numbers: seconds are without their fractions.
+ * A metric. Its name, type and labels are cAdvisor's, so that kubelet's `/metrics/cadvisor` serves it unchanged. CRI's
+ * values are integers: seconds have no fraction.
  */
 export interface MetricDefinition<Source> {
   readonly name: string;
   readonly help: string;
   readonly type: MetricType;
-  /** Beside the labels that all metrics have. */
+  /** In addition to the labels of all metrics. */
   readonly labels?: readonly string[];
   readonly values: (source: Source) => readonly MetricValue[];
 }
@@ -32,7 +32,7 @@ export function seconds(nanos: bigint | undefined): bigint | undefined {
   return nanos === undefined ? undefined : nanos / nanosPerSecond;
 }
 
-/** The one value of a metric without labels of its own. */
+/** The value of a metric without its own labels. */
 export function single<Source>(
   value: (source: Source) => bigint | undefined,
 ): (source: Source) => readonly MetricValue[] {

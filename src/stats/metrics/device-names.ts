@@ -1,13 +1,13 @@
 import type { HostKernel } from "../../host/index.js";
 
-/** The names of block devices, as `/dev/sda`. */
+/** The names of block devices, such as `/dev/sda`. */
 export class DeviceNames {
   private readonly names = new Map<string, string>();
   private readonly mounted = new Map<string, string>();
 
   constructor(private readonly kernel: Pick<HostKernel, "readNow">) {}
 
-  /** The device's own numbers where it has no name, so that two of them differ. @see sysfs, dev/block */
+  /** The name, or the device number if there is none, to distinguish devices. @see sysfs, dev/block */
   of(major: number, minor: number): string {
     const numbers = `${major}:${minor}`;
     const known = this.names.get(numbers);
@@ -24,7 +24,7 @@ export class DeviceNames {
     const known = this.mounted.get(mountPoint);
     if (known !== undefined) return known;
     const lines = (this.kernel.readNow("/proc/self/mountinfo") ?? "").split("\n");
-    // Of mounts laid over one another the last one counts.
+    // Of mounts at the same path the last one is visible.
     const line = lines.findLast((one) => one.split(" ")[4] === mountPoint);
     const source = line?.split(" - ")[1]?.split(" ")[1] ?? "";
     this.mounted.set(mountPoint, source);

@@ -2,7 +2,7 @@ import { counter, gauge, type MetricDefinition, type MetricValue } from "./defin
 import type { Disk } from "../../images/index.js";
 import type { CgroupSource, ContainerSource } from "./source.js";
 
-/** A figure of the file system that the writable layer lies on. */
+/** A value of the file system of the writable layer. */
 function ofDisk(value: (disk: Disk, container: ContainerSource) => Omit<MetricValue, "labels">) {
   return ({ container }: CgroupSource): MetricValue[] =>
     container?.disk ? [{ ...value(container.disk, container), labels: [container.diskDevice] }] : [];

@@ -3,7 +3,7 @@ import type { ContainerRecord } from "../../inventory/index.js";
 import type { CgroupPlaces } from "../cgroup/index.js";
 import type { OpenFiles } from "./source.js";
 
-/** Counts the open files of the processes of a cgroup; undefined when it has gone. */
+/** Counts the open files of the processes of a cgroup; undefined when the cgroup no longer exists. */
 export function openFilesOf(kernel: HostKernel, { processes }: CgroupPlaces): OpenFiles | undefined {
   const pids = processes && kernel.readNow(`${processes.folder}/cgroup.procs`);
   if (pids === undefined) return undefined;

@@ -18,12 +18,12 @@ import { mostOpenFilesOf, openFilesOf } from "./open-files.js";
 import type { CgroupSource, ContainerSource } from "./source.js";
 import { cgroupMetrics, podNetworkMetrics } from "./table.js";
 
-/** Under which cAdvisor shows a pod's network: the container name of sandboxes. */
+/** The container name of sandboxes, with which cAdvisor publishes a pod's network. */
 const sandboxName = "POD";
 
 type MeasuredCgroup = Pick<MeasuredContainer, "usage" | "memoryStat"> & { readonly places: CgroupPlaces };
 
-/** Metrics of pods and containers, from the measured use and from figures that only metrics have. */
+/** Metrics of pods and containers, from the measured usage and additional values. */
 export class PodMetrics {
   private readonly devices: DeviceNames;
 
@@ -36,7 +36,7 @@ export class PodMetrics {
 
   /**
    * The metrics of one pod: of its cgroup and its network, and of each container.
-   * @param disk The file system that writable layers lie on, where that is known.
+   * @param disk The file system of writable layers, if known.
    */
   of(pod: MeasuredPod, disk: Disk | undefined): PodSandboxMetrics {
     const { record, places, network, containers } = pod;
@@ -101,7 +101,7 @@ export class PodMetrics {
   }
 }
 
-/** The values of all metrics that are known, with their labels. */
+/** The known values of all metrics, with their labels. */
 function valuesOf<Source>(
   metrics: readonly MetricDefinition<Source>[],
   source: Source,

@@ -3,7 +3,7 @@ import type { Disk } from "../../images/index.js";
 import type { CgroupPlaces, CpuDetail, MemoryDetail } from "../cgroup/index.js";
 import type { CgroupUsage, InterfaceUsage, LayerUsage } from "../usage.js";
 
-/** What metrics of a container or of a pod's cgroup are taken from. */
+/** The data for the metrics of a container or of a pod's cgroup. */
 export interface CgroupSource {
   readonly usage: CgroupUsage;
   readonly places: CgroupPlaces;
@@ -12,7 +12,7 @@ export interface CgroupSource {
   readonly startedAtNanos: bigint | undefined;
   readonly nowNanos: bigint;
   readonly deviceName: (major: number, minor: number) => string;
-  /** Of containers alone. */
+  /** Only for containers. */
   readonly container?: ContainerSource;
 }
 
@@ -22,7 +22,7 @@ export interface ContainerSource {
   /** The soft limit of open files of the first process; undefined without a limit. */
   readonly mostOpenFiles: bigint | undefined;
   readonly layer: LayerUsage | undefined;
-  /** The file system that writable layers lie on. */
+  /** The file system of writable layers. */
   readonly disk: Disk | undefined;
   /** The device of that file system. */
   readonly diskDevice: string;
@@ -34,7 +34,7 @@ export interface OpenFiles {
   readonly sockets: number;
 }
 
-/** What metrics of a pod's network are taken from. */
+/** The data for the metrics of a pod's network. */
 export interface NetworkSource {
   readonly interfaces: readonly InterfaceUsage[];
 }

@@ -5,7 +5,7 @@ import type { CgroupSource } from "./source.js";
 const defaultPeriodMicros = 100_000;
 const defaultShares = 1024;
 
-/** A setting of a container; a pod's own are the kubelet's. */
+/** A setting of a container; those of a pod are managed by kubelet. */
 function setting(value: (resources: DockerResources, source: CgroupSource) => number | undefined) {
   return single<CgroupSource>((source) => {
     if (!source.container) return undefined;
@@ -14,7 +14,7 @@ function setting(value: (resources: DockerResources, source: CgroupSource) => nu
   });
 }
 
-/** v1 limits memory and swap together, v2 swap alone. */
+/** v1 limits the sum of memory and swap, v2 only swap. */
 function swapLimit(
   { memoryBytes = 0, memorySwapBytes = 0 }: DockerResources,
   { places }: CgroupSource,

@@ -7,9 +7,9 @@ import type { Sessions } from "./sessions.js";
 import type { Target, Tokens } from "../tokens.js";
 
 export interface StreamingHandlerOptions {
-  /** The path above `/exec/TOKEN`, such as `/cri`; that by default. */
+  /** The path before `/exec/TOKEN`; `/cri` by default. */
   readonly prefix?: string | undefined;
-  /** Where the kubelet reaches this server: `http://127.0.0.1:10350`, scheme and all, without the prefix. */
+  /** The URL of this server for kubelet, without the prefix, such as `http://127.0.0.1:10350`. */
   readonly baseUrl: string;
   /** Web pages that may open WebSockets, such as `https://console.example.com`, beside those of the server itself. */
   readonly allowedOrigins?: readonly string[] | undefined;
@@ -17,14 +17,14 @@ export interface StreamingHandlerOptions {
 
 /** Serves the URLs of exec, attach and port-forward on any HTTP server. */
 export interface StreamingHandler {
-  /** Answers requests that are no upgrades, for `http.createServer(handler)` or a framework's route. */
+  /** Answers requests without an upgrade, for `http.createServer(handler)` or a framework's route. */
   (request: IncomingMessage, response: ServerResponse): void;
   /**
-   * Takes an upgrade, for the server's event of that name.
-   * @returns False, and does nothing, when the path is not below the prefix.
+   * Handles the server's event `upgrade`.
+   * @returns False, without any effect, when the path is not below the prefix.
    */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean;
-  /** Takes the upgrades below the prefix of a server. */
+  /** Handles the upgrade requests of a server below the prefix. */
   attach(server: Server | TlsServer): void;
 }
 

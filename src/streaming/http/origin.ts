@@ -1,9 +1,8 @@
 import type { IncomingMessage } from "node:http";
 
 /**
- * Checks the Origin of a WebSocket request. Browsers send it for every page, and
- * foreign pages must be refused. Programs that send it too come through the API server and the kubelet, which
- * leave a header that no page can set.
+ * Checks the Origin of a WebSocket request. Browsers always send it, and foreign pages must be refused. Requests of
+ * other programs with an Origin come through the API server and kubelet, which add X-Forwarded-For; no page can set it.
  */
 export function isAllowedOrigin({ headers }: IncomingMessage, allowed: readonly string[]): boolean {
   const { origin, host } = headers;

@@ -1,17 +1,17 @@
 /**
- * How often a client is asked for a sign of life, as Kubernetes' own clients ask. One that has vanished shows itself by
- * the answer to a ping, or to the one after it, where nothing else is sent and its data waits to be read.
+ * How often a client gets a ping, as from Kubernetes' own clients. A dead connection is detected by the answer to a ping
+ * or the one after it, also when nothing else is sent and the client's data waits to be read.
  */
 const pingMs = 5_000;
 
-/** Asks a session's client for signs of life, and ends a session in which nothing is sent for too long. */
+/** Pings a session's client, and ends a session without traffic. */
 export class Pulse {
   private lastMs = performance.now();
   private timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly idleTimeoutMs: number) {}
 
-  /** Something was sent. */
+  /** Records traffic. */
   readonly beat = (): void => {
     this.lastMs = performance.now();
   };

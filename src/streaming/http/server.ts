@@ -19,15 +19,15 @@ export interface StreamingServerOptions {
   readonly tls?: TlsFiles | undefined;
   readonly host: Host;
   readonly log: Logger;
-  /** How often the certificate's files are looked at; every 10 s by default. */
+  /** How often the certificate's files are checked; every 10 s by default. */
   readonly reloadMs?: number;
 }
 
-/** A server that listens for the clients of exec, attach and port-forward. */
+/** A server for the clients of exec, attach and port-forward. */
 export interface StreamingServer {
   /** `http://127.0.0.1:43210`. */
   readonly baseUrl: string;
-  /** Takes no more clients. Sessions that were upgraded are not its own any more. */
+  /** Accepts no more clients. Upgraded sessions no longer belong to it. */
   close(): void;
 }
 
@@ -38,7 +38,7 @@ const maxHeaderBytes = 16 * 1024;
 const maxConnections = 2_000;
 const defaultReloadMs = 10_000;
 
-/** @throws ShimError "already-exists" when the port is taken; "invalid-argument" for a certificate that cannot be used. */
+/** @throws ShimError "already-exists" when the port is taken; "invalid-argument" for a bad certificate. */
 export async function startServer(
   options: StreamingServerOptions,
   handler: StreamingHandler,
@@ -105,7 +105,7 @@ async function readPem(host: Host, { certFile, keyFile = certFile }: TlsFiles): 
   }
 }
 
-/** Uses a new certificate soon after it was written; one that cannot be used leaves the old one. @returns Stops it. */
+/** Reloads a changed certificate. If that fails, the old one stays in use. @returns Stops the checks. */
 function keepCertificate(
   server: TlsServer,
   tls: TlsFiles,

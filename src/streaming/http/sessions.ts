@@ -29,7 +29,7 @@ import {
   type Upgrade,
 } from "./upgrade.js";
 
-/** The upgrade of a client with a valid token. */
+/** An upgrade request with a valid token. */
 export interface Arrival {
   readonly request: IncomingMessage;
   readonly socket: Duplex;
@@ -46,13 +46,13 @@ export interface SessionOptions {
   readonly connectPort: (podId: string, port: number, signal: AbortSignal) => ReturnType<ConnectPort>;
   /** How long a client may take to open its streams. */
   readonly creationTimeoutMs: number;
-  /** A session in which nothing is sent for so long is ended. */
+  /** A session without traffic for this long is ended. */
   readonly idleTimeoutMs: number;
 }
 
-/** SPDY's subprotocols of exec and attach; v5 is of WebSockets alone. */
+/** SPDY's subprotocols of exec and attach; v5 exists only for WebSockets. */
 const spdyProtocols = remoteCommandProtocols.filter((name) => name !== "v5.channel.k8s.io");
-/** Two streams for each connection; a client with more has lost count. */
+/** The most streams of a port-forward, two for each connection. */
 const maxPortStreams = 2_000;
 const maxPorts = 100;
 
@@ -63,20 +63,20 @@ export class Sessions {
 
   constructor(private readonly options: SessionOptions) {}
 
-  /** How many are open. */
+  /** The number of open sessions. */
   get size(): number {
     return this.connections.size;
   }
 
-  /** Ends them all. Resolves when the processes of their execs have ended. */
+  /** Ends all sessions. Resolves when the processes of their execs have ended. */
   async close(): Promise<void> {
     for (const end of this.connections) end();
     await Promise.all(this.work);
   }
 
   /**
-   * Agrees on a subprotocol and serves the session, or refuses.
-   * @param accepted Called once the session is certain.
+   * Negotiates a subprotocol and serves the session, or refuses it.
+   * @param accepted Called once the session is accepted.
    */
   open(arrival: Arrival, accepted: () => void): void {
     const { request, socket, head, upgrade } = arrival;

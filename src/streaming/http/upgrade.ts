@@ -4,10 +4,10 @@ import type { Duplex } from "node:stream";
 import { WebSocketServer, type WebSocket } from "ws";
 import { acceptedProtocolsHeader, headerValues, protocolHeader, spdyUpgrade } from "../../carriers/index.js";
 
-/** What a request asks to become. */
+/** The protocol that a request wants to upgrade to. */
 export type Upgrade = "spdy" | "websocket";
 
-/** Undefined for what neither is. */
+/** Undefined for any other. */
 export function upgradeOf({ headers }: IncomingMessage): Upgrade | undefined {
   if (!headerValues(headers.connection).some((value) => value.toLowerCase() === "upgrade")) return undefined;
   const wanted = headerValues(headers.upgrade).map((value) => value.toLowerCase());
@@ -15,7 +15,7 @@ export function upgradeOf({ headers }: IncomingMessage): Upgrade | undefined {
   return wanted.includes(spdyUpgrade.toLowerCase()) ? "spdy" : undefined;
 }
 
-/** The subprotocols that a client offers, its favourite first. */
+/** The subprotocols that a client offers, in its order of preference. */
 export function offeredProtocols({ headers }: IncomingMessage, upgrade: Upgrade): string[] {
   return headerValues(headers[upgrade === "spdy" ? protocolHeader : "sec-websocket-protocol"]);
 }
@@ -38,7 +38,7 @@ export function refuse(
   );
 }
 
-/** Refuses a client that offers no subprotocol that is known here. */
+/** Refuses a client without a supported subprotocol. */
 export function refuseProtocols(socket: Duplex, offered: readonly string[], known: readonly string[]): void {
   const text = `unable to upgrade: the client offers [${offered.join(", ")}], this server knows [${known.join(", ")}]`;
   refuse(socket, 403, text, { [acceptedProtocolsHeader]: known.join(", ") });
@@ -54,9 +54,9 @@ export function upgradeToSpdy(socket: Duplex, head: Buffer, protocol: string): D
   return socket;
 }
 
-/** A client may send a whole file's content in one message; more than this it may not. */
+/** The largest message: a client may send a whole file in one. */
 const maxMessageBytes = 32 * 1024 * 1024;
-/** Of the peer's goodbye. */
+/** How long to wait for the peer's close frame. */
 const closeTimeoutMs = 60_000;
 
 const chosen = new WeakMap<IncomingMessage, string>();
@@ -74,8 +74,8 @@ server.on("headers", (lines, request) => {
 
 /**
  * Takes the connection over for a WebSocket; a malformed handshake is answered with an error. `ws` refuses
- * subprotocols with a slash, which Kubernetes has: so it does not see them.
- * @param protocol The one that was agreed on; empty for none.
+ * subprotocols with a slash, which Kubernetes has, so they are hidden from it.
+ * @param protocol The negotiated subprotocol; empty for none.
  */
 export function upgradeToWebSocket(
   request: IncomingMessage,

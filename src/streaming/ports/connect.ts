@@ -6,7 +6,7 @@ const deadlineMs = 30_000;
 
 /**
  * Connects to a port on the loopback of a process's network: 127.0.0.1, or ::1 where nothing listens on that.
- * @throws What the first of them answered.
+ * @throws The error of the first address.
  */
 export async function connectToPod(
   network: HostNetwork,

@@ -1,21 +1,21 @@
 import type { Duplex } from "node:stream";
 import { onAbort } from "../../base/index.js";
 
-/** The client's end of a forwarded connection. */
+/** The client's side of a forwarded connection. */
 export interface PortStream {
   readonly input: AsyncIterable<Buffer>;
-  /** Aborts when the client gives the connection up. */
+  /** Aborts when the client drops the connection. */
   readonly abandoned: AbortSignal;
   write(data: Uint8Array): Promise<void>;
-  /** Ends our half. */
+  /** Ends our direction. */
   end(): void;
-  /** Cuts both halves. */
+  /** Closes both directions at once. */
   reset(): void;
 }
 
 /**
- * Joins a client with a connection to a port until both halves have ended. Either may end first. A connection that
- * breaks cuts the client's.
+ * Copies between a client and a connection to a port until both directions have ended. Either may end first. If the
+ * connection breaks, the client's side is reset.
  */
 export async function joinPort(client: PortStream, connection: Duplex): Promise<void> {
   connection.on("error", () => undefined);
@@ -32,7 +32,7 @@ export async function joinPort(client: PortStream, connection: Duplex): Promise<
 
 async function intoPort(client: PortStream, connection: Duplex): Promise<void> {
   for await (const data of client.input) {
-    // The port may have closed its side for good while the client still sends: that is no failure.
+    // The port may have closed its side while the client still sends: that is no failure.
     if (connection.destroyed || !connection.writable) continue;
     if (!connection.write(data)) await writable(connection);
   }

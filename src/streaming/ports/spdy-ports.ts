@@ -13,7 +13,7 @@ interface Pair {
   readonly timer: NodeJS.Timeout;
 }
 
-/** A client of port-forward opens two streams for each connection; these are the pairs of one SPDY connection. */
+/** The forwarded connections of one SPDY connection. For each the client opens a pair of streams. */
 export class SpdyPorts {
   private readonly pairs = new Map<string, Pair>();
 
@@ -22,7 +22,7 @@ export class SpdyPorts {
     private readonly pairDeadlineMs: number,
   ) {}
 
-  /** Takes a stream; one without a port, or whose partner does not come, is reset. */
+  /** Accepts a stream; one without a port, or without its partner after a time, is reset. */
   readonly onStream = (stream: SpdyStream): void => {
     const port = portOf(stream.headers.get(streamHeaders.port));
     const type = stream.headers.get(streamHeaders.type);
@@ -44,7 +44,7 @@ export class SpdyPorts {
     void this.serve(port, data, error);
   };
 
-  /** Leaves no timer behind. */
+  /** Clears the timers. */
   close(): void {
     for (const [key, pair] of this.pairs) this.forget(key, pair);
   }
@@ -79,7 +79,7 @@ export class SpdyPorts {
   }
 }
 
-/** Clients before Kubernetes 1.5 open the error stream, then the data stream, and name no request. */
+/** Clients before Kubernetes 1.5 open the error stream, then the data stream, and send no request id. */
 function requestId(stream: SpdyStream, type: "data" | "error"): string {
   return (
     stream.headers.get(streamHeaders.requestId) ?? `stream ${type === "error" ? stream.id : stream.id - 2}`

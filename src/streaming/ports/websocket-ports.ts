@@ -29,7 +29,7 @@ async function servePort(
     input: connection.input(data),
     abandoned: abandoned.signal,
     write: (bytes) => connection.write(data, bytes),
-    // There is no way to say that the port has ended its half: when it has, the connection is over.
+    // The protocol cannot end one direction: when the port has closed its side, the connection ends.
     end: () => {
       connection.discard(data);
     },

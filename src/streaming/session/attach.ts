@@ -28,7 +28,7 @@ export async function openAttach(
     if (tty) resizer.resize(size);
   };
   try {
-    // A connection without stdin stays in Docker after its client; one with stdin closes a stdin for one client.
+    // Docker keeps a connection without stdin after its client has left; one with stdin closes a stdin for one client.
     const io =
       openStdin && (streams.stdin || !closesStdin)
         ? await ownAttach(id, streams, { tty, closesStdin }, docker)
@@ -70,7 +70,7 @@ async function ownAttach(
       if (streams.stdin) await stream.write(data);
     },
     endInput: () => {
-      // Otherwise the container's stdin stays open for the next client, and Docker would end this one's output.
+      // In the other case the container's stdin stays open for the next client, and Docker would end this one's output.
       if (streams.stdin && closesStdin) stream.endInput();
     },
     leave: () => {

@@ -4,8 +4,8 @@ import { killExec, type EndingExec, type ExecContext } from "../../containers/in
 const execId = /^[0-9a-f]{64}$/;
 
 /**
- * Notes on disk which execs have a client of this process, so that the next process can end those that a crash has
- * left without one. A note is a file named after the exec.
+ * Records on disk of the execs with a client of this process, so that after a crash the next process can end them. A
+ * record is a file named by the exec's id.
  */
 export class ExecRecords {
   private readonly directory: string;
@@ -17,7 +17,7 @@ export class ExecRecords {
     this.directory = `${rootDirectory}/streaming/execs`;
   }
 
-  /** Notes an exec that is about to start. A full disk does not fail the exec. */
+  /** Records an exec before its start. On a full disk the exec still starts. */
   async add({ id, containerId, mark }: EndingExec): Promise<void> {
     const { host, log } = this.context;
     try {
@@ -28,7 +28,7 @@ export class ExecRecords {
     }
   }
 
-  /** Its process has ended. */
+  /** Removes the record, after the process has ended. */
   async remove(id: string): Promise<void> {
     const { host, log } = this.context;
     try {
@@ -38,7 +38,7 @@ export class ExecRecords {
     }
   }
 
-  /** Ends the execs whose clients went with an earlier process. */
+  /** Ends the execs whose clients were connected to an earlier process. */
   async endLeftovers(): Promise<void> {
     const names = await this.context.host.files.list(this.directory);
     for (const name of names) {

@@ -17,7 +17,7 @@ import { Resizer } from "./resizer.js";
 export interface ExecSessionContext extends ExecContext {
   readonly execEnds: ExecEnds;
   readonly records: ExecRecords;
-  /** The process runs on when its client goes. */
+  /** The process keeps running when its client disconnects. */
   readonly keepAbandoned: boolean;
 }
 
@@ -28,8 +28,8 @@ export interface ExecOptions {
 }
 
 /**
- * Starts a command in a container. What was created is started in any case, for Docker forgets an exec only when it
- * has ended: a client that has gone meanwhile abandons the session that it gets.
+ * Starts a command in a container. An exec that was created is always started, because Docker frees an exec only when
+ * it has ended: if the client has disconnected by then, the session is abandoned.
  * @throws ShimError "failed-precondition" when the container does not run.
  */
 export async function openExec(options: ExecOptions, context: ExecSessionContext): Promise<ProcessIo> {
@@ -54,7 +54,7 @@ export async function openExec(options: ExecOptions, context: ExecSessionContext
   } catch (error) {
     end.forget();
     if (!isKind(error, "invalid-argument")) {
-      // It may have started all the same.
+      // It may have started nevertheless.
       void killExec(exec, context).then(() => records.remove(id));
       throw error;
     }
@@ -87,7 +87,7 @@ class ExecSession implements ProcessIo {
   }
 
   endInput(): void {
-    // Docker takes the end of a terminal's input for the end of the session.
+    // Docker ends the session of a terminal when its input ends.
     if (!this.streams.tty) this.stream.endInput();
   }
 
@@ -123,7 +123,7 @@ class ExecSession implements ProcessIo {
   }
 }
 
-/** A command that is not there: its message and exit code, as a shell has them. */
+/** The output and exit code for a command that does not exist, as in a shell. */
 function notRun(exitCode: number, data: Uint8Array, hasStderr: boolean): ProcessIo {
   return {
     output: (async function* () {

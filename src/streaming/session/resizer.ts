@@ -1,12 +1,12 @@
 import { sleep } from "../../base/index.js";
 import type { TerminalSize } from "../../carriers/index.js";
 
-/** How long Docker may refuse a size: a process that is about to start has no terminal yet. */
+/** How long a refused size is retried: a process that is being started has no terminal yet. */
 const patienceMs = 5_000;
 const firstWaitMs = 10;
 const longestWaitMs = 250;
 
-/** Sets the sizes of one terminal, one after another; of those that wait the latest counts. */
+/** Sets the size of one terminal, one call at a time; of the waiting sizes only the latest is set. */
 export class Resizer {
   private wanted: TerminalSize | undefined;
   private working = false;
@@ -19,7 +19,7 @@ export class Resizer {
     if (!this.working) void this.work();
   }
 
-  /** Leaves no timer behind. */
+  /** Stops the retries. */
   stop(): void {
     this.over.abort();
   }

@@ -1,22 +1,22 @@
 import { messageOf, onAbort, type Logger } from "../../base/index.js";
 import { terminalSizes, type ProcessIo, type ProcessResult } from "../../carriers/index.js";
 
-/** The client of an exec or attach, whatever carries its streams. */
+/** The client of an exec or attach, over SPDY or a WebSocket. */
 export interface ProcessClient {
-  /** Aborts when it has gone. */
+  /** Aborts when the client has disconnected. */
   readonly gone: AbortSignal;
-  /** Absent when it wants none. */
+  /** Absent if the client wants none. */
   readonly stdin: AsyncIterable<Uint8Array> | undefined;
   readonly resizes: AsyncIterable<Uint8Array> | undefined;
-  /** Resolves when more may be written. Rejects once it has gone. */
+  /** Resolves when more may be written. Rejects once the client has disconnected. */
   write(stream: "stdout" | "stderr", data: Uint8Array): Promise<void>;
-  /** Ends the outputs, sends the status after them, and closes the session. */
+  /** Ends the outputs, then sends the status, and closes the session. */
   finish(result: ProcessResult): Promise<void>;
 }
 
 /**
- * Connects a client with a process until one of them ends. All output is sent before the status, and all input is
- * written before stdin is closed.
+ * Copies between a client and a process until one of them ends. All output is sent before the status, and all input
+ * is written before stdin is closed.
  */
 export async function serveProcess(
   client: ProcessClient,
@@ -53,7 +53,7 @@ async function pumpInput(stdin: AsyncIterable<Uint8Array>, io: ProcessIo): Promi
     for await (const data of stdin) await io.write(data);
     io.endInput();
   } catch {
-    // The process takes no more, and what still comes is dropped; or the client has gone, which ends the session.
+    // The process has closed its stdin, and further input is dropped; or the client has disconnected.
   }
 }
 
@@ -61,6 +61,6 @@ async function pumpSizes(resizes: AsyncIterable<Uint8Array>, io: ProcessIo): Pro
   try {
     for await (const size of terminalSizes(resizes)) io.resize(size);
   } catch {
-    // The client has gone, which ends the session.
+    // The client has disconnected, which ends the session.
   }
 }

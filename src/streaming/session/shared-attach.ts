@@ -4,17 +4,17 @@ import type { ProcessOutput } from "../../carriers/index.js";
 import type { AttachedStream, DockerService } from "../../docker/index.js";
 
 /**
- * Connections to containers' outputs that all clients of a container share. Docker notices that a client has left
- * only when it reads from it, which it does for a container with a stdin, or when the container writes something. So
- * a silent container would keep a connection for each client that ever came; here it keeps one, which the next client
- * takes up.
+ * Connections to the outputs of containers, each shared by all clients of a container. Docker detects a disconnect only
+ * when it reads from the client, which it does for a container with a stdin, or when the container writes something.
+ * So Docker would keep a connection for each former client of a silent container; this way it keeps one, which the next
+ * client uses.
  */
 export class SharedAttaches {
   private readonly open = new Map<string, Promise<SharedAttach>>();
 
   constructor(private readonly docker: DockerService) {}
 
-  /** The output from now on; destroying it leaves. */
+  /** The output from now on; destroy it to leave. */
   async join(containerId: string, tty: boolean): Promise<PassThrough> {
     let shared = this.open.get(containerId);
     if (!shared) {
@@ -35,7 +35,7 @@ export class SharedAttaches {
 class SharedAttach {
   private readonly clients = new Set<PassThrough>();
 
-  /** @param onEnd Called when no client can join any more. */
+  /** @param onEnd Called when clients can no longer join. */
   constructor(
     private readonly stream: AttachedStream,
     private readonly onEnd: () => void,
@@ -72,7 +72,7 @@ class SharedAttach {
   }
 }
 
-/** Resolves when the client can take more, or has left. */
+/** Resolves when the client can receive more, or has left. */
 async function put(client: PassThrough, frame: ProcessOutput): Promise<void> {
   if (client.destroyed || client.write(frame)) return;
   const left = new AbortController();

@@ -11,7 +11,7 @@ import {
 import type { WantedStreams } from "../tokens.js";
 import type { ProcessClient } from "./serve-process.js";
 
-/** Gathers the streams that a client of exec or attach opens over SPDY. */
+/** Collects the streams that a client of exec or attach opens over SPDY. */
 export class SpdyProcessStreams {
   private readonly streams = new Map<string, SpdyStream>();
   private readonly expected: ReadonlySet<string>;
@@ -25,7 +25,7 @@ export class SpdyProcessStreams {
     this.expected = expectedStreams(wanted, protocol);
   }
 
-  /** Takes a stream, or refuses one that was not agreed on. */
+  /** Accepts a stream, or refuses one that was not requested. */
   readonly onStream = (stream: SpdyStream): void => {
     const type = stream.headers.get(streamHeaders.type) ?? "";
     if (!this.expected.has(type) || this.streams.has(type)) {

@@ -8,7 +8,7 @@ import {
 import type { WantedStreams } from "../tokens.js";
 import type { ProcessClient } from "./serve-process.js";
 
-/** The protocol of a WebSocket's subprotocol name. Without a name it is the first one, in binary. */
+/** The protocol for a subprotocol name. Without a name it is the first version, binary. */
 export interface ChannelDialect {
   readonly base64: boolean;
   readonly halfClose: boolean;
@@ -39,7 +39,7 @@ export class WebSocketProcessClient implements ProcessClient {
   ) {
     const { stdout, stderr } = wanted;
     const first = stdout ? channels.stdout : stderr ? channels.stderr : channels.error;
-    // An empty message confirms the session, as Kubernetes' own servers send it.
+    // An empty message confirms the session, as with Kubernetes' own servers.
     connection.write(first, Buffer.alloc(0)).catch(() => undefined);
   }
 
