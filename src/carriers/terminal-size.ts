@@ -31,10 +31,12 @@ export function encodeSize({ width, height }: TerminalSize): string {
 
 function parseSize(text: string): TerminalSize | undefined {
   try {
-    const value = JSON.parse(text) as { Width?: unknown; Height?: unknown };
-    return isSide(value.Width) && isSide(value.Height)
-      ? { width: value.Width, height: value.Height }
-      : undefined;
+    const entries = Object.entries(JSON.parse(text) as object);
+    // Kubernetes' own servers read the names in any case, and @kubernetes/client-node sends them in lower case.
+    const { width, height } = Object.fromEntries<unknown>(
+      entries.map(([name, value]) => [name.toLowerCase(), value]),
+    );
+    return isSide(width) && isSide(height) ? { width, height } : undefined;
   } catch {
     return undefined;
   }
