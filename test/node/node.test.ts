@@ -63,6 +63,24 @@ describe("a node with systemd, cgroup v2 and AppArmor", { timeout: 3_600_000 }, 
   const files = async (id: string, ...names: string[]) =>
     (await node.sh(`cd ${cgroup(id)} && cat ${names.join(" ")}`)).split("\n");
 
+  /** Microseconds of CPU, and bytes. */
+  async function kernel(folder: string) {
+    const text = await node.sh(
+      `cd ${folder} && cat cpu.stat memory.stat && echo current $(cat memory.current)`,
+    );
+    const of = (key: string) => Number(new RegExp(`^${key} (\\d+)$`, "m").exec(text)?.[1]);
+    const memory = of("current");
+    return { cpu: of("usage_usec"), memory, workingSet: memory - of("inactive_file") };
+  }
+
+  const near = (found: number, expected: number) => Math.abs(found - expected) <= expected * 0.05;
+
+  async function statsOf(id: string) {
+    const { stats } = await node.cri.runtime.listContainerStats({ filter: { id } });
+    assert.equal(stats.length, 1);
+    return stats[0] as (typeof stats)[number];
+  }
+
   it("has each unified limit in the container's cgroup when StartContainer answers", async () => {
     const unified = {
       "memory.oom.group": "1",
@@ -107,6 +125,46 @@ describe("a node with systemd, cgroup v2 and AppArmor", { timeout: 3_600_000 }, 
     }, 60_000);
   });
 
+  it("measures containers in their own cgroups, and the pod in its slice, as the kernel does", async () => {
+    const touchAndBurn = "dd if=/dev/zero of=/dev/shm/touched bs=1M count=24; while :; do :; done";
+    const resources = { cpuQuota: 20_000n, cpuPeriod: 100_000n, memoryLimitInBytes: 64n * mib };
+    const id = await start({ resources }, ["sh", "-c", touchAndBurn]);
+    // A process of the slice in none of its containers: the sum of these is not the pod's figure.
+    const extra = "(head -c 33554432 /dev/zero; sleep 86400) | tail";
+    await node.sh(`systemd-run -q --unit=beside --slice=kubepods-podweb.slice sh -c '${extra}'`);
+    const slice = cgroup(id).replace(/\/[^/]*$/, "");
+    await untilOk(async () => (await kernel(`${slice}/beside.service`)).memory > 32 * 1024 * 1024, 60_000);
+    await untilOk(async () => near(Number((await statsOf(id)).cpu?.usageNanoCores?.value), 0.2e9), 120_000);
+
+    for (const [folder, read] of [
+      [cgroup(id), () => statsOf(id)],
+      [slice, async () => (await node.cri.runtime.podSandboxStats({ podSandboxId })).stats?.linux],
+    ] as const) {
+      const before = await kernel(folder);
+      const stats = await read();
+      const after = await kernel(folder);
+      const cpu = Number(stats?.cpu?.usageCoreNanoSeconds?.value) / 1_000;
+      const about = (found: number, of: "cpu" | "memory" | "workingSet") => {
+        const [low, high] = [before[of], after[of]].sort((a, b) => a - b) as [number, number];
+        assert.ok(
+          found >= low * 0.95 && found <= high * 1.05,
+          `${folder} ${of}: ${found}, ${low} to ${high}`,
+        );
+      };
+      about(cpu, "cpu");
+      about(Number(stats?.memory?.usageBytes?.value), "memory");
+      about(Number(stats?.memory?.workingSetBytes?.value), "workingSet");
+    }
+    const [shown = "", unit] = (
+      await node.sh(`docker stats --no-stream --format '{{.MemUsage}}' ${id}`)
+    ).split(/(?=MiB)|\s/);
+    assert.equal(unit, "MiB");
+    const { memory } = await statsOf(id);
+    assert.ok(near(Number(memory?.workingSetBytes?.value), Number(shown) * 1024 * 1024), shown);
+    await node.sh("systemctl stop beside.service");
+    await node.cri.runtime.stopContainer({ containerId: id });
+  });
+
   it("gives privileged containers the node's cgroups, and others their own", async () => {
     const look = "readlink /proc/self/ns/cgroup; ls /sys/fs/cgroup";
     const own = await node.sh("readlink /proc/self/ns/cgroup");
@@ -149,20 +207,41 @@ describe("a node with systemd, cgroup v2 and AppArmor", { timeout: 3_600_000 }, 
     assert.equal(await node.sh(`node -e '${connects}'`), "true 0");
   });
 
-  it("keeps pods through a restart, without a false alarm about their network", async () => {
-    const containerId = await start({});
+  /** @returns What reads the log since. */
+  const restart = async () => {
     const since = await node.sh("date +%s");
     await node.sh("systemctl restart docker-cri.service");
     await untilOk(async () => {
       const { status } = await node.cri.runtime.podSandboxStatus({ podSandboxId });
       return status?.state === PodSandboxState.SANDBOX_READY && status.network?.ip !== "";
     }, 60_000);
-    const { status } = await node.cri.runtime.containerStatus({ containerId });
-    assert.equal(status?.state, ContainerState.CONTAINER_RUNNING);
+    return () => node.sh(`journalctl -u docker-cri.service --since @${since} -o cat`);
+  };
+
+  it("keeps pods through a restart, without a false alarm about their network", async () => {
+    const containerId = await start({});
+    const log = await restart();
     // The CHECK of every pod comes soon after the start.
     await node.sh("sleep 20");
-    const log = await node.sh(`journalctl -u docker-cri.service --since @${since} -o cat`);
-    assert.doesNotMatch(log, /CHECK|recreate/);
+    assert.doesNotMatch(await log(), /CHECK|recreate/);
+    const { status } = await node.cri.runtime.containerStatus({ containerId });
+    assert.equal(status?.state, ContainerState.CONTAINER_RUNNING);
+    const { status: pod } = await node.cri.runtime.podSandboxStatus({ podSandboxId });
+    await node.sh(`busybox ping -c 1 -W 10 ${pod?.network?.ip}`);
+  });
+
+  it("warns after a restart of a pod whose interface was taken out of its bridge", async () => {
+    const veth = await node.sh("ls /sys/class/net/cni0/brif");
+    await node.sh(`ip link set ${veth} nomaster`);
+    const log = await restart();
+    await untilOk(async () => {
+      const warned = (await log()).split("\n").find((line) => line.includes("CHECK failed"));
+      return (
+        warned?.includes(podSandboxId) === true &&
+        warned.includes("veth created for bridge cni0 was not found")
+      );
+    }, 60_000);
+    await node.sh(`ip link set ${veth} master cni0`);
   });
 
   it("logs to the journal under its name and with priorities", async () => {

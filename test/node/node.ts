@@ -9,6 +9,8 @@ import { run } from "../docker/lab/command.js";
 
 const root = join(import.meta.dirname, "..", "..");
 const socket = "/run/docker-cri.sock";
+/** No call may hang; what an emulated node takes for one is no matter. */
+const requestTimeoutMs = 600_000;
 
 /** Makes what the tests need: units, two images, a CNI network, an AppArmor profile. */
 const setUp = `
@@ -64,7 +66,7 @@ export async function openNode(): Promise<TestNode> {
   const tunnel = new Tunnel(destination, join(folder, "cri.sock"));
   await tunnel.open();
   return {
-    cri: createClients({ endpoint: `unix://${folder}/cri.sock` }),
+    cri: createClients({ endpoint: `unix://${folder}/cri.sock`, requestTimeoutMs }),
     sh,
     async reboot() {
       const before = await sh("cat /proc/sys/kernel/random/boot_id");
