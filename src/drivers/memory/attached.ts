@@ -4,9 +4,9 @@ import { Pipe } from "./pipe.js";
 
 /** The input side of a hijacked connection. */
 export interface AttachedInput {
-  /** Takes input; resolves when more may come. */
+  /** Receives input; resolves when it can receive more. */
   write(data: Uint8Array): Promise<void>;
-  /** The client has closed its half. */
+  /** The client has closed its direction. */
   end(): void;
 }
 
@@ -29,7 +29,7 @@ export class MemoryAttachedStream implements AttachedStream {
     private readonly onClosed: () => void,
   ) {}
 
-  /** The process wrote something; resolves when it may write more. */
+  /** Passes output of the process on; resolves when it may write more. */
   async put(frame: OutputFrame): Promise<void> {
     if (!this.wanted[frame.stream]) return;
     await this.frames.write({ stream: frame.stream, data: Buffer.from(frame.data) });

@@ -12,28 +12,28 @@ export class MemoryCallCounter {
     return sum(this.counts);
   }
 
-  /** The streams that are open: logs, events, pulls, exports, attach and exec connections. */
+  /** The open streams: logs, events, pulls, exports, attach and exec connections. */
   openStreams(method?: DockerMethod): number {
     if (method !== undefined) return this.streams.get(method) ?? 0;
     return sum(this.streams);
   }
 
-  /** Calls that have not been answered. */
+  /** Calls without an answer yet. */
   get inFlight(): number {
     return this.underWay;
   }
 
-  /** Starts counting again; what is open stays counted. */
+  /** Resets the counts; open streams stay counted. */
   reset(): void {
     this.counts.clear();
   }
 
-  /** Notes a call. */
+  /** Counts a call. */
   add(method: DockerMethod): void {
     this.counts.set(method, (this.counts.get(method) ?? 0) + 1);
   }
 
-  /** Notes that a call is under way. @returns Notes its end. */
+  /** Counts a call as under way. @returns To be called at its end. */
   enter(): () => void {
     this.underWay++;
     return () => {
@@ -41,7 +41,7 @@ export class MemoryCallCounter {
     };
   }
 
-  /** Notes an open stream. @returns Notes its end, once. */
+  /** Counts an open stream. @returns To be called at its end; idempotent. */
   open(method: DockerMethod): () => void {
     this.streams.set(method, this.openStreams(method) + 1);
     let open = true;

@@ -3,22 +3,22 @@ import { abortError, onAbort, ShimError, sleep, withDeadline, type CallOptions }
 import type { MemoryEngine } from "./engine.js";
 import type { DockerMethod, Fault } from "./faults.js";
 
-/** The limit of a call that brings none. */
+/** The default limit of a call. */
 const defaultDeadlineMs = 120_000;
 
 /** The subject and limits of a call. */
 export interface CallSubject {
-  /** Whether a fault that is meant for `id` is meant for this call. */
+  /** Whether a fault for `id` applies to this call. */
   readonly matches?: (id: string) => boolean;
   /** The default limit, in milliseconds. */
   readonly deadlineMs?: number;
-  /** Once sent, the call goes on though its caller has gone. */
+  /** Once sent, the call is not aborted with its caller. */
   readonly uncut?: boolean;
 }
 
 /**
- * One client's connection to the engine. Every call passes here: it is counted, meets its fault, and ends
- * with its deadline, its signal, the engine's stop or the connection's close.
+ * One client's connection to the engine. It counts every call, applies its fault, and ends it with its deadline, its
+ * signal, the engine's stop or the connection's close.
  */
 export class Connection {
   private closed = false;
@@ -26,7 +26,7 @@ export class Connection {
 
   constructor(readonly engine: MemoryEngine) {}
 
-  /** Runs one call. `effect` is what the engine does; it goes on when the caller stops waiting. */
+  /** Runs one call. `effect` is the engine's work; it continues when the caller stops waiting. */
   async call<T>(
     method: DockerMethod,
     options: CallOptions | undefined,
@@ -56,8 +56,8 @@ export class Connection {
   }
 
   /**
-   * Runs one call that answers a stream; it counts as open until its iteration ends.
-   * @param source Where the items come from; it must end soon after its signal aborts.
+   * Runs one call with a stream as its answer; it counts as open until its iteration ends.
+   * @param source The items; it must end soon after its signal aborts.
    */
   async *stream<T>(
     method: DockerMethod,
@@ -94,7 +94,7 @@ export class Connection {
   }
 
   /**
-   * Counts a connection that was taken over as open.
+   * Counts a hijacked connection as open.
    * @param destroy Called when the engine stops, the connection closes, or a test breaks streams.
    * @returns To be called when it has ended.
    */
@@ -111,7 +111,7 @@ export class Connection {
     };
   }
 
-  /** Ends what is under way, or only the streams of one method, with an error. */
+  /** Ends calls and streams under way with an error. */
   breakOff(errorOf: (method: DockerMethod) => ShimError, isMeant: (method: DockerMethod) => boolean): void {
     for (const [controller, method] of [...this.open]) if (isMeant(method)) controller.abort(errorOf(method));
   }
@@ -135,10 +135,10 @@ export class Connection {
     return this.engine.calls.enter();
   }
 
-  /** A signal that aborts with the caller's, and when the engine goes. */
+  /** A signal that aborts with the caller's, and when the engine stops. */
   private join(method: DockerMethod, outer: AbortSignal | undefined, uncut = false) {
     const controller = new AbortController();
-    // A call that cannot be cut still is not begun for a caller that has gone.
+    // Even a call that is not aborted with its caller does not start after the abort.
     const unlisten = onAbort(uncut && !outer?.aborted ? undefined : outer, () => {
       controller.abort(abortError(method, outer?.reason));
     });

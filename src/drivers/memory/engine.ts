@@ -10,10 +10,10 @@ import { Registry } from "./images/registry.js";
 import { Addresses } from "./network.js";
 import type { EngineSettings } from "./settings.js";
 
-/** Where the engine keeps its data on its host, as Docker does. */
+/** The engine's data directory on its host, the same as Docker's. */
 export const dataRoot = "/var/lib/docker";
 
-/** What the engine needs of a connection to it. */
+/** The part of a connection that the engine needs. */
 interface OpenConnection {
   breakOff(errorOf: (method: DockerMethod) => ShimError, isMeant: (method: DockerMethod) => boolean): void;
 }
@@ -68,7 +68,7 @@ export class MemoryEngine {
     return this.lifetime.signal;
   }
 
-  /** The daemon goes: whatever waits in it ends. */
+  /** Stops the daemon; everything that waits in it ends. */
   endLife(error: (operation: string) => ShimError): void {
     this.up = false;
     for (const connection of this.connections) connection.breakOff(error, () => true);
@@ -105,7 +105,7 @@ export class MemoryEngine {
     return others.length === 0 ? only : undefined;
   }
 
-  /** For faults: whether two references mean one container. */
+  /** For faults: whether two references mean the same container. */
   isContainer(reference: string): (id: string) => boolean {
     return (id) =>
       id === reference || this.lookup(id).some((found) => this.lookup(reference).includes(found));
@@ -120,7 +120,7 @@ export class MemoryEngine {
     return [...this.containers.values()].filter(({ id }) => id.startsWith(reference));
   }
 
-  /** Says that something happened to a container. */
+  /** Emits an event of a container. */
   emit(container: Container, action: string, attributes: Readonly<Record<string, string>> = {}): void {
     this.events.emit("container", action, container.id, {
       ...container.config.labels,

@@ -2,7 +2,7 @@ import { abortError, onAbort, ShimError } from "../../base/index.js";
 import type { DockerEvent } from "../../docker/index.js";
 import type { Clock } from "./clock.js";
 
-/** As many past events as Docker keeps. */
+/** The number of past events, the same as Docker's. */
 const historyLength = 256;
 /** A subscriber that does not read loses events beyond this, as with Docker. */
 const mostWaiting = 16_384;
@@ -17,7 +17,7 @@ export class EventHub {
 
   constructor(private readonly clock: Clock) {}
 
-  /** Says that something happened. */
+  /** Emits an event. */
   emit(
     type: DockerEvent["type"],
     action: string,
@@ -45,7 +45,7 @@ export class EventHub {
     for (const feed of this.feeds) feed.put(event);
   }
 
-  /** Listens from now on, after what is remembered from `sinceNanos` on. */
+  /** Subscribes. The stream begins with the events in the history since `sinceNanos`. */
   listen(sinceNanos: bigint | undefined): EventFeed {
     const past =
       sinceNanos === undefined ? [] : this.history.filter((event) => event.timeNanos >= sinceNanos);
@@ -54,7 +54,7 @@ export class EventHub {
     return feed;
   }
 
-  /** Forgets the past: the daemon started anew. */
+  /** Clears the history, as at a restart of the daemon. */
   forget(): void {
     this.history = [];
     for (const timer of this.timers) clearTimeout(timer);
@@ -66,12 +66,12 @@ export class EventHub {
     this.toDrop = count;
   }
 
-  /** Every event arrives so much later; 0 ends it. */
+  /** Delays all events by this time; 0 ends it. */
   delay(ms: number): void {
     this.delayMs = ms;
   }
 
-  /** Nothing more arrives on the streams that are open now, though they stay open. */
+  /** The streams that are open now deliver no more events but stay open. */
   silence(): void {
     for (const feed of this.feeds) feed.mute();
   }
@@ -122,7 +122,7 @@ export class EventFeed {
   }
 }
 
-/** The stream broke. */
+/** The error of a broken stream. */
 export function streamBroken(operation: string): ShimError {
   return new ShimError("unavailable", `${operation}: the connection to Docker broke; connect again`, {
     operation,

@@ -13,7 +13,7 @@ import { environmentOf, launch, requireProgram, type Launched } from "./containe
 import type { MemoryEngine } from "./engine.js";
 import { randomId } from "./ids.js";
 
-/** Docker forgets execs that ended some minutes ago; here the oldest go when a container has more than these. */
+/** Docker drops execs some minutes after their end; here the oldest are dropped when a container has more. */
 const mostEnded = 256;
 
 /** The execs of the memory engine. */
@@ -96,7 +96,7 @@ export class MemoryExecs implements DockerExecs {
       write: async (data) => {
         await (target.launched?.terminal?.type(data) ?? target.launched?.stdin.write(data));
       },
-      // As Docker: a terminal's stdin is not closed, the client's output ends instead.
+      // As in Docker: a terminal's stdin is not closed; instead the client's output ends.
       end: () => {
         if (spec.tty) stream.finish();
         else target.launched?.stdin.end();
@@ -150,7 +150,7 @@ export class MemoryExecs implements DockerExecs {
     }
   }
 
-  /** A command that cannot be run shows as output and exit code 127. */
+  /** A command that cannot be run results in an output and exit code 127. */
   private fail(exec: Exec, stream: MemoryAttachedStream, error: unknown): void {
     exec.failedCode = 127;
     void stream.put({

@@ -42,11 +42,11 @@ export interface Fault {
   /** The cause of that error. */
   readonly cause?: unknown;
   readonly delayMs?: number;
-  /** No answer ever comes: the call ends by its deadline or its signal. */
+  /** There is no answer: the call ends with its deadline or its signal. */
   readonly hang?: boolean;
-  /** The engine does what was asked, then the fault strikes: its answer is lost. Of a stream: at its end. */
+  /** The engine does its work, and the fault affects only the answer. For a stream: at its end. */
   readonly after?: boolean;
-  /** How often; for ever when absent. */
+  /** How often; without limit when absent. */
   readonly times?: number;
   /** Only for this container, image or exec: an id, a prefix or a name. */
   readonly id?: string;
@@ -56,11 +56,11 @@ export interface Fault {
 export interface EventFaults {
   /** The next `count` events reach no subscriber; a replay still has them. */
   drop(count: number): void;
-  /** Every event arrives so much later; 0 ends it. */
+  /** Delays all events by this time; 0 ends it. */
   delay(ms: number): void;
   /** The streams that are open now end with `unavailable`. */
   breakStream(): void;
-  /** Nothing more arrives on the streams that are open now, though they stay open. */
+  /** The streams that are open now deliver no more events but stay open. */
   silence(): void;
 }
 
@@ -74,7 +74,7 @@ export class Faults {
     private readonly breakOpen: (method: DockerMethod | undefined) => void,
   ) {}
 
-  /** Makes calls of a method go wrong; the fault that was set first strikes first. @returns Takes it away. */
+  /** Adds a fault to a method; the oldest is used first. @returns Removes it. */
   on(method: DockerMethod, fault: Fault): () => void {
     const entry = { method, fault, left: fault.times ?? Infinity };
     this.entries.push(entry);
@@ -83,7 +83,7 @@ export class Faults {
     };
   }
 
-  /** Takes every fault away, except what was done to event streams. */
+  /** Removes all faults, except those of event streams. */
   clear(): void {
     this.entries = [];
   }
@@ -93,7 +93,7 @@ export class Faults {
     this.breakOpen(method);
   }
 
-  /** The fault that a call meets, and one time less of it. @param isMeant Whether a fault's `id` means this call. */
+  /** The fault for a call; counts it as used. @param isMeant Whether a fault's `id` means this call. */
   take(method: DockerMethod, isMeant: (id: string) => boolean): Fault | undefined {
     const entry = this.entries.find(
       ({ method: other, fault, left }) =>

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 
-/** A new id as Docker makes them: 64 hex digits whose first twelve are not all decimal. */
+/** A new id in Docker's form: 64 hex digits whose first twelve are not all decimal. */
 export function randomId(): string {
   for (;;) {
     const id = randomBytes(32).toString("hex");

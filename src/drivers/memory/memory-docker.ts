@@ -22,12 +22,12 @@ import { MemorySystem } from "./system.js";
 export interface MemoryDockerOptions {
   /** Images that are present from the start; every registry has them too. */
   readonly images?: readonly (string | MemoryImage)[];
-  /** The node on which the engine runs; one of its own when absent. */
+  /** The node of the engine; a new one when absent. */
   readonly host?: MemoryHost;
   readonly settings?: Partial<EngineSettings>;
 }
 
-/** A client of a memory engine. Closing it leaves the engine as it is. */
+/** A client of a memory engine. Closing it does not affect the engine. */
 class MemoryConnection implements DockerService {
   readonly containers: MemoryContainers;
   readonly images: MemoryImages;
@@ -58,7 +58,7 @@ class MemoryConnection implements DockerService {
 
 /**
  * A Docker Engine in memory, and a client of it. It has Docker's ids, states, events, names, logs and execs; its
- * programs are functions, and it can be made to fail.
+ * programs are functions, and faults can be injected.
  */
 export class MemoryDocker extends MemoryConnection {
   private readonly engineId: string;
@@ -90,39 +90,39 @@ export class MemoryDocker extends MemoryConnection {
     return this.engine.calls;
   }
 
-  /** The registries that images are pulled from. */
+  /** The registries for pulls. */
   get registry(): Registry {
     return this.engine.registry;
   }
 
-  /** The engine's properties; they may be changed at any time. */
+  /** The engine's properties; they can be changed at any time. */
   get settings(): EngineSettings {
     return this.engine.settings;
   }
 
-  /** One more client of the same engine. */
+  /** Creates another client of the same engine. */
   connect(): DockerService {
     return new MemoryConnection(this.engine, this.engineId);
   }
 
-  /** Puts an image there, as `docker load` does. */
+  /** Adds an image, as `docker load` does. */
   load(image: string | MemoryImage): { readonly id: string; readonly manifestDigest: string } {
     const stored = this.engine.images.add(asImage(image));
     this.engine.events.emit("image", "load", stored.id, { name: stored.id });
     return { id: stored.id, manifestDigest: stored.manifestDigest };
   }
 
-  /** The first process of a container ends with a code. */
+  /** Ends the first process of a container with an exit code. */
   exit(id: string, code: number): void {
     this.find(id, "exit").run?.process.finish(code);
   }
 
-  /** The kernel's out-of-memory killer takes the first process of a container. */
+  /** Kills the first process of a container as the kernel's out-of-memory killer does. */
   oom(id: string): void {
     oomContainer(this.engine, this.find(id, "oom"));
   }
 
-  /** Sets what a container uses, as the node's kernel counts it; what is left out stays as it was. */
+  /** Sets the resource use of a container, as the node's kernel counts it; absent values do not change. */
   use(id: string, figures: Partial<ContainerFigures>): void {
     Object.assign(this.find(id, "use").figures, figures);
   }
@@ -136,7 +136,7 @@ export class MemoryDocker extends MemoryConnection {
     unpauseContainer(this.engine, this.find(id, "unpause"));
   }
 
-  /** Gives a container another name, as `docker rename` does. */
+  /** Renames a container, as `docker rename` does. */
   rename(id: string, name: string): void {
     const container = this.find(id, "rename");
     const oldName = container.name;
@@ -146,19 +146,19 @@ export class MemoryDocker extends MemoryConnection {
     this.engine.emit(container, "rename", { oldName: `/${oldName}` });
   }
 
-  /** No signal reaches the container's first process any more, not even SIGKILL. */
+  /** From now on no signal reaches the container's first process, not even SIGKILL. */
   makeUnkillable(id: string): void {
     const process = this.find(id, "makeUnkillable").run?.process;
     if (process) process.stuck = true;
   }
 
-  /** The container's first process is gone, but the engine has not noticed and never will: a ghost. */
+  /** Removes the container's first process without the engine noticing it. */
   makeGhost(id: string): void {
     const process = this.find(id, "makeGhost").run?.process;
     if (process) this.host.processTable.forget(process.pid);
   }
 
-  /** The daemon stops: calls and streams fail with `unavailable`; without live restore containers are killed. */
+  /** Stops the daemon: calls and streams fail with `unavailable`; without live restore containers are killed. */
   async stop(): Promise<void> {
     if (!this.engine.up) return;
     this.engine.endLife(daemonDown);
@@ -166,7 +166,7 @@ export class MemoryDocker extends MemoryConnection {
     await Promise.resolve();
   }
 
-  /** The daemon starts again, without its earlier events and execs. */
+  /** Starts the daemon again, without its earlier events and execs. */
   async start(): Promise<void> {
     if (this.engine.up) return;
     this.engine.events.forget();
@@ -195,7 +195,7 @@ export class MemoryDocker extends MemoryConnection {
   }
 }
 
-/** Makes a memory engine: `createMemoryDocker({ images: ["busybox:1.36"] })`. */
+/** Creates a memory engine: `createMemoryDocker({ images: ["busybox:1.36"] })`. */
 export function createMemoryDocker(options: MemoryDockerOptions = {}): MemoryDocker {
   return new MemoryDocker(options);
 }

@@ -1,4 +1,4 @@
-/** The addresses of Docker's default bridge: the lowest that is free, as Docker gives them. */
+/** The addresses of Docker's default bridge. As in Docker, the lowest free one is assigned. */
 export class Addresses {
   private readonly taken = new Set<string>();
 

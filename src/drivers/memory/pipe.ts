@@ -1,9 +1,8 @@
-/** How much may lie in a pipe before its writer is held back, in bytes. */
+/** The bytes in a pipe from which on its writer blocks. */
 const highWaterBytes = 64 * 1024;
 
 /**
- * A queue between one writer and one reader that holds the writer back. Data written before the end is
- * still read after it.
+ * A queue between one writer and one reader, with backpressure. Data written before the end is still read after it.
  */
 export class Pipe<T> implements AsyncIterable<T> {
   private items: { readonly value: T; readonly size: number }[] = [];
@@ -18,8 +17,8 @@ export class Pipe<T> implements AsyncIterable<T> {
   constructor(private readonly sizeOf: (item: T) => number) {}
 
   /**
-   * Puts an item in at once; the promise resolves when more may be written. Items written after the end, or
-   * after the reader has gone, are dropped.
+   * Adds an item at once; the promise resolves when more may be written. Items written after the end, or after the
+   * reading end is closed, are dropped.
    */
   async write(value: T): Promise<void> {
     if (this.ended || this.cut) return;
@@ -44,7 +43,7 @@ export class Pipe<T> implements AsyncIterable<T> {
     this.wake();
   }
 
-  /** The reader has gone: what lies in the pipe is dropped, and so is what is still written. */
+  /** Closes the reading end: all items, queued and future ones, are dropped. */
   cancel(error?: Error): void {
     this.cut = true;
     this.items = [];
@@ -75,7 +74,7 @@ export class Pipe<T> implements AsyncIterable<T> {
     }
   }
 
-  /** Puts an item back in front, for a reader that took too much. */
+  /** Puts an item back at the front, for a reader that has read too much. */
   unread(value: T): void {
     const size = this.sizeOf(value);
     this.items.unshift({ value, size });

@@ -1,12 +1,12 @@
-/** The engine's properties. Everything may be changed while it runs. */
+/** The engine's properties. All can be changed while it runs. */
 export interface EngineSettings {
   engineVersion: string;
-  /** The newest API version that it speaks, `[1, 48]`. */
+  /** The newest API version that it supports, `[1, 48]`. */
   apiVersion: readonly [major: number, minor: number];
   cgroupDriver: "cgroupfs" | "systemd";
   /** Names of OCI runtimes, the default one first. */
   runtimes: readonly string[];
-  /** Containers go on running while the daemon is stopped. */
+  /** Containers keep running while the daemon is stopped. */
   liveRestore: boolean;
   /**
    * True: each container has a small init, as with dockerd --init, so that SIGTERM ends a program that has no
@@ -16,9 +16,9 @@ export interface EngineSettings {
   swapLimitSupported: boolean;
   cpus: number;
   memoryBytes: number;
-  /** Where it looks for CDI specs; empty turns CDI off. */
+  /** The folders of CDI specs; empty turns CDI off. */
   cdiSpecDirectories: readonly string[];
-  /** How long the engine's own work takes, in milliseconds; meanwhile containers are visible half made. */
+  /** The duration of the engine's own work in milliseconds, during which incomplete containers are visible. */
   timing: { createMs: number; startMs: number; removeMs: number };
 }
 

@@ -14,7 +14,7 @@ export class MemoryEvents implements DockerEvents {
   }
 }
 
-/** One stream of events, from the subscription to whatever ends it. */
+/** One stream of events, from the subscription to its end. */
 class MemorySubscription implements EventSubscription {
   readonly ready: Promise<void>;
   private readonly ended = new AbortController();

@@ -11,14 +11,14 @@ const newline = 0x0a;
 const interruptShown = Buffer.from("^C\r\n");
 const erase = Buffer.from("\b \b");
 
-/** A terminal in its usual mode: it shows what is typed, gives programs whole lines, and knows Ctrl-C and Ctrl-D. */
+/** A terminal in canonical mode: it echoes input, passes whole lines to programs, and handles Ctrl-C and Ctrl-D. */
 export class Terminal {
-  /** Undefined until a client has set it. */
+  /** Undefined until a client sets it. */
   size: TerminalSize | undefined;
   private line: number[] = [];
 
   /**
-   * @param screen Takes the output.
+   * @param screen Receives the output.
    * @param input The programs' stdin.
    * @param tell Sends a signal to the process in it.
    */
@@ -28,7 +28,7 @@ export class Terminal {
     private readonly tell: (signal: number) => void,
   ) {}
 
-  /** Where programs write, both streams alike. */
+  /** The output of programs, for both streams. */
   readonly output: ProgramOutput = {
     write: async (data) => {
       await this.screen(withCarriageReturns(Buffer.from(data)));
@@ -40,7 +40,7 @@ export class Terminal {
     this.tell(SIGWINCH);
   }
 
-  /** Takes typed input. */
+  /** Receives typed input. */
   async type(data: Uint8Array): Promise<void> {
     const echo: number[] = [];
     const lines: (Uint8Array | undefined)[] = [];

@@ -6,7 +6,7 @@ import type { Container, ContainerRun } from "./container.js";
 
 const operation = "containers.attach";
 
-/** Attaches a client to the first process: what it writes from now on. */
+/** Attaches a client to the first process: its output from now on. */
 export function attachTo(
   connection: Connection,
   container: Container,
@@ -45,8 +45,8 @@ function inputOf(
   return {
     write: (data) => (terminal ? terminal.type(data) : stdin.write(data)),
     end: () => {
-      // As Docker: a stdin that is meant for one client is closed; otherwise it stays open for the next one,
-      // and this client's output ends.
+      // As in Docker: with StdinOnce the container's stdin is closed; otherwise it stays open for the next client, and
+      // this client's output ends.
       if (config.stdinOnce && !terminal) stdin.end();
       else finish();
     },

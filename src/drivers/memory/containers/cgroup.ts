@@ -5,7 +5,7 @@ import type { ContainerFigures } from "./figures.js";
 const mountPoint = "/sys/fs/cgroup";
 const device = "8:0";
 
-/** Shows the cgroup of a container that has been started, and that of its pod, on the node as cgroup v2 does. */
+/** Creates the cgroup v2 files of a started container, and those of its pod, on the node. */
 export function showCgroup(engine: MemoryEngine, container: Container): void {
   const { tree } = engine.host;
   const { run } = container;
@@ -28,7 +28,7 @@ export function showCgroup(engine: MemoryEngine, container: Container): void {
   generated(`/proc/${run.process.pid}/net/dev`, () => netDev(container));
 }
 
-/** The cgroup of a container goes with its last process; its pod's stays, as the kubelet's does. */
+/** Removes the cgroup of a container after its last process. Its pod's stays, because kubelet manages it. */
 export function removeCgroup(engine: MemoryEngine, container: Container): void {
   engine.host.tree.removeAll(`${mountPoint}${pathOf(engine, container)}`);
 }
@@ -44,7 +44,7 @@ function pathOf(engine: MemoryEngine, container: Container): string {
   return `${parentOf(engine, container).replace(/\/$/, "")}/${name}`;
 }
 
-/** systemd's slices spell out where they stand: `a-b.slice` is in `a.slice`. */
+/** The name of a systemd slice contains its parents: `a-b.slice` is in `a.slice`. */
 function parentOf(engine: MemoryEngine, { host }: Container): string {
   if (engine.settings.cgroupDriver === "cgroupfs") return host.cgroupParent || "/docker";
   const parts = (host.cgroupParent || "system.slice").replace(/\.slice$/, "").split("-");
@@ -83,7 +83,7 @@ const ownFiles: Files = {
       .join(""),
 };
 
-/** Processes are in the cgroups below, and limits are the kubelet's to set. */
+/** Processes are in the child cgroups, and kubelet sets the limits. */
 const podFiles: Files = {
   "cgroup.procs": () => "",
   "memory.max": () => "max\n",

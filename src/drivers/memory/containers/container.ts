@@ -26,7 +26,7 @@ export interface ContainerRun {
   readonly networkNamespacePath: string | undefined;
   /** Processes by their number inside the container. */
   readonly pids: Map<number, Process>;
-  /** The highest of these numbers that was given. */
+  /** The highest of these numbers so far. */
   lastPid: number;
 }
 
@@ -44,7 +44,7 @@ export interface ContainerParts {
   readonly folder: string;
 }
 
-/** One container: what it was made of, and how it stands. */
+/** One container: its configuration and its state. */
 export class Container {
   readonly id: string;
   /** Changed by a rename. */
@@ -54,7 +54,7 @@ export class Container {
   readonly mounts: readonly DockerMountPoint[];
   readonly log: LogStore;
   readonly files: ContainerFiles;
-  /** Where Docker keeps its files on the node. */
+  /** Docker's folder for it on the node. */
   readonly folder: string;
   /** Its host name changes when it joins another container's network. */
   config: DockerContainerConfig;
@@ -62,7 +62,7 @@ export class Container {
   host: DockerHostConfig;
 
   run: ContainerRun | undefined;
-  /** What it uses, as the node's files show it. */
+  /** Its resource use, as in the node's files. */
   readonly figures: ContainerFigures = firstFigures();
   paused = false;
   removing = false;
@@ -122,12 +122,12 @@ export class Container {
   }
 }
 
-/** One further process of a container: made, started, ended. */
+/** An exec. */
 export class Exec {
   started = false;
   process: Process | undefined;
   terminal: Terminal | undefined;
-  /** Of a command that could not be run. */
+  /** The exit code of a command that could not be run. */
   failedCode: number | undefined;
 
   constructor(

@@ -17,10 +17,10 @@ import { withDefaults } from "./resources.js";
 import { checkSpec } from "./validate.js";
 
 const operation = "containers.create";
-/** Docker itself keeps a log without options for ever; memory is dearer. */
+/** The limit of a log without options. Docker has none, but here the log is in memory. */
 const defaultLogBytes = 32 * 1024 * 1024;
 
-/** Makes a container and emits the event. */
+/** Creates a container and emits the event. */
 export function createContainer(engine: MemoryEngine, spec: DockerContainerSpec): Container {
   const name = spec.name.replace(/^\//, "");
   checkSpec(engine, { ...spec, name });
@@ -74,7 +74,7 @@ export function createContainer(engine: MemoryEngine, spec: DockerContainerSpec)
   return container;
 }
 
-/** The files that Docker mounts over /etc; in a joined network they are those of its owner. */
+/** The files that Docker mounts over /etc; in a joined network they belong to the other container. */
 function etcMounts(
   engine: MemoryEngine,
   host: DockerHostConfig,
@@ -157,7 +157,7 @@ function mergeHost(engine: MemoryEngine, host: DockerHostConfig): DockerHostConf
   };
 }
 
-/** Docker keeps the id of the container whose network is joined, however it was named. */
+/** Docker stores the id of the container whose network is joined, for any form of reference. */
 function resolvedNetwork(engine: MemoryEngine, mode: string): string {
   const owner = mode.startsWith("container:") ? engine.peek(mode.slice("container:".length)) : undefined;
   return owner ? `container:${owner.id}` : mode;

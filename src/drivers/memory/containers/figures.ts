@@ -1,13 +1,13 @@
 /**
- * What a container of the memory engine uses, as a test sets it. Counters and sizes are whole numbers; the node's files
- * show them as the kernel would.
+ * The resource use of a container of the memory engine, as set by a test. Counters and sizes are whole numbers; they are
+ * in the node's files in the kernel's form.
  */
 export interface ContainerFigures {
   /** CPU time used so far, in nanoseconds of one core. */
   cpuNanos: number;
   /** All memory charged. */
   memoryBytes: number;
-  /** The part of it that is file cache which has not been used lately. */
+  /** The part of it that is inactive file cache. */
   inactiveFileBytes: number;
   anonymousBytes: number;
   swapBytes: number;
@@ -15,7 +15,7 @@ export interface ContainerFigures {
   majorPageFaults: number;
   readBytes: number;
   writtenBytes: number;
-  /** Of the network namespace that the container made; one that joins another's has none of its own. */
+  /** Of the container's own network namespace; without one it has none. */
   receivedBytes: number;
   sentBytes: number;
 }

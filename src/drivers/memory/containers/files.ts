@@ -4,13 +4,13 @@ import { fsError } from "../host/fs-error.js";
 import type { FileTree } from "../host/file-tree.js";
 import type { ProgramFiles } from "../programs/program.js";
 
-/** The files that a container's programs see: its own, and those of the node that are mounted. */
+/** The files of a container: its own, and mounted ones of the node. */
 export class ContainerFiles implements ProgramFiles {
   private readonly own = new Map<string, Buffer>();
 
   /**
-   * @param mounts Folders and files of the node, by the path at which they are seen.
-   * @param readonlyRoot Whether its own files are closed to writing.
+   * @param mounts Folders and files of the node, by their path in the container.
+   * @param readonlyRoot Whether its own files are read-only.
    */
   constructor(
     private readonly node: FileTree,

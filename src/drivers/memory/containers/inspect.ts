@@ -24,12 +24,12 @@ export function inspectContainer(engine: MemoryEngine, container: Container): Do
   });
 }
 
-/** Where the node keeps what a container has written. A container's programs keep their files elsewhere. */
+/** The folder of the writable layer on the node. The files of a container's programs are not in it. */
 export function upperDirectory({ id }: Pick<Container, "id">): string {
   return `/var/lib/docker/overlay2/${id}/diff`;
 }
 
-/** Docker names the file from the first start on. */
+/** Docker reports the file after the first start. */
 function hasLogFile({ host, startedAtNanos }: Container): boolean {
   return host.logConfig?.driver === "json-file" && startedAtNanos !== undefined;
 }
@@ -39,7 +39,7 @@ export function logPath({ folder, id }: Pick<Container, "folder" | "id">): strin
   return `${folder}/${id}-json.log`;
 }
 
-/** A container that joins another's network sees that one's resolv.conf. */
+/** A container that joins another's network has that one's resolv.conf. */
 function resolvConf(engine: MemoryEngine, container: Container): { resolvConfPath?: string } {
   const owner = container.host.networkMode?.startsWith("container:")
     ? engine.peek(container.host.networkMode.slice("container:".length))

@@ -19,11 +19,11 @@ export interface LaunchPlan {
   readonly tty: boolean;
   /** Its number inside the container. */
   readonly pid: number;
-  /** Takes the output; resolves when the process may go on. */
+  /** Receives the output; resolves when the process may write more. */
   readonly output: (stream: StreamName, data: Uint8Array) => Promise<void>;
 }
 
-/** Where the input of a launched process goes, and how to set it going. */
+/** A process that is ready to run, and its input. */
 export interface Launched {
   readonly stdin: Pipe<Uint8Array>;
   readonly terminal: Terminal | undefined;
@@ -48,7 +48,7 @@ export function requireProgram(container: Container, args: readonly string[], op
   );
 }
 
-/** Gets a process ready to run its program. */
+/** Prepares a process to run its program. */
 export function launch(container: Container, plan: LaunchPlan): Launched {
   const { process, program } = plan;
   const stdin = bytePipe();
@@ -156,7 +156,7 @@ async function sleepIn(process: Process, ms: number): Promise<void> {
 
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** The environment of a process: the later of two values of one name counts. @param more Laid over the container's. */
+/** The environment of a process: of duplicate names the last one counts. @param more Overrides the container's. */
 export function environmentOf({ config }: Container, more: readonly string[] = []): Record<string, string> {
   const env = new Map([
     ["PATH", defaultPath],

@@ -91,13 +91,13 @@ async function start(engine: MemoryEngine, container: Container): Promise<void> 
   launched.begin();
 }
 
-/** Notes a start that failed; the container stays what it was. */
+/** Records a failed start; the state does not change. */
 function fail(container: Container, error: unknown): void {
   container.error = error instanceof Error ? error.message : String(error);
   container.exitCode = error instanceof ShimError && error.kind === "invalid-argument" ? 127 : 128;
 }
 
-/** The first process has ended: everything of this run ends with it. */
+/** Ends the run of a container after its first process has ended. */
 function ended(engine: MemoryEngine, container: Container, code: number): void {
   const { run } = container;
   if (!run) return;
@@ -119,7 +119,7 @@ function settle(engine: MemoryEngine, container: Container, run: ContainerRun, c
   afterEnd(engine, run);
 }
 
-/** Sends the stop signal, waits, then SIGKILL. Not running is a success. */
+/** Sends the stop signal, waits, then SIGKILL. Succeeds if it does not run. */
 export async function stopContainer(
   engine: MemoryEngine,
   container: Container,
@@ -139,7 +139,7 @@ export async function stopContainer(
   engine.emit(container, "stop");
 }
 
-/** Says that a signal is sent, as Docker does, and sends it; a paused container goes on to receive it. */
+/** Emits Docker's event and sends a signal; a paused container is resumed to receive it. */
 function deliver(engine: MemoryEngine, container: Container, run: ContainerRun, signal: number): void {
   engine.emit(container, "kill", { signal: String(signal) });
   if (container.paused) unpauseContainer(engine, container);
@@ -235,7 +235,7 @@ export function unpauseContainer(engine: MemoryEngine, container: Container): vo
   engine.emit(container, "unpause");
 }
 
-/** The kernel's out-of-memory killer takes the first process. */
+/** Kills the first process as the kernel's out-of-memory killer does. */
 export function oomContainer(engine: MemoryEngine, container: Container): void {
   const { run } = container;
   if (!run) throw new ShimError("conflict", `oom: ${container.name} is not running`, { operation: "oom" });

@@ -3,7 +3,7 @@ import type { MemoryEngine } from "../engine.js";
 import { cgroupFolder } from "./cgroup.js";
 import type { Container } from "./container.js";
 
-/** Files of cgroup v2 that limits are in, with what the kernel shows where there is none. */
+/** The cgroup v2 files of limits, with the kernel's value for no limit. */
 const unlimited: Readonly<Record<string, string>> = {
   "cpu.max": "max 100000",
   "cpu.weight": "100",
@@ -25,7 +25,7 @@ export function writeLimits(engine: MemoryEngine, container: Container): void {
     tree.replace(`${folder}/${file}`, `${value}\n`, 0o644);
 }
 
-/** Writes changed limits. systemd writes all that it knows, and what others have written is lost. */
+/** Writes changed limits. systemd writes all values that it knows, which overwrites those of others. */
 export function rewriteLimits(engine: MemoryEngine, container: Container): void {
   const { host, settings } = engine;
   const folder = cgroupFolder(engine, container);

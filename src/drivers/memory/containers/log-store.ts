@@ -19,21 +19,21 @@ interface OpenLine {
 /** A container's log, as Docker's json-file driver keeps it. */
 export class LogStore {
   private entries: LogFrame[] = [];
-  /** How many entries in front have gone, but still lie in the array. */
+  /** How many entries at the front of the array are dropped but not removed yet. */
   private stale = 0;
-  /** How many entries have left the array in front. */
+  /** How many entries were removed from the front of the array. */
   private removed = 0;
   private sizeBytes = 0;
   private readonly lines: Record<StreamName, OpenLine> = { stdout: emptyLine(), stderr: emptyLine() };
   private readonly waiting = new Set<() => void>();
 
-  /** @param limitBytes The oldest entries go when the log is longer. */
+  /** @param limitBytes The oldest entries are dropped when the log is longer. */
   constructor(
     private readonly clock: Clock,
     private readonly limitBytes: number,
   ) {}
 
-  /** Takes output in. A line is logged when it has ended, or has filled an entry. */
+  /** Adds output. A line is logged when it has ended, or has filled an entry. */
   append(stream: StreamName, data: Uint8Array): void {
     const line = this.lines[stream];
     let rest = line.rest.length === 0 ? Buffer.from(data) : Buffer.concat([line.rest, data]);
@@ -49,7 +49,7 @@ export class LogStore {
     this.wake();
   }
 
-  /** The process has closed its output: what is left of a line is logged as it is. */
+  /** Logs the rest of an incomplete line, after the process has closed its output. */
   flush(): void {
     for (const stream of ["stdout", "stderr"] as const) {
       const line = this.lines[stream];
@@ -77,7 +77,7 @@ export class LogStore {
 
   /**
    * Reads the log.
-   * @param isOver Whether nothing more can come.
+   * @param isOver Whether the log can no longer grow.
    */
   async *read(options: LogOptions, isOver: () => boolean, signal: AbortSignal): AsyncGenerator<LogFrame> {
     const { stdout = true, stderr = true, sinceNanos, tailLines, follow = false } = options;
@@ -96,7 +96,7 @@ export class LogStore {
         if (next % 256 === 0) await turn();
       }
       if (!follow || over) return;
-      // It may have ended, or grown, while the reader was busy with what it was given.
+      // It may have ended, or grown, while the reader was busy.
       if (!isOver() && next >= endOf()) await this.changed(signal);
     }
   }
@@ -106,7 +106,7 @@ export class LogStore {
     for (const resume of [...this.waiting]) resume();
   }
 
-  /** The file that Docker's json-file driver would have written. */
+  /** The log in the form of Docker's json-file driver. */
   asJsonFile(): Buffer {
     const lines = this.entries.slice(this.stale).map(({ data, stream, timestampNanos }) => {
       const log = Buffer.from(data).toString();

@@ -7,7 +7,7 @@ import type { StoredImage } from "../images/image.js";
 
 const operation = "containers.create";
 
-/** `source:target[:options]`, taken apart. */
+/** `source:target[:options]`, parsed. */
 interface Bind {
   readonly source: string;
   readonly target: string;
@@ -15,8 +15,8 @@ interface Bind {
 }
 
 /**
- * Checks mounts as Docker does: a bind mount's source must be there.
- * @throws ShimError "invalid-argument"; "unsupported" for what the engine's API does not know.
+ * Checks mounts as Docker does: the source of a bind mount must exist.
+ * @throws ShimError "invalid-argument"; "unsupported" for options that the engine's API does not have.
  */
 export function checkMounts(engine: MemoryEngine, host: DockerHostConfig): void {
   const targets = new Set<string>();
@@ -51,7 +51,7 @@ function checkMount(engine: MemoryEngine, mount: DockerMount): void {
 }
 
 /**
- * An older engine would leave out what it does not know.
+ * Rejects options that an older engine would ignore.
  * @throws ShimError "unsupported"
  */
 export function requireApi({ settings }: MemoryEngine, minor: number, what: string): void {
@@ -78,7 +78,7 @@ function parseBind(text: string): Bind {
   return { source, target, options: options === "" ? [] : options.split(",") };
 }
 
-/** Makes the folders of the mounts on the node. @returns The mounts as an inspect shows them. */
+/** Creates the folders of the mounts on the node. @returns The mounts as in an inspect result. */
 export function makeMounts(
   engine: MemoryEngine,
   host: DockerHostConfig,
@@ -100,7 +100,7 @@ export function makeMounts(
   return points;
 }
 
-/** Where Docker keeps volumes. */
+/** Docker's folder of volumes. */
 export const volumesFolder = "/var/lib/docker/volumes";
 
 function fromMount(engine: MemoryEngine, mount: DockerMount): DockerMountPoint {

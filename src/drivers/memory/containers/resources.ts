@@ -54,7 +54,7 @@ function checkSet(
   }
 }
 
-/** Fills in what Docker fills in at create: as much swap as memory. */
+/** Sets the defaults that Docker sets at create: as much swap as memory. */
 export function withDefaults(resources: DockerResources): DockerResources {
   const { memoryBytes, memorySwapBytes } = resources;
   if (memoryBytes === undefined || memoryBytes <= 0 || memorySwapBytes) return resources;
@@ -62,9 +62,9 @@ export function withDefaults(resources: DockerResources): DockerResources {
 }
 
 /**
- * Puts changed limits over the ones that a container has.
+ * Merges changed limits into those of a container.
  * @throws ShimError "invalid-argument", also when the memory limit would rise above that of memory and swap;
- *   "unsupported" for what Docker cannot change.
+ *   "unsupported" for limits that Docker cannot change.
  */
 export function mergeResources(
   current: DockerResources,
@@ -78,7 +78,7 @@ export function mergeResources(
     });
   }
   const swapBytes = current.memorySwapBytes ?? 0;
-  // Docker compares with 0 too, where there was no limit.
+  // Without a limit Docker compares with 0.
   if (!change.memorySwapBytes && (change.memoryBytes ?? 0) > swapBytes) {
     throw new ShimError(
       "invalid-argument",

@@ -12,9 +12,9 @@ const namespaceFolder = "/var/run/docker/netns";
 export type Surroundings = Pick<ContainerRun, "address" | "networkNamespacePath">;
 
 /**
- * Checks what a start depends on, and makes the run's network and files.
- * @throws ShimError "conflict" when a container to join does not run; "invalid-argument" for a device or a
- *   mount's source that is not there.
+ * Checks the requirements of a start, and creates the run's network and files.
+ * @throws ShimError "conflict" when a container to join does not run; "invalid-argument" for a missing device or
+ *   source of a mount.
  */
 export function beforeStart(engine: MemoryEngine, container: Container): Surroundings {
   for (const mode of ["networkMode", "ipcMode", "pidMode"] as const) checkOwner(engine, container, mode);
@@ -89,21 +89,21 @@ function makeNetwork(engine: MemoryEngine, host: DockerHostConfig): Surroundings
   return { address: bridged ? engine.addresses.take() : undefined, networkNamespacePath };
 }
 
-/** The ports of a container: its own, the node's, or those of the container that it joins. */
+/** The network of a container: its own, the node's, or that of the container that it joins. */
 export function networkOf(engine: MemoryEngine, { host }: Container): MemoryNamespaceNetwork {
   if (host.networkMode === "host") return engine.host.network.own;
   const owner = engine.peek(ownerOf(host, "networkMode") ?? "");
   return owner?.run?.process.network ?? new MemoryNamespaceNetwork();
 }
 
-/** Gives back what {@link beforeStart} took. */
+/** Releases the resources of {@link beforeStart}. */
 export function afterEnd(engine: MemoryEngine, { address, networkNamespacePath }: Surroundings): void {
   if (address !== undefined) engine.addresses.release(address);
   if (networkNamespacePath === undefined || networkNamespacePath.endsWith("/default")) return;
   engine.host.tree.removeAll(networkNamespacePath);
 }
 
-/** Docker writes these anew at each start, but only for a container with a network of its own. */
+/** Docker rewrites these at each start, but only for a container with its own network. */
 function writeEtc(engine: MemoryEngine, { config, host, folder }: Container): void {
   if (host.networkMode?.startsWith("container:")) return;
   const { tree } = engine.host;

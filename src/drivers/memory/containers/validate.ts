@@ -12,8 +12,8 @@ const logDrivers = ["json-file", "local", "none"];
 const securityOptions = ["apparmor", "label", "no-new-privileges", "seccomp", "systempaths"];
 
 /**
- * Checks a configuration as Docker does before it makes anything.
- * @throws ShimError "invalid-argument", in Docker's place: what it would answer 400 to.
+ * Validates a configuration as Docker does.
+ * @throws ShimError "invalid-argument" for everything that Docker answers with 400.
  */
 export function checkSpec(engine: MemoryEngine, spec: DockerContainerSpec): void {
   if (!namePattern.test(spec.name)) {

@@ -9,7 +9,7 @@ interface FileNode {
   readonly kind: "file";
   content: FileContent;
   mode: number;
-  /** Stays when the file is written in place, and is another one when the file is replaced. */
+  /** Unchanged when the file is overwritten in place, different when it is replaced. */
   readonly inode: number;
   readonly watchers: Set<() => void>;
 }
@@ -28,7 +28,7 @@ interface LinkNode {
   readonly inode: number;
 }
 
-/** A device or socket: it is there, and that is all. */
+/** A device or socket, without content. */
 interface OtherNode {
   readonly kind: "other";
   readonly inode: number;
@@ -49,16 +49,16 @@ export interface OpenFile {
   readonly inode: number;
   read(): Buffer;
   write(content: Buffer): void;
-  /** False once no name leads to it. */
+  /** False once its last name is removed. */
   isLinked(): boolean;
 }
 
 const mostLinks = 40;
-/** What Linux takes for a path, and for each name in it. */
+/** Linux' limits of a path, and of each name in it. */
 const longestPathBytes = 4095;
 const longestNameBytes = 255;
 
-/** Files, folders and links in memory. Every method throws Node's own errors; nothing waits. */
+/** Files, folders and links in memory. Methods are synchronous and throw Node's own errors. */
 export class FileTree {
   private nextInode = 2;
   private readonly root = newDirectory(0o755, 1);
@@ -70,14 +70,14 @@ export class FileTree {
     return Buffer.from(typeof node.content === "function" ? node.content() : node.content);
   }
 
-  /** Puts a new file there, in a folder that must exist; whatever file or link stood there is replaced. */
+  /** Creates a file in an existing folder, replacing a file or link. */
   replace(path: string, content: string | Uint8Array | (() => Buffer), mode: number): void {
     const { parent, name, node } = this.find(path, "open", { followLast: false });
     if (node?.kind === "directory") throw fsError("EISDIR", "rename", path);
     put(parent, name, newFile(toContent(content), mode, this.nextInode++));
   }
 
-  /** Writes into a file that exists; links are followed and the inode stays. */
+  /** Overwrites an existing file in place; links are followed. */
   overwrite(path: string, content: string | Uint8Array): void {
     const { parent, node } = this.find(path, "open");
     if (!node) throw fsError("ENOENT", "open", path);
@@ -86,7 +86,7 @@ export class FileTree {
     tell(parent, node);
   }
 
-  /** Adds to the end of a file, which is made when it is missing. */
+  /** Appends to a file, and creates it when it is missing. */
   append(path: string, content: string | Uint8Array, mode = 0o644): void {
     const { parent, name, node } = this.find(path, "open");
     if (!node) {
@@ -100,8 +100,8 @@ export class FileTree {
   }
 
   /**
-   * The file at a path, which stays the same file when its name changes or goes; undefined when it is missing.
-   * @throws `ELOOP` for a link in its place, `EINVAL` for what is not a file.
+   * Opens a file, which stays the same file when it is renamed or removed; undefined when it is missing.
+   * @throws `ELOOP` for a link in its place, `EINVAL` for anything but a file.
    */
   openFile(path: string): OpenFile | undefined {
     const { node, parent } = this.find(path, "open", { followLast: false });
@@ -118,7 +118,7 @@ export class FileTree {
     };
   }
 
-  /** Makes a folder and those above it that are missing. */
+  /** Creates a folder and its missing parents. */
   makeDirectory(path: string, mode = 0o755): void {
     let at = "/";
     for (const name of posix.normalize(path).split("/")) {
@@ -147,7 +147,7 @@ export class FileTree {
     take(parent, name);
   }
 
-  /** Removes whatever is there with all below it; a missing path is a success. */
+  /** Removes a path with its content. Succeeds if it is missing. */
   removeAll(path: string): void {
     const found = this.tryFind(path, { followLast: false });
     if (found?.node) take(found.parent, found.name);
@@ -171,7 +171,7 @@ export class FileTree {
     put(parent, name, { kind: "link", target, inode: this.nextInode++ });
   }
 
-  /** Puts a device or a socket there, making the folders above it. */
+  /** Creates a device or a socket, and its parent folders. */
   special(path: string): void {
     this.makeDirectory(posix.dirname(path));
     const { parent, name } = this.find(path, "mknod", { followLast: false });
@@ -179,8 +179,8 @@ export class FileTree {
   }
 
   /**
-   * Calls `changed` soon after something in a folder was made, written or removed, or a file was written, and when the
-   * folder or the file goes.
+   * Calls `changed` soon after something in a folder was created, written or removed, or a file was written, and when the
+   * folder or the file is removed.
    * @returns Ends the watch.
    */
   watch(path: string, changed: () => void): () => void {
@@ -200,7 +200,7 @@ export class FileTree {
     };
   }
 
-  /** Of the path itself, links not followed; undefined when it is missing. */
+  /** The node at the path, links not followed; undefined when it is missing. */
   stat(path: string): { kind: TreeNode["kind"]; mode: number; inode: number } | undefined {
     const node = this.tryFind(path, { followLast: false })?.node;
     if (!node) return undefined;
@@ -208,12 +208,12 @@ export class FileTree {
     return { kind: node.kind, mode, inode: node.inode };
   }
 
-  /** True when something is there, links followed. */
+  /** True when the path exists, links followed. */
   exists(path: string): boolean {
     return this.tryFind(path)?.node !== undefined;
   }
 
-  /** Whether a folder is there, links followed. @throws `ENOTDIR` for what is not a folder, or lies below such. */
+  /** Whether a folder exists, links followed. @throws `ENOTDIR` for anything but a folder in the path. */
   hasDirectory(path: string): boolean {
     try {
       const { node } = this.find(path, "open");
@@ -246,7 +246,7 @@ export class FileTree {
     }
   }
 
-  /** Where a path leads. Its folder exists; the last part need not. */
+  /** Resolves a path. Its folder exists; the last part need not. */
   private find(path: string, syscall: string, options: { readonly followLast?: boolean } = {}): Place {
     if (!path.startsWith("/") || path.includes("\0")) throw fsError("EINVAL", syscall, path);
     if (Buffer.byteLength(path) > longestPathBytes) throw fsError("ENAMETOOLONG", syscall, path);
@@ -280,7 +280,7 @@ export class FileTree {
       here = node;
       trail.push({ name: part, directory: node });
     }
-    // The path ends in a folder that was walked through: the root, "..", or a link to one of them.
+    // The path ends in one of its own parent folders: the root, "..", or a link to one of them.
     const name = trail.at(-1)?.name ?? ".";
     const parent = trail.at(-2)?.directory ?? this.root;
     return { parent, name, node: here, path: `/${trail.map((step) => step.name).join("/")}` };
@@ -316,7 +316,7 @@ function take(parent: DirectoryNode, name: string): void {
   else if (node?.kind === "file") tell(node);
 }
 
-/** The folder has gone, with all folders below it. */
+/** Ends the watches of a removed folder and its child folders. */
 function tellAll(directory: DirectoryNode): void {
   tell(directory);
   for (const node of directory.entries.values()) {

@@ -20,7 +20,7 @@ const texts: Readonly<Record<string, string>> = {
 
 const numbers: Readonly<Record<string, number>> = constants.errno;
 
-/** An error as Node's file functions throw it: code, errno, system call and path. */
+/** An error in the form of Node's file functions: code, errno, system call and path. */
 export function fsError(code: string, syscall: string, path: string): NodeJS.ErrnoException {
   const error: NodeJS.ErrnoException = new Error(`${code}: ${texts[code] ?? "failed"}, ${syscall} '${path}'`);
   error.code = code;

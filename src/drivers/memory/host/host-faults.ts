@@ -8,7 +8,7 @@ export interface HostFault {
   /** Only for this path, or this program of `processes.run`. */
   readonly path?: string;
   readonly delayMs?: number;
-  /** How often; for ever when absent. */
+  /** How often; without limit when absent. */
   readonly times?: number;
 }
 
@@ -16,7 +16,7 @@ export interface HostFault {
 export class HostFaults {
   private faults: { readonly method: string; readonly fault: HostFault; left: number }[] = [];
 
-  /** @returns Takes the fault away. */
+  /** @returns Removes the fault. */
   on(method: string, fault: HostFault): () => void {
     const entry = { method, fault, left: fault.times ?? Infinity };
     this.faults.push(entry);
@@ -29,7 +29,7 @@ export class HostFaults {
     this.faults = [];
   }
 
-  /** Lets a call meet its fault. @throws Node's error for the fault's code. */
+  /** Applies the fault of a call. @throws Node's error for the fault's code. */
   async meet(method: string, path: string, signal?: AbortSignal): Promise<void> {
     const entry = this.faults.find(
       (candidate) =>

@@ -16,11 +16,11 @@ const defaultUsage: FileSystemUsage = {
 export class MemoryHostFiles implements HostFiles {
   /** The results of {@link usage} by mount point; other mount points get a plausible default. */
   readonly usages = new Map<string, FileSystemUsage>();
-  /** Where file systems are mounted. */
+  /** The mount points. */
   readonly mountPoints = new Set(["/"]);
 
   constructor(
-    /** The files themselves, for tests that set the scene. */
+    /** The files, for tests. */
     readonly tree: FileTree,
     private readonly faults: HostFaults,
   ) {}

@@ -20,7 +20,7 @@ export interface HostProgramIo {
   readonly stderr: (text: string | Uint8Array) => void;
 }
 
-/** A program of the node; its answer is the exit code. */
+/** A program of the node; it returns the exit code. */
 export type HostProgram = (io: HostProgramIo) => number | Promise<number>;
 
 /** The programs of the node. A program with an absolute path is a file too. */
@@ -48,7 +48,7 @@ export class HostPrograms {
 
 const mostOutputBytes = 16 * 1024 * 1024;
 
-/** The node's processes: those of the containers and those that {@link run} makes. */
+/** The node's processes: those of containers and those of {@link run}. */
 export class MemoryHostProcesses implements HostProcesses {
   /** The result of {@link ownOomScoreAdj}. */
   oomScoreAdj = 0;

@@ -96,7 +96,7 @@ class MemoryLogFile implements LogFile {
   ) {}
 
   async append(data: Uint8Array): Promise<number> {
-    // The caller may use its memory again as soon as it has the answer, and not before.
+    // The caller may reuse its memory only after the answer.
     await this.use("append");
     this.file.write(Buffer.concat([this.file.read(), data]));
     return data.length;

@@ -30,7 +30,7 @@ export interface MemoryHostOptions {
   readonly cgroupVersion?: 1 | 2;
 }
 
-/** A node in memory, with a file tree, processes and programs of its own. */
+/** A node in memory, with its own file tree, processes and programs. */
 export class MemoryHost implements Host {
   readonly tree = new FileTree();
   readonly faults = new HostFaults();
@@ -64,7 +64,7 @@ export class MemoryHost implements Host {
       return this.processTable.get(Number(pid))?.network;
     }, this.faults);
     this.cgroupVersion = options.cgroupVersion ?? 2;
-    // Of cgroup v1 nothing is shown.
+    // cgroup v1 has no files.
     const mounts =
       this.cgroupVersion === 2 ? "30 24 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup rw\n" : "";
     this.tree.replace("/proc/self/mountinfo", mounts, 0o444);

@@ -3,7 +3,7 @@ import type { FileTree } from "./file-tree.js";
 import { fsError } from "./fs-error.js";
 import type { HostFaults } from "./host-faults.js";
 
-/** Namespaces are special files; a kept one is one more. */
+/** Namespaces are special files; a mounted one is an additional file. */
 export class MemoryNamespaces implements HostNamespaces {
   private readonly kept = new Set<string>();
 

@@ -4,10 +4,10 @@ import type { HostNetwork } from "../../../host/index.js";
 import { fsError } from "./fs-error.js";
 import type { HostFaults } from "./host-faults.js";
 
-/** Takes a connection to a port. */
+/** Accepts a connection to a port. */
 export type Listener = (connection: Duplex) => void;
 
-/** The network of a namespace: who listens on which port. */
+/** The network of a namespace: the listeners by port. */
 export class MemoryNamespaceNetwork {
   private readonly listeners = new Map<number, Listener>();
 
@@ -35,7 +35,7 @@ export class MemoryHostNetwork implements HostNetwork {
   /** The node's own. */
   readonly own = new MemoryNamespaceNetwork();
 
-  /** @param networkAt The network that a namespace's path stands for. */
+  /** @param networkAt The network of the namespace at a path. */
   constructor(
     private readonly networkAt: (namespacePath: string) => MemoryNamespaceNetwork | undefined,
     private readonly faults: HostFaults,
@@ -57,7 +57,7 @@ export class MemoryHostNetwork implements HostNetwork {
   }
 }
 
-/** Two ends of a connection; each half ends by itself, and destroying one end breaks the other. */
+/** The two ends of a connection. Its directions end separately; destroying one end breaks the other. */
 function connectedPair(): [Duplex, Duplex] {
   const [there, back] = [new PassThrough(), new PassThrough()];
   const end = (readable: PassThrough, writable: PassThrough) => Duplex.from({ readable, writable });

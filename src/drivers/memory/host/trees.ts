@@ -5,7 +5,7 @@ import { fsError } from "./fs-error.js";
 import type { FileTree } from "./file-tree.js";
 import type { HostFaults } from "./host-faults.js";
 
-/** Whole folders, in a {@link FileTree}; hard links become files of their own. */
+/** Whole folders, in a {@link FileTree}; hard links become separate files. */
 export class MemoryTrees implements HostTrees {
   constructor(
     private readonly tree: FileTree,
@@ -43,7 +43,7 @@ export class MemoryTrees implements HostTrees {
     }
   }
 
-  /** Every file and folder takes whole blocks of 4 KiB, as on most disks. */
+  /** Every file and folder uses whole blocks of 4 KiB, as on most disks. */
   async usage(directory: string, { unlessIn }: MeasureOptions): Promise<TreeUsage> {
     await this.faults.meet("trees.usage", directory);
     if (!this.tree.stat(directory)) throw fsError("ENOENT", "lstat", directory);

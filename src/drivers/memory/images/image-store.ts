@@ -9,13 +9,13 @@ import {
   type StoredImage,
 } from "./image.js";
 
-/** The images on the engine, with the names that they go by. */
+/** The images on the engine, with their names. */
 export class ImageStore {
   private readonly images = new Map<string, StoredImage>();
   private readonly tags = new Map<string, string>();
   private readonly digests = new Map<string, string>();
 
-  /** Puts an image there under all its names, as `docker load` does. */
+  /** Adds an image with all its names, as `docker load` does. */
   add(spec: MemoryImage): StoredImage {
     const image = buildImage(spec);
     this.images.set(image.id, image);
@@ -23,7 +23,7 @@ export class ImageStore {
     return image;
   }
 
-  /** Puts a pulled image there under the name that was asked for. */
+  /** Adds a pulled image with the requested name. */
   addPulled(image: StoredImage, name: string): void {
     const reference = parseReference(name);
     this.images.set(image.id, image);
@@ -72,13 +72,13 @@ export class ImageStore {
     this.tags.set(name, image.id);
   }
 
-  /** Takes one name away. */
+  /** Removes one name. */
   untag(name: string): void {
     this.tags.delete(name);
     this.digests.delete(name);
   }
 
-  /** Takes an image away with all its names. */
+  /** Removes an image with all its names. */
   delete(id: string): void {
     this.images.delete(id);
     for (const names of [this.tags, this.digests]) {

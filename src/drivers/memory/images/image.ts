@@ -12,7 +12,7 @@ import { pausePrograms, type ImagePrograms } from "../programs/image-programs.js
 export interface MemoryImage {
   /** `busybox:1.36`, `registry.k8s.io/pause:3.10`. */
   readonly name: string;
-  /** Further names of the same image. */
+  /** More names of the same image. */
   readonly otherNames?: readonly string[];
   /** Makes images with one configuration differ. The name when absent. */
   readonly seed?: string;
@@ -49,7 +49,7 @@ export interface StoredImage {
 const path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const anyDay = "2024-05-17T12:00:00Z";
 
-/** Makes an image out of its description; the same description gives the same ids. */
+/** Creates an image from its description; equal descriptions result in equal ids. */
 export function buildImage(spec: MemoryImage): StoredImage {
   const isPause = /(?:^|\/)pause(?::|@|$)/.test(spec.name);
   const [program = "sh"] = Object.keys(spec.programs ?? {});
@@ -76,7 +76,7 @@ const pauseConfig: DockerImageConfig = {
   env: [path],
 };
 
-/** A {@link MemoryImage} out of a bare name. */
+/** A {@link MemoryImage} for a plain name. */
 export function asImage(image: string | MemoryImage): MemoryImage {
   return typeof image === "string" ? { name: image } : image;
 }
@@ -101,13 +101,13 @@ export function digestName(image: StoredImage, name: string): string {
   return `${familiarRepository(parseReference(name))}@${image.manifestDigest}`;
 }
 
-/** The names that an image goes by on the engine. */
+/** The names of an image on the engine. */
 export interface ImageNames {
   readonly tags: readonly string[];
   readonly digests: readonly string[];
 }
 
-/** The names to remove with a name: itself, and with the last tag of a repository its digests. */
+/** The names to remove with a name: the name itself, and with the last tag of a repository also its digests. */
 export function namesGoingWith(name: string, { tags, digests }: ImageNames): string[] {
   const repository = repositoryOf(name);
   const isLastTag = tags.every((tag) => tag === name || repositoryOf(tag) !== repository);

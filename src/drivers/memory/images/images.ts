@@ -103,7 +103,7 @@ export class MemoryImages implements DockerImages {
     });
   }
 
-  /** Docker does not take an image from a running container at all, nor from a stopped one without force. */
+  /** Docker never removes the image of a running container, and that of a stopped one only with force. */
   private requireUnused(image: StoredImage, force: boolean): void {
     const operation = "images.remove";
     for (const container of this.connection.engine.containers.values()) {

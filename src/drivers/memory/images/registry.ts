@@ -2,21 +2,21 @@ import { familiarRepository, parseReference, ShimError, sleep, type ErrorKind } 
 import { RegistryUnavailable, type PullProgress, type RegistryAuth } from "../../../docker/index.js";
 import { asImage, buildImage, familiarTag, namesOf, type MemoryImage, type StoredImage } from "./image.js";
 
-/** How a pull of one repository goes. */
+/** The behaviour of pulls of one repository. */
 export interface PullBehaviour {
-  /** The login that may pull; pulls need none when absent. */
+  /** The required login; none when absent. */
   readonly credentials?: { readonly username: string; readonly password: string } | undefined;
-  /** The pull fails with this, after its progress. */
+  /** The pull fails with this error, after its progress. */
   readonly error?: { readonly kind: ErrorKind; readonly message?: string } | undefined;
-  /** The pull goes on for ever after its first message. */
+  /** The pull hangs after its first message. */
   readonly stall?: boolean | undefined;
-  /** Said in place of the usual messages. */
+  /** Sent in place of the usual messages. */
   readonly progress?: readonly PullProgress[] | undefined;
-  /** Between two messages. */
+  /** The pause between two messages. */
   readonly messageDelayMs?: number | undefined;
 }
 
-/** All registries of the world, as far as the memory engine can pull from them. */
+/** All registries that the memory engine can pull from. */
 export class Registry {
   private readonly images = new Map<string, StoredImage>();
   private readonly behaviours = new Map<string, PullBehaviour>();
@@ -41,14 +41,14 @@ export class Registry {
     if (image) this.images.delete(`${familiarRepository(reference)}@${image.manifestDigest}`);
   }
 
-  /** Says how pulls of a repository go from now on; what is not named goes as usual. */
+  /** Sets the behaviour of pulls of a repository from now on; absent fields have their defaults. */
   behave(repository: string, behaviour: PullBehaviour): void {
     this.behaviours.set(familiarRepository(parseReference(repository)), behaviour);
   }
 
   /**
-   * Pulls: yields the progress and returns the image.
-   * @throws ShimError `not-found`, `unauthenticated`, `invalid-argument`, or what the test asked for.
+   * Pulls an image: yields the progress and returns the image.
+   * @throws ShimError `not-found`, `unauthenticated`, `invalid-argument`, or the error that the test has set.
    */
   async *pull(
     text: string,

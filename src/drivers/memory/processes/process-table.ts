@@ -7,13 +7,13 @@ export interface ProcessObserver {
   ended(process: Process): void;
 }
 
-/** The processes of a node that live. Pids are never given twice. */
+/** The living processes of a node. Pids are never reused. */
 export class ProcessTable {
   private readonly live = new Map<number, Process>();
   private readonly observers: ProcessObserver[] = [];
   private nextPid = 4001;
 
-  /** Makes a process. @param onEnd Called at once when it ends. */
+  /** Creates a process. @param onEnd Called synchronously at its end. */
   spawn(options: ProcessOptions, onEnd: (code: number) => void): Process {
     const pid = this.nextPid++;
     const process: Process = new Process(pid, options, (code) => {
@@ -34,17 +34,17 @@ export class ProcessTable {
     return this.live.get(pid);
   }
 
-  /** Those that live, the oldest first. */
+  /** The living processes, oldest first. */
   all(): Process[] {
     return [...this.live.values()];
   }
 
-  /** How many live. */
+  /** The number of living processes. */
   get size(): number {
     return this.live.size;
   }
 
-  /** Removes a process without calling its `onEnd`: as after a crash that the engine did not notice. */
+  /** Removes a process without calling its `onEnd`, as after a crash that the engine did not notice. */
   forget(pid: number): void {
     const process = this.live.get(pid);
     if (!process) return;
@@ -52,7 +52,7 @@ export class ProcessTable {
     for (const observer of this.observers) observer.ended(process);
   }
 
-  /** Kills the processes whose environment is meant. @returns How many were signalled. */
+  /** Kills the processes with a matching environment. @returns How many were signalled. */
   killWhere(isMeant: (environment: ReadonlyMap<string, string>) => boolean): number {
     const meant = [...this.live.values()].filter(({ environment }) =>
       isMeant(new Map(Object.entries(environment))),

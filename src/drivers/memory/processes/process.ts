@@ -6,13 +6,13 @@ export interface ProcessOptions {
   /** For messages and `/proc/PID/comm`. */
   readonly name: string;
   readonly parent?: Process | undefined;
-  /** What it began with; its children have it too. */
+  /** Its initial environment, which its children inherit. */
   readonly environment?: Readonly<Record<string, string>>;
   /** As the kernel treats the first process of a namespace: a signal without a handler does nothing. */
   readonly ignoresUnhandledSignals?: boolean;
 }
 
-/** Why the code of a process that has ended is cut short. */
+/** Thrown in the code of a process after its end. */
 export class ProcessEnded extends Error {
   override readonly name = "ProcessEnded";
 }
@@ -24,9 +24,9 @@ export class Process {
   readonly environment: Readonly<Record<string, string>>;
   /** Resolves with the exit code. */
   readonly ended: Promise<number>;
-  /** True: neither signals nor the end of its namespace reach it, as with a process stuck in the kernel. */
+  /** True: neither signals nor the end of its namespace end it, as with a process stuck in the kernel. */
   stuck = false;
-  /** Where its ports are. */
+  /** Its network. */
   network: MemoryNamespaceNetwork | undefined;
 
   private readonly controller = new AbortController();
@@ -58,7 +58,7 @@ export class Process {
     return this.code;
   }
 
-  /** Aborts when the process ends: what runs in it stops there. */
+  /** Aborts when the process ends. */
   get signal(): AbortSignal {
     return this.controller.signal;
   }
@@ -82,7 +82,7 @@ export class Process {
     this.handlers.set(signal, handler);
   }
 
-  /** Takes a handler away. */
+  /** Removes a handler. */
   unhandle(signal: number): void {
     this.handlers.delete(signal);
   }

@@ -8,7 +8,7 @@ export const SIGTERM = constants.signals.SIGTERM;
 export const SIGINT = constants.signals.SIGINT;
 export const SIGWINCH = constants.signals.SIGWINCH;
 
-/** Signals that do nothing to a process that has no handler for them. */
+/** Signals that are ignored by default. */
 export const harmlessSignals: ReadonlySet<number> = new Set([
   constants.signals.SIGCHLD,
   constants.signals.SIGCONT,
@@ -20,7 +20,7 @@ export const harmlessSignals: ReadonlySet<number> = new Set([
   constants.signals.SIGTTOU,
 ]);
 
-/** The number of `SIGTERM`, `TERM`, `term` or `15`; undefined for what is no signal. */
+/** The number of `SIGTERM`, `TERM`, `term` or `15`; undefined for an unknown signal. */
 export function signalNumber(text: string): number | undefined {
   if (/^\d+$/.test(text)) {
     const number = Number(text);
@@ -30,7 +30,7 @@ export function signalNumber(text: string): number | undefined {
   return signals[upper.startsWith("SIG") ? upper : `SIG${upper}`];
 }
 
-/** As {@link signalNumber}. @throws ShimError "invalid-argument" for what is no signal. */
+/** As {@link signalNumber}. @throws ShimError "invalid-argument" for an unknown signal. */
 export function requireSignal(text: string, operation: string): number {
   const number = signalNumber(text);
   if (number === undefined)

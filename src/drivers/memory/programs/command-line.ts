@@ -30,7 +30,7 @@ export interface Chain {
     readonly after: "&&" | "||" | undefined;
     readonly pipeline: readonly Command[];
   }[];
-  /** It ends in `&`. */
+  /** It ends with `&`. */
   readonly background: boolean;
 }
 
@@ -44,7 +44,7 @@ const unsupportedWords = ["if", "for", "while", "until", "case", "function", "{"
 
 /**
  * Parses a command line: commands with quotes, `$NAME` and redirects, joined by `;`, `&&`, `||`, `|` and `&`.
- * @throws Error for what is no command line, and for the rest of the shell's language: loops, conditions, groups,
+ * @throws Error for an invalid command line, and for the rest of the shell's language: loops, conditions, groups,
  *   functions, `$(…)`.
  */
 export function parseCommandLine(source: string): Chain[] {
@@ -168,9 +168,9 @@ function closing(quote: string, source: string, at: number): number {
   return end;
 }
 
-/** @returns Where the source goes on after it. */
+/** @returns The offset after it. */
 function readDoubleQuoted(source: string, start: number, word: WordPart[]): number {
-  // Empty quotes are a word as well.
+  // Empty quotes are a word.
   word.push({ kind: "text", text: "", quoted: true });
   let at = start + 1;
   for (; source[at] !== '"';) {

@@ -6,13 +6,13 @@ import { pause, tools } from "./tools.js";
 /** An image's programs by their path, such as `/bin/server`. */
 export type ImagePrograms = Readonly<Record<string, Program>>;
 
-/** The programs of the pause image: the one that holds a pod's namespaces, and no shell. */
+/** The programs of the pause image, which has no shell. */
 export const pausePrograms: ImagePrograms = { "/pause": pause };
 
 const searchPath = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /**
- * Finds what a command runs. A name without a slash is looked up in the usual folders. Beside an image's own programs
+ * Finds the program of a command. A name without a slash is looked up in the usual folders. Beside an image's own programs
  * there are `sh` and a few small tools, but not in the pause image.
  */
 export function findProgram(programs: ImagePrograms, command: string): Program | undefined {

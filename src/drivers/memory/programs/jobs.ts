@@ -4,14 +4,14 @@ import type { ContainerProcess } from "./program.js";
 /** The background jobs and the traps of a command line. */
 export class ShellJobs {
   private readonly jobs: Promise<number>[] = [];
-  /** The commands of traps whose signal has come. */
+  /** The commands of traps whose signal has arrived. */
   private pending: string[] = [];
   private exitTrap: string | undefined;
   private interruptWait: () => void = () => undefined;
 
   constructor(private readonly onSignal: ContainerProcess["onSignal"]) {}
 
-  /** How many jobs were started: `$!`. */
+  /** The number of jobs so far: `$!`. */
   get count(): number {
     return this.jobs.length;
   }
@@ -22,7 +22,7 @@ export class ShellJobs {
 
   /**
    * Runs commands in place of a signal's default action; empty ones ignore it, `-` restores the default.
-   * @returns False for a name that is no signal.
+   * @returns False for an unknown signal.
    */
   trap(commands: string, name: string): boolean {
     if (name === "EXIT" || name === "0") {
@@ -38,7 +38,7 @@ export class ShellJobs {
     return true;
   }
 
-  /** The commands of the signals that came since the last call. */
+  /** The commands of the signals that have arrived since the last call. */
   takeTraps(): string[] {
     return this.pending.splice(0);
   }

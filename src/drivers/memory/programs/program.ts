@@ -1,19 +1,19 @@
 import type { Duplex } from "node:stream";
 
-/** Where a program writes. The data is copied at once; the promise resolves when the reader can take more. */
+/** An output of a program. The data is copied at once; the promise resolves when the reader can receive more. */
 export interface ProgramOutput {
   write(data: string | Uint8Array): Promise<void>;
 }
 
-/** What a program reads. It can be iterated: `for await (const chunk of process.stdin)`. */
+/** The input of a program. It can be iterated: `for await (const chunk of process.stdin)`. */
 export interface ProgramInput extends AsyncIterable<Uint8Array> {
-  /** The next bytes; undefined at the end, which is where a client that half-closes its connection puts it. */
+  /** The next bytes; undefined at the end, such as when a client half-closes its connection. */
   read(): Promise<Uint8Array | undefined>;
   /** The next line without its newline; undefined at the end. */
   readLine(): Promise<string | undefined>;
 }
 
-/** The files that a program sees: those of its image and of its container, and mounted ones of the node. */
+/** The files of a program: those of its image and of its container, and mounted ones of the node. */
 export interface ProgramFiles {
   /** @throws An error with the code `ENOENT`, `EISDIR`, … */
   read(path: string): Uint8Array;
@@ -21,9 +21,9 @@ export interface ProgramFiles {
   write(path: string, content: Uint8Array, options?: { readonly append?: boolean }): void;
 }
 
-/** The process in which a program runs: all that the program can see and do. */
+/** The process of a program: its arguments, streams, files and signals. */
 export interface ContainerProcess {
-  /** The program's own name first. */
+  /** The program's name and its arguments. */
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly workingDir: string;
@@ -34,7 +34,7 @@ export interface ContainerProcess {
   readonly stdin: ProgramInput;
   readonly stdout: ProgramOutput;
   readonly stderr: ProgramOutput;
-  /** Whether the streams are a terminal: then both outputs are one, and input comes in lines, echoed. */
+  /** Whether the streams are a terminal: then there is one output, and input arrives in lines, echoed. */
   readonly tty: boolean;
   /** In columns and rows; undefined before the client has set it. Each change sends SIGWINCH. */
   readonly terminalSize: () => { readonly width: number; readonly height: number } | undefined;

@@ -13,7 +13,7 @@ type FindProgram = (name: string) => Program | undefined;
 const brokenPipeCode = 141;
 const notFoundCode = 127;
 
-/** Ends a command line, or the part of one that runs in a pipe or in the background. */
+/** Thrown to end a command line, or a part of one in a pipe or in the background. */
 class ShellExit extends Error {
   constructor(readonly code: number) {
     super(`exit ${code}`);
@@ -46,8 +46,8 @@ async function interactive({ stdin, stdout, stderr, tty }: ContainerProcess, she
 }
 
 /**
- * Runs command lines inside one process: a command is a call of its function, and has no pid of its own. Unlike in a
- * real shell every variable is passed to programs.
+ * Runs command lines inside one process: a command is a call of its function, without its own pid. Unlike in a real
+ * shell, all variables are passed to programs.
  */
 class Shell {
   exited = false;
@@ -67,7 +67,7 @@ class Shell {
     this.jobs = new ShellJobs(process.onSignal);
   }
 
-  /** @returns The exit code; 2 for what is no command line. */
+  /** @returns The exit code; 2 for an invalid command line. */
   async runSource(source: string, streams: Streams): Promise<number> {
     let chains: Chain[];
     try {
@@ -141,7 +141,7 @@ class Shell {
     return (await Promise.all(codes)).at(-1) ?? 0;
   }
 
-  /** A subshell: its changes stay its own. */
+  /** A subshell, whose changes do not affect this shell. */
   private fork(): Shell {
     const env = Object.fromEntries(this.variables);
     const process = { ...this.process, env, workingDir: this.workingDir };
@@ -258,7 +258,7 @@ class Shell {
     }
   };
 
-  /** The files as seen from the working directory. */
+  /** The files, relative to the working directory. */
   private get files(): ProgramFiles {
     const { files } = this.process;
     const { workingDir } = this;

@@ -5,7 +5,7 @@ import { expandWord, type Lookup } from "./words.js";
 
 export type Streams = Pick<ContainerProcess, "stdin" | "stdout" | "stderr">;
 
-/** The reader of a pipe has gone: what SIGPIPE is to a real program. */
+/** The reading end of a pipe is closed; corresponds to SIGPIPE. */
 export class BrokenPipe extends Error {
   override readonly name = "BrokenPipe";
 

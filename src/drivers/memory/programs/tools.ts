@@ -1,7 +1,7 @@
 import { messageOf } from "../../../base/index.js";
 import type { ContainerProcess, Program } from "./program.js";
 
-/** The small programs that every image has beside its own, the pause image excepted. */
+/** The small programs of every image except the pause image. */
 export const tools: ReadonlyMap<string, Program> = new Map<string, Program>([
   ["true", () => 0],
   ["false", () => 1],
@@ -63,7 +63,7 @@ async function printTerminalSize({ args, tty, terminalSize, ...io }: ContainerPr
   return 0;
 }
 
-/** Waits for ever, and ends with 0 on SIGTERM and SIGINT: what holds a pod's namespaces. */
+/** The pause program: it waits, and exits with 0 on SIGTERM and SIGINT. */
 export async function pause({ onSignal, exit, sleep }: ContainerProcess): Promise<void> {
   for (const name of ["SIGTERM", "SIGINT"]) {
     onSignal(name, () => {

@@ -1,6 +1,6 @@
 import type { Word } from "./command-line.js";
 
-/** The value of a variable; empty for one that is not set. */
+/** The value of a variable; empty if it is not set. */
 export type Lookup = (name: string) => string;
 
 /** A word as one text. */
@@ -8,7 +8,7 @@ export function expandWord(word: Word, lookup: Lookup): string {
   return word.map((part) => (part.kind === "text" ? part.text : lookup(part.name) || part.fallback)).join("");
 }
 
-/** A word as arguments: values outside quotes are split at blanks, and vanish when they are empty. */
+/** A word as arguments: values outside quotes are split at blanks, and dropped when they are empty. */
 export function splitWord(word: Word, lookup: Lookup): string[] {
   const args: string[] = [];
   let current: string | undefined;
