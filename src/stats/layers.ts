@@ -5,8 +5,7 @@ import type { Inventory, WorkloadRecord } from "../inventory/index.js";
 import { LayerFolders } from "./layer-folders.js";
 import type { LayerUsage } from "./usage.js";
 
-/** The shortest time from the start of one round to the start of the next. */
-const roundMs = 60_000;
+const defaultRoundMs = 60_000;
 /** The retry interval for a layer that was not found yet. A new container is measured at once. */
 const newMs = 2_000;
 /** The share of a core, and of the disk's time, for measuring. */
@@ -24,11 +23,13 @@ export class WritableLayers {
   private hasNew = false;
   private wake: () => void = () => undefined;
 
+  /** @param roundMs The shortest time from the start of one round to the start of the next. */
   constructor(
     private readonly host: Host,
     private readonly inventory: Inventory,
     private readonly images: Images,
     private readonly log: Logger,
+    private readonly roundMs = defaultRoundMs,
   ) {
     this.folders = new LayerFolders(host, inventory);
   }
@@ -59,16 +60,16 @@ export class WritableLayers {
     await inventory.whenReady({ signal }).catch(() => undefined);
     let roundAtMs = -Infinity;
     while (!signal.aborted) {
-      const isDue = performance.now() - roundAtMs >= roundMs;
+      const isDue = performance.now() - roundAtMs >= this.roundMs;
       if (isDue) roundAtMs = performance.now();
       try {
         this.hasNew = false;
-        await this.walk(({ id }) => isDue || !this.sizes.has(id));
+        await this.walk(isDue);
         await this.untilNew(signal);
       } catch (error) {
         if (this.closed.signal.aborted) return;
         log.warn({ reason: messageOf(error) }, "could not measure the writable layers of containers");
-        await sleep(roundMs, signal).catch(() => undefined);
+        await sleep(this.roundMs, signal).catch(() => undefined);
       }
     }
   }
@@ -88,15 +89,23 @@ export class WritableLayers {
     });
   }
 
-  private async walk(isWanted: (record: WorkloadRecord) => boolean): Promise<void> {
-    const records = this.inventory.workloads();
-    const ids = new Set(records.map(({ id }) => id));
+  private async walk(isDue: boolean): Promise<void> {
+    const ids = new Set(this.inventory.workloads().map(({ id }) => id));
     for (const id of this.sizes.keys()) if (!ids.has(id)) this.sizes.delete(id);
     this.folders.keepOnly(ids);
-    const wanted = records.filter(isWanted);
-    if (wanted.length === 0) return;
-    const { mountPoint } = await this.images.disk();
-    for (const record of wanted) await this.measure(record, mountPoint);
+    const tried = new Set<string>();
+    for (let record = this.next(tried, isDue); record; record = this.next(tried, isDue)) {
+      tried.add(record.id);
+      const { mountPoint } = await this.images.disk();
+      await this.measure(record, mountPoint);
+    }
+  }
+
+  /** A container that has not been measured yet comes before the old ones of a round, also amid a round. */
+  private next(tried: ReadonlySet<string>, isDue: boolean): WorkloadRecord | undefined {
+    if (this.closed.signal.aborted) return undefined;
+    const left = this.inventory.workloads().filter(({ id }) => !tried.has(id));
+    return left.find(({ id }) => !this.sizes.has(id)) ?? (isDue ? left[0] : undefined);
   }
 
   private async measure(record: WorkloadRecord, mountPoint: string): Promise<void> {

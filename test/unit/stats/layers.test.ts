@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Inventory, WorkloadRecord } from "../../../src/inventory/index.js";
+import { Images } from "../../../src/images/index.js";
+import { Inventory, type WorkloadRecord } from "../../../src/inventory/index.js";
+import { WritableLayers } from "../../../src/stats/layers.js";
 import { LayerFolders, upperFolderOf } from "../../../src/stats/layer-folders.js";
 import { MemoryHost } from "../../../src/testing/index.js";
 import { statsLab, untilKnown } from "./lab.js";
@@ -29,6 +31,28 @@ describe("the writable layer of a container", () => {
     assert.deepEqual(await layer(), first, "it stays when the container ends");
     const { podMetrics } = await lab.runtime.listPodSandboxMetrics({});
     assert.deepEqual(podMetrics[0]?.containerMetrics, []);
+  });
+
+  it("is measured before the old ones of a round that is under way", async () => {
+    await using lab = await statsLab();
+    const inventory = lab.shim.resolve(Inventory);
+    const { ids: old } = await lab.runPod("old", ["a", "b", "c", "d"]);
+    const walked: string[] = [];
+    const usage = lab.engine.host.trees.usage.bind(lab.engine.host.trees);
+    const trees = Object.assign(Object.create(lab.engine.host.trees) as MemoryHost["trees"], {
+      usage: async (...args: Parameters<typeof usage>) => {
+        walked.push(old.find((each) => args[0].includes(each)) ?? "new");
+        // The second round has begun with one large layer.
+        if (walked.length === old.length + 1) await lab.runPod("young");
+        return await usage(...args);
+      },
+    });
+    const host = Object.assign(Object.create(lab.engine.host) as MemoryHost, { trees });
+    const layers = new WritableLayers(host, inventory, lab.shim.resolve(Images), lab.shim.log, 100);
+    layers.start();
+    await untilKnown(() => Promise.resolve(walked.length > 2 * old.length ? walked : undefined));
+    layers.close();
+    assert.deepEqual(walked.slice(0, 2 * old.length + 1), [...old, old[0], "new", ...old.slice(1)]);
   });
 
   it("is a metric with the disk that it lies on", async () => {
