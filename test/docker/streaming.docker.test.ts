@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { readdir, readFile, readlink } from "node:fs/promises";
-import type { Readable, Writable } from "node:stream";
+import { readdir } from "node:fs/promises";
+import type { Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
@@ -11,57 +10,14 @@ import { createShim, DockerService } from "../../src/index.js";
 import { echoPorts, refusedPort, startEchoServer } from "./echo-server.js";
 import { openLab, type Dockerd, type EngineName } from "./lab/index.js";
 import { openNode, type NodeInView } from "./proxy/node-in-view.js";
+import { digestOf, pour, processesWith, socketsOf, until } from "./streams.js";
 
 const lab = openLab();
 after(async () => {
   await lab.close();
 });
 
-const mebibyte = 1024 * 1024;
 const podConfig = { metadata: { name: "streaming", namespace: "default", uid: "uid-streaming" }, linux: {} };
-
-/** Waits until something holds, for 15 s. */
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + 15_000;
-  while (!(await holds())) {
-    assert.ok(Date.now() < end, `not within 15 s: ${holds.toString()}`);
-    await delay(50);
-  }
-}
-
-/** The processes of this machine of which one argument is such a word. */
-async function processesWith(word: string): Promise<string[]> {
-  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
-  const lines = await Promise.all(
-    pids.map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")),
-  );
-  return lines.filter((line) => line.split("\0").includes(word));
-}
-
-/** How many sockets a process has open. */
-async function socketsOf(pid: number): Promise<number> {
-  const names = await readdir(`/proc/${pid}/fd`);
-  const targets = await Promise.all(names.map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => "")));
-  return targets.filter((target) => target.startsWith("socket:")).length;
-}
-
-/** Writes so many MiB, and tells their digest. */
-async function pour(into: Writable, mebibytes: number): Promise<string> {
-  const hash = createHash("md5");
-  for (let index = 0; index < mebibytes; index++) {
-    const chunk = Buffer.alloc(mebibyte, index);
-    hash.update(chunk);
-    if (!into.write(chunk)) await once(into, "drain");
-  }
-  into.end();
-  return hash.digest("hex");
-}
-
-async function digestOf(stream: Readable): Promise<string> {
-  const hash = createHash("md5");
-  for await (const chunk of stream as AsyncIterable<Buffer>) hash.update(chunk);
-  return hash.digest("hex");
-}
 
 for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[]) {
   describe(`exec, attach and port-forward on Docker ${engine}`, { timeout: 400_000 }, () => {
@@ -220,6 +176,26 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
         });
       });
     }
+
+    it("keeps the command of a client that vanishes, if it is configured to", async () => {
+      const word = `97${engine.replace(".", "")}`;
+      const containerId = await start("kept", ["sleep", "86400"]);
+      await using keeping = await createShim({
+        engine: { kind: "docker", endpoint: dockerd.endpoint },
+        network: { plugin: "none" },
+        restrictOomScoreAdj: true,
+        rootDirectory: `${dockerd.folder}/keeping`,
+        logLevel: "error",
+        streaming: { keepAbandonedExecs: true },
+      });
+      await keeping.start();
+      const remote = await keeping.exec(containerId, ["sleep", word]);
+      await until(async () => (await processesWith(word)).length > 0);
+      await remote.close();
+      await delay(500);
+      assert.equal((await processesWith(word)).length, 1);
+      await node.cri.runtime.removeContainer({ containerId });
+    });
 
     it("ends what its sessions had started when it was killed and starts again", async () => {
       const word = `99${engine.replace(".", "")}`;

@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { readdir, readFile, readlink } from "node:fs/promises";
+import type { Readable, Writable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+
+const mebibyte = 1024 * 1024;
+
+/** Waits until something holds, for 15 s or as long as is given. */
+export async function until(holds: () => Promise<boolean>, withinMs = 15_000): Promise<void> {
+  const end = Date.now() + withinMs;
+  while (!(await holds())) {
+    assert.ok(Date.now() < end, `not within ${withinMs} ms: ${holds.toString()}`);
+    await delay(50);
+  }
+}
+
+/** The processes of this machine of which one argument is such a word. */
+export async function processesWith(word: string): Promise<string[]> {
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+  const lines = await Promise.all(
+    pids.map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")),
+  );
+  return lines.filter((line) => line.split("\0").includes(word));
+}
+
+/** How many sockets a process has open. */
+export async function socketsOf(pid: number): Promise<number> {
+  const names = await readdir(`/proc/${pid}/fd`);
+  const targets = await Promise.all(names.map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => "")));
+  return targets.filter((target) => target.startsWith("socket:")).length;
+}
+
+/** Writes so many MiB, and tells their digest. */
+export async function pour(into: Writable, mebibytes: number): Promise<string> {
+  const hash = createHash("md5");
+  for (let index = 0; index < mebibytes; index++) {
+    const chunk = Buffer.alloc(mebibyte, index);
+    hash.update(chunk);
+    if (!into.write(chunk)) await once(into, "drain");
+  }
+  into.end();
+  return hash.digest("hex");
+}
+
+export async function digestOf(stream: Readable): Promise<string> {
+  const hash = createHash("md5");
+  for await (const chunk of stream as AsyncIterable<Buffer>) hash.update(chunk);
+  return hash.digest("hex");
+}
