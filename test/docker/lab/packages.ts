@@ -24,6 +24,7 @@ export const packageSets = {
   network: ["containernetworking-plugins"],
   registry: ["docker-registry", "apache2-utils"],
   packaging: ["dpkg-dev", "libatomic1", "man-db", "rpm", "zsh"],
+  terminal: ["tmux"],
   otherEngines: ["patchelf", "debian-archive-keyring"],
 } as const;
 
