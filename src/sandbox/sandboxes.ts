@@ -17,10 +17,13 @@ import { Teardown } from "./teardown.js";
 /** The pods of the node: the container that holds each one's namespaces, and its network. */
 @injectable()
 export class Sandboxes {
-  private readonly listed = new WeakMap<SandboxRecord, PodSandbox>();
+  private readonly listed = new WeakMap<
+    SandboxRecord,
+    { readonly isComplete: boolean; readonly message: PodSandbox }
+  >();
   private readonly statuses = new WeakMap<
     SandboxRecord,
-    { readonly ips: readonly string[]; readonly status: PodSandboxStatus }
+    { readonly ips: readonly string[]; readonly isComplete: boolean; readonly status: PodSandboxStatus }
   >();
 
   constructor(
@@ -75,11 +78,12 @@ export class Sandboxes {
     const ips = this.ips(record);
     const known = this.statuses.get(record);
     // The addresses change without a change of the container.
-    if (known && known.ips.join() === ips.join()) return known.status;
+    const isComplete = this.isComplete(record);
+    if (known?.isComplete === isComplete && known.ips.join() === ips.join()) return known.status;
     const { defaultRuntime } = this.inventory.engine().info;
     const status = toPodSandboxStatus(record.docker, { ips, defaultRuntime, identity: record });
-    if (record.processGone) status.state = PodSandboxState.SANDBOX_NOTREADY;
-    this.statuses.set(record, { ips, status: deepFreeze(status) });
+    if (!isComplete) status.state = PodSandboxState.SANDBOX_NOTREADY;
+    this.statuses.set(record, { ips, isComplete, status: deepFreeze(status) });
     return status;
   }
 
@@ -100,14 +104,22 @@ export class Sandboxes {
   }
 
   private message(record: SandboxRecord): PodSandbox {
-    let message = this.listed.get(record);
-    if (!message) {
-      const { defaultRuntime } = this.inventory.engine().info;
-      message = toPodSandbox(record.docker, { defaultRuntime, identity: record });
-      if (record.processGone) message.state = PodSandboxState.SANDBOX_NOTREADY;
-      this.listed.set(record, deepFreeze(message));
-    }
+    const isComplete = this.isComplete(record);
+    const known = this.listed.get(record);
+    if (known?.isComplete === isComplete) return known.message;
+    const { defaultRuntime } = this.inventory.engine().info;
+    const message = toPodSandbox(record.docker, { defaultRuntime, identity: record });
+    if (!isComplete) message.state = PodSandboxState.SANDBOX_NOTREADY;
+    this.listed.set(record, { isComplete, message: deepFreeze(message) });
     return message;
+  }
+
+  /**
+   * False while a call is creating the pod, and when its process is gone. A kubelet replaces a pod that it has once seen
+   * ready without an address, so it must not see one before its network is set up.
+   */
+  private isComplete(record: SandboxRecord): boolean {
+    return !record.processGone && !this.creator.isCreating(record.id);
   }
 
   /** The full id of a pod to stop or remove; undefined when nothing is left of it. */

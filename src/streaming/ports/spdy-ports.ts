@@ -74,8 +74,9 @@ export class SpdyPorts {
       await error.write(Buffer.from(messageOf(cause))).catch(() => undefined);
       data.discardInput();
     }
-    data.end();
+    // In this order, as Kubernetes does: a client that sees the data end already has the error.
     error.end();
+    data.end();
   }
 }
 

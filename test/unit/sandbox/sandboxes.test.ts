@@ -75,6 +75,22 @@ describe("pods", () => {
     assert.equal((await rig.engine.containers.list()).length, 1);
   });
 
+  it("are not given to a second caller after a restart, once they have a container", async () => {
+    const before = await openRig();
+    const { engine, network } = before;
+    const config = podConfig("known");
+    const { podSandboxId } = await before.runtime.runPodSandbox({ config });
+    await before.shim.close();
+    await using rig = await openRig({ engine, network });
+    assert.equal((await rig.runtime.runPodSandbox({ config })).podSandboxId, podSandboxId);
+    const containerId = await runContainer(rig, podSandboxId, "known");
+    await rig.shim.close();
+    await using next = await openRig({ engine, network });
+    await assert.rejects(next.runtime.runPodSandbox({ config }), { code: Code.AlreadyExists });
+    const { status } = await next.runtime.containerStatus({ containerId });
+    assert.equal(status?.state, ContainerState.CONTAINER_RUNNING);
+  });
+
   it("lose their containers and addresses when they are stopped, and can be stopped and removed again", async () => {
     await using rig = await openRig();
     const { podSandboxId } = await rig.runtime.runPodSandbox({ config: podConfig("twice") });
@@ -96,6 +112,26 @@ describe("pods", () => {
     await rig.runtime.stopPodSandbox({ podSandboxId });
     assert.deepEqual(await rig.engine.containers.list(), []);
     await assertNothingHeld(rig);
+  });
+
+  it("are not ready before they have their addresses", async () => {
+    await using rig = await openRig();
+    const states = async () => {
+      const { items } = await rig.runtime.listPodSandbox({});
+      const [pod] = items;
+      const { status } = await rig.runtime.podSandboxStatus({ podSandboxId: pod?.id ?? "" });
+      return [pod?.state, status?.state];
+    };
+    const seen: unknown[] = [];
+    const attach = rig.network.attach.bind(rig.network);
+    rig.network.attach = async (...given) => {
+      seen.push(...(await states()));
+      return await attach(...given);
+    };
+    await rig.runtime.runPodSandbox({ config: podConfig("early") });
+    const { SANDBOX_NOTREADY, SANDBOX_READY } = PodSandboxState;
+    assert.deepEqual(seen, [SANDBOX_NOTREADY, SANDBOX_NOTREADY]);
+    assert.deepEqual(await states(), [SANDBOX_READY, SANDBOX_READY]);
   });
 
   it("are disconnected while their namespace lives", async () => {
