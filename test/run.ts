@@ -121,7 +121,7 @@ function fastSuites(): Suite[] {
 function dockerSuites(): Suite[] {
   // One at a time: each starts a dockerd, and the machine may be small.
   const slow = { concurrency: 1, timeoutMs: 1_200_000 };
-  return ["docker", "conformance"].map((name) => tests(name, slow));
+  return ["docker", "kubelet", "conformance"].map((name) => tests(name, slow));
 }
 
 function nodeSuites(): Suite[] {

@@ -129,9 +129,15 @@ export interface ServedShim {
   readonly endpoint: string;
 }
 
+export interface ServeOptions {
+  /** Default: a socket in the service's own folder. */
+  readonly socketPath?: string;
+  readonly extraArgs?: readonly string[];
+}
+
 /** Serves CRI for a node in a process of its own, as a node does. */
-export async function serveShim(lab: Lab, node: PodNode): Promise<ServedShim> {
-  const socketIn = (folder: string) => join(folder, "cri.sock");
+export async function serveShim(lab: Lab, node: PodNode, options: ServeOptions = {}): Promise<ServedShim> {
+  const socketIn = (folder: string) => options.socketPath ?? join(folder, "cri.sock");
   const service = await lab.service({
     name: "docker-cri",
     command: process.execPath,
@@ -148,6 +154,7 @@ export async function serveShim(lab: Lab, node: PodNode): Promise<ServedShim> {
       `--cni-cache-dir=${node.cniCache}`,
       "--network-plugin=cni",
       "--restrict-oom-score-adj",
+      ...(options.extraArgs ?? []),
     ],
     ready: (folder) => accepts(socketIn(folder)),
     readyTimeoutMs: 60_000,

@@ -65,7 +65,8 @@ async function removeBelow(folder: string, ids: ReadonlySet<string>, depth: numb
   }
 }
 
-async function removeTree(folder: string): Promise<void> {
+/** Removes a group and those below it, as far as they are empty. */
+export async function removeTree(folder: string): Promise<void> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
   for (const entry of entries) if (entry.isDirectory()) await removeTree(join(folder, entry.name));
   await rmdir(folder).catch(() => undefined);

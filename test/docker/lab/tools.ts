@@ -121,7 +121,15 @@ export async function criDockerdProgram(): Promise<string> {
   });
 }
 
-async function cached(name: string, key: string, build: (output: string) => Promise<void>): Promise<string> {
+/**
+ * Takes a program from the cache, or builds it at the path that `build` is given.
+ * @param key Changes with whatever the program is built from.
+ */
+export async function cached(
+  name: string,
+  key: string,
+  build: (output: string) => Promise<void>,
+): Promise<string> {
   const path = join(await cachePath("tools"), `${name}-${key}`);
   const isThere = async (): Promise<boolean> => (await stat(path).catch(() => undefined)) !== undefined;
   if (await isThere()) return path;

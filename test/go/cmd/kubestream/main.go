@@ -5,6 +5,8 @@
 //	kubestream forward -url URL -transport … 8080 8081
 //	kubestream connect -url URL -transport … 8080:100 8081
 //
+// Each takes -cert and -key for https: the client's certificate, which is the server's authority as well.
+//
 // process joins standard input and output with an exec or attach, and ends with the command's exit code. forward
 // listens on a local port for each port of the pod, as kubectl port-forward does, until its standard input ends.
 // connect makes connections to ports one argument after the other, in one session.
@@ -32,6 +34,8 @@ type options struct {
 	stdin     bool
 	tty       bool
 	sizes     string
+	cert      string
+	key       string
 	ports     []string
 }
 
@@ -74,6 +78,8 @@ func parse(name string, args []string) (options, error) {
 	flags.BoolVar(&wanted.stdin, "stdin", false, "send standard input")
 	flags.BoolVar(&wanted.tty, "tty", false, "the process has a terminal")
 	flags.StringVar(&wanted.sizes, "sizes", "", "of the terminal: one at once, the next after each piece of output")
+	flags.StringVar(&wanted.cert, "cert", "", "file of the client's certificate, and the server's authority")
+	flags.StringVar(&wanted.key, "key", "", "file of the client's key")
 	if err := flags.Parse(args); err != nil {
 		return wanted, err
 	}
@@ -83,6 +89,8 @@ func parse(name string, args []string) (options, error) {
 	return wanted, err
 }
 
-func config() *rest.Config {
-	return &rest.Config{}
+func (wanted options) config() *rest.Config {
+	return &rest.Config{TLSClientConfig: rest.TLSClientConfig{
+		CAFile: wanted.cert, CertFile: wanted.cert, KeyFile: wanted.key,
+	}}
 }

@@ -18,7 +18,7 @@ import (
 
 // newDialer makes the dialers as kubectl does.
 func newDialer(wanted options) (httpstream.Dialer, error) {
-	transport, upgrader, err := spdy.RoundTripperFor(config())
+	transport, upgrader, err := spdy.RoundTripperFor(wanted.config())
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +26,7 @@ func newDialer(wanted options) (httpstream.Dialer, error) {
 	if wanted.transport == "spdy" {
 		return spdyDialer, nil
 	}
-	tunnel, err := portforward.NewSPDYOverWebsocketDialerForStreaming(wanted.url, config())
+	tunnel, err := portforward.NewSPDYOverWebsocketDialerForStreaming(wanted.url, wanted.config())
 	if err != nil || wanted.transport == "websocket" {
 		return tunnel, err
 	}

@@ -34,11 +34,11 @@ func process(ctx context.Context, wanted options) error {
 
 // newExecutor makes the executors as kubectl does.
 func newExecutor(wanted options) (remotecommand.Executor, error) {
-	spdy, err := remotecommand.NewSPDYExecutor(config(), "POST", wanted.url)
+	spdy, err := remotecommand.NewSPDYExecutor(wanted.config(), "POST", wanted.url)
 	if err != nil || wanted.transport == "spdy" {
 		return spdy, err
 	}
-	webSocket, err := remotecommand.NewWebSocketExecutor(config(), "GET", wanted.url.String())
+	webSocket, err := remotecommand.NewWebSocketExecutor(wanted.config(), "GET", wanted.url.String())
 	if err != nil || wanted.transport == "websocket" {
 		return webSocket, err
 	}

@@ -1,0 +1,33 @@
+/** Errors in a kubelet's log that are not docker-cri's, with the reason. */
+const expected: readonly (readonly [RegExp, string])[] = [
+  [
+    /Failed to set rlimit|Failed to ensure process in container with oom score/,
+    "this machine does not allow it",
+  ],
+  [/failed to check if node is newer/, "there is no API server"],
+  [/runtime status check may not have completed yet|Stats initialization may not have/, "the kubelet starts"],
+  [/Failed to read data from checkpoint.*checkpoint is not found/, "it is the kubelet's first start"],
+  [/no imagefs label for configured runtime/, "the kubelet's cAdvisor knows containerd and CRI-O only"],
+  [/cri\.sock: connect: (?:connection refused|no such file)/, "the test starts docker-cri anew"],
+  [/error reading from server|transport is closing|code = Unavailable.*EOF/, "the test kills docker-cri"],
+  [/nothing answers at Docker's endpoint|Docker closed the connection/, "the test starts Docker anew"],
+  [/code = Canceled desc = context canceled/, "the kubelet is being ended"],
+  [/has not yet read Docker's state/, "docker-cri has just been started"],
+  [/Housekeeping took longer/, "the machine is slow"],
+  [/PLEG is not healthy|container runtime not ready/, "the runtime is being started anew"],
+  [/127\.0\.0\.1:1\/none|pod="nopull-node"|CrashLoopBackOff/, "the pods nopull and always are meant to fail"],
+  [/Error syncing pod, skipping.*(?:RunContainerError|PostStartHookError)/, "the runtime was started anew"],
+  [
+    /ContainerStatus from runtime service failed.*code = NotFound/,
+    "the kubelet asks for one that it removed",
+  ],
+  [/ExecSync.*is not running/, "a probe meets the end of its container"],
+  [/conn\.go.*use of closed network connection|upgradeaware\.go/, "the test's client has left"],
+  [/Evented PLEG: .*nil PodSandboxStatus.*CONTAINER_DELETED_EVENT/, "as with containerd: the pod is gone"],
+  [/POD_.* is held by container .*, which is running/, "an evented PLEG starts with an empty cache"],
+];
+
+/** The lines that none of the expected errors explains. */
+export function unexpected(complaints: readonly string[]): string[] {
+  return complaints.filter((line) => !expected.some(([pattern]) => pattern.test(line)));
+}

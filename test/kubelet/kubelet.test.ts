@@ -1,0 +1,267 @@
+import assert from "node:assert/strict";
+import { readlinkSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { after, before, describe, it } from "node:test";
+import { kubeletVersions, openLab, waitUntil, type KubeletVersion } from "../docker/lab/index.js";
+import { processPath } from "./api.js";
+import { unexpected } from "./complaints.js";
+import { logFiles, readLines } from "./logs.js";
+import { endPods, openKubeletNode, untilPod, type KubeletNode } from "./node.js";
+import { container, forever, isReady, manifest, pods, statusOf } from "./pods.js";
+import { agree, agreeOnMetrics, cadvisorMetrics, summary } from "./stats.js";
+
+const lab = openLab();
+after(async () => {
+  await lab.close();
+});
+
+/** The kubelets to test: 1.36, or those that DOCKER_CRI_KUBELETS names, such as `1.34,1.37`. */
+const versions = (process.env["DOCKER_CRI_KUBELETS"] ?? "1.36").split(",").map((name): KubeletVersion => {
+  const version = kubeletVersions.find((each) => each === name.trim());
+  assert.ok(version, `DOCKER_CRI_KUBELETS: there is no kubelet ${name}, only ${kubeletVersions.join(", ")}`);
+  return version;
+});
+
+for (const [index, version] of versions.entries()) {
+  describe(`kubelet ${version}`, { timeout: 900_000 }, () => {
+    let node: KubeletNode;
+    let shared: string;
+
+    before(async () => {
+      node = await openKubeletNode(lab, version, 70 + index);
+      shared = join(node.folder, "shared");
+      await mkdir(join(shared, "sub", "folder"), { recursive: true });
+      await writeFile(join(shared, "sub", "file"), "a file\n");
+      for (const pod of pods(shared)) await node.kubelet.add(pod);
+    });
+
+    const exec = async (pod: string, ...command: string[]) =>
+      await node.kubelet.api.output(pod, "main", ...command);
+
+    it("runs init containers and a sidecar in their order", async () => {
+      await untilPod(node.kubelet, "order", isReady);
+      assert.deepEqual((await exec("order", "cat", "/shared/order")).trim().split("\n"), [
+        "first",
+        "sidecar",
+        "second",
+        "main",
+      ]);
+    });
+
+    it("probes by exec, HTTP and TCP", async () => {
+      const { status } = await untilPod(node.kubelet, "probes", isReady);
+      assert.match(status.podIP ?? "", /^10\.219\./);
+      await exec("probes", "rm", "/tmp/ready");
+      await untilPod(node.kubelet, "probes", (pod) => !isReady(pod));
+      await exec("probes", "rm", "/www/health");
+      await untilPod(node.kubelet, "probes", (pod) => statusOf(pod)?.restartCount === 1 && isReady(pod));
+    });
+
+    it("follows restart policies", async () => {
+      const never = await untilPod(node.kubelet, "never", ({ status }) => status.phase === "Failed");
+      assert.equal(statusOf(never)?.state.terminated?.exitCode, 3);
+      assert.equal(statusOf(never)?.restartCount, 0);
+      const tried = await untilPod(node.kubelet, "onfailure", ({ status }) => status.phase === "Succeeded");
+      assert.equal(statusOf(tried)?.restartCount, 1);
+      const always = await untilPod(node.kubelet, "always", (pod) => (statusOf(pod)?.restartCount ?? 0) > 0);
+      assert.equal(statusOf(always)?.lastState?.terminated?.reason, "Completed");
+    });
+
+    it("reads termination messages, and knows what was killed for want of memory", async () => {
+      const pod = await untilPod(node.kubelet, "messages", ({ status }) => status.phase === "Failed");
+      assert.equal(statusOf(pod, "file")?.state.terminated?.message, "by file");
+      assert.equal(statusOf(pod, "log")?.state.terminated?.message, "by log\n");
+      const oom = await untilPod(node.kubelet, "oom", ({ status }) => status.phase === "Failed");
+      assert.equal(statusOf(oom)?.state.terminated?.reason, "OOMKilled");
+      assert.equal(statusOf(oom)?.state.terminated?.exitCode, 137);
+    });
+
+    it("mounts volumes, paths in them, and sets limits", async () => {
+      await untilPod(node.kubelet, "volumes", isReady);
+      const mounts = await exec("volumes", "cat", "/proc/mounts");
+      assert.match(mounts, /^tmpfs \/memory tmpfs [^\n]*size=8192k/m);
+      await exec("volumes", "sh", "-c", "echo here > /disk/a; echo here > /folder/written");
+      assert.equal(await readFile(join(shared, "sub/folder/written"), "utf8"), "here\n");
+      assert.equal(await exec("volumes", "cat", "/host/sub/file", "/etc/file"), "a file\na file\n");
+      await assert.rejects(exec("volumes", "touch", "/host/no"), /Read-only file system/);
+      const id = idOf(statusOf(await untilPod(node.kubelet, "volumes", isReady))?.containerID);
+      const { stdout } = await node.dockerd.docker(["inspect", "-f", "{{json .HostConfig}}", id]);
+      const { Memory, CpuQuota, CpuPeriod, CpuShares } = JSON.parse(stdout) as Record<string, number>;
+      assert.deepEqual(
+        { Memory, CpuQuota, CpuPeriod, CpuShares },
+        { Memory: 64 << 20, CpuQuota: 25_000, CpuPeriod: 100_000, CpuShares: 256 },
+      );
+    });
+
+    it("gives pods the node's network, or one of their own with ports of the node", async () => {
+      await untilPod(node.kubelet, "hostnet", isReady);
+      assert.equal(
+        (await exec("hostnet", "readlink", "/proc/self/ns/net")).trim(),
+        readlinkSync("/proc/self/ns/net"),
+      );
+      const { status } = await untilPod(node.kubelet, "net", isReady);
+      assert.equal(status.podIPs?.length, 2, "one address of each family");
+      const [address = ""] = node.dockerd.bridge.address.split("/");
+      let answer = "";
+      await waitUntil(async () => (answer = await page(address, 28_090)).endsWith("port\n"), 20_000, 200);
+      assert.match(answer, /port\n$/, "the node's port 28090 does not lead to the pod");
+    });
+
+    it("calls an image that cannot be pulled by its name", async () => {
+      const waiting = ({ waiting }: { waiting?: { reason?: string } }) =>
+        waiting?.reason === "ImagePullBackOff";
+      const pod = await untilPod(node.kubelet, "nopull", (each) => waiting(statusOf(each)?.state ?? {}));
+      assert.match(statusOf(pod)?.state.waiting?.message ?? "", /127\.0\.0\.1:1\/none:1/);
+    });
+
+    it("runs hooks, and lets a container end by itself within its grace", async () => {
+      const pod = await untilPod(node.kubelet, "hooks", isReady);
+      const id = idOf(statusOf(pod)?.containerID);
+      await node.kubelet.remove("hooks");
+      const running = async () => (await node.dockerd.docker(["ps", "-q", "--no-trunc"])).stdout.includes(id);
+      assert.ok(await waitUntil(async () => !(await running()), 40_000, 200), "the container still runs");
+      assert.equal(await readFile(join(shared, "hooks"), "utf8"), "started\nstopping\nended\n");
+    });
+
+    for (const transport of ["spdy", "websocket"] as const) {
+      it(`execs, attaches and forwards ports through its API over ${transport}`, async () => {
+        const { api } = node.kubelet;
+        await untilPod(node.kubelet, "net", isReady);
+        const script = "cat; echo err >&2; exit 7";
+        const command = await api.exec("net", "main", ["sh", "-c", script], { transport, stdin: true });
+        command.stdin.end("in\n");
+        const outputs = await Promise.all([text(command.stdout), text(command.stderr)]);
+        assert.deepEqual([...outputs, await command.exitCode], ["in\n", "err\n", 7]);
+        const path = processPath("exec", "net", "main", { stdin: true }, ["sh", "-c", script]);
+        const kubectl = ["-transport", transport, "-stdin"];
+        assert.deepEqual(await api.kubestream("process", path, kubectl, { input: "in\n" }), {
+          stdout: "in\n",
+          stderr: "err\n",
+          exitCode: 7,
+        });
+
+        const terminal = await api.exec("net", "main", ["sh", "-c", "sleep 0.5; stty size"], {
+          transport,
+          tty: true,
+        });
+        terminal.resize({ width: 90, height: 30 });
+        assert.equal(await text(terminal.stdout), "30 90\r\n");
+
+        const attached = await api.attach("net", "cat", { transport, stdin: true });
+        attached.stdin.write(`by ${transport}\n`);
+        attached.stderr.resume();
+        for await (const chunk of attached.stdout as AsyncIterable<Buffer>) {
+          assert.equal(String(chunk), `by ${transport}\n`);
+          break;
+        }
+        await attached.close();
+
+        using ports = await api.portForward("net", transport);
+        const connection = ports.connect(8080);
+        connection.write("GET /page HTTP/1.0\r\n\r\n");
+        assert.match(await text(connection), /port\n$/);
+        await assert.rejects(text(ports.connect(8081)), /ECONNREFUSED/);
+      });
+    }
+
+    it("serves logs, and rotates them without the loss of a line", async () => {
+      const { api, podLogs } = node.kubelet;
+      assert.match(await api.logs("net", "cat"), /by spdy\nby websocket\n/);
+      const pod = await untilPod(node.kubelet, "talks", isReady);
+      const rotated = async () => (await logFiles(podLogs, pod, "main")).length >= 3;
+      assert.ok(await waitUntil(rotated, 60_000, 500), "the log was not rotated twice");
+      let lines: string[] | undefined;
+      await waitUntil(async () => {
+        lines = await readLines(await logFiles(podLogs, pod, "main"));
+        return lines !== undefined;
+      }, 20_000);
+      assert.ok(lines && lines.length > 100);
+      const first = Number(lines[0]?.split(" ")[1]);
+      assert.deepEqual(
+        lines,
+        lines.map((_, at) => `line ${first + at} of many`),
+      );
+      const last = (await api.logs("talks", "main", "tailLines=2")).trim().split("\n");
+      assert.deepEqual(
+        last.map((line) => /^line \d+ of many$/.test(line)),
+        [true, true],
+      );
+    });
+
+    it("keeps containers running while docker-cri and Docker are started again", async () => {
+      const before = await containerIds(node);
+      await node.shim.service.kill();
+      await node.shim.service.start();
+      await node.dockerd.restart({ keepContainers: true });
+      await node.kubelet.add(manifest("later", { containers: [container("main", forever)] }));
+      await untilPod(node.kubelet, "later", isReady);
+      for (const name of ["order", "volumes", "hostnet", "net", "talks"]) {
+        const pod = await untilPod(node.kubelet, name, isReady);
+        assert.equal(statusOf(pod)?.containerID, before.get(name), name);
+        assert.equal(statusOf(pod)?.restartCount, 0, name);
+      }
+      assert.equal(await exec("net", "cat", "/www/page"), "port\n");
+    });
+
+    it("serves the same stats from cgroups and from CRI, and follows events", async () => {
+      const { api } = node.kubelet;
+      const before = await containerIds(node);
+      const id = idOf(before.get("volumes"));
+      const read = async () => {
+        const filled = async () =>
+          (await summary(api).catch(() => undefined))?.get("volumes")?.cpu?.usageNanoCores;
+        assert.ok(
+          await waitUntil(async () => (await filled()) !== undefined, 60_000, 500),
+          "no stats of a pod",
+        );
+        return { pods: await summary(api), metrics: await cadvisorMetrics(api, id) };
+      };
+      const own = await read();
+      await node.kubelet.restart({
+        featureGates: { EventedPLEG: true, PodAndContainerStatsFromCRI: true },
+      });
+      await node.kubelet.add(
+        manifest("quick", { restartPolicy: "Never", containers: [container("main", "exit 0")] }),
+      );
+      await untilPod(node.kubelet, "quick", ({ status }) => status.phase === "Succeeded");
+      const cri = await read();
+      for (const name of ["order", "volumes", "hostnet", "net"]) {
+        assert.equal(
+          statusOf(await untilPod(node.kubelet, name, isReady))?.containerID,
+          before.get(name),
+          name,
+        );
+        agree(name, own.pods.get(name), cri.pods.get(name));
+      }
+      agreeOnMetrics(own.metrics, cri.metrics);
+    });
+
+    it("ends all pods, and nothing of their network is left", async () => {
+      await endPods(node, node.kubelet);
+    });
+
+    it("logs no error about the runtime", async () => {
+      assert.deepEqual(unexpected(await node.kubelet.complaints()), []);
+    });
+  });
+}
+
+/** The ids of the running pods' first containers. */
+async function containerIds({ kubelet }: KubeletNode): Promise<Map<string, string | undefined>> {
+  return new Map([...(await kubelet.api.pods())].map(([name, pod]) => [name, statusOf(pod)?.containerID]));
+}
+
+function idOf(containerID = ""): string {
+  return containerID.replace(/^docker:\/\//, "");
+}
+
+/** What a server answers to one request. */
+async function page(host: string, port: number): Promise<string> {
+  const socket = connect({ host, port });
+  socket.setTimeout(2_000, () => socket.destroy(new Error("no answer")));
+  socket.write("GET /page HTTP/1.0\r\n\r\n");
+  return await text(socket).catch(String);
+}

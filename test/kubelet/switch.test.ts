@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
+import { after, before, describe, it } from "node:test";
+import { openLab, waitUntil, type CriDockerd } from "../docker/lab/index.js";
+import { realPlugins, serveShim, type ServedShim } from "../docker/pods-node.js";
+import type { Kubelet } from "./kubelet.js";
+import { endPods, openParts, startNodeKubelet, untilPod, type NodeParts } from "./node.js";
+import { container, forever, isReady, manifest, pods, statusOf } from "./pods.js";
+
+const lab = openLab();
+after(async () => {
+  await lab.close();
+});
+
+/** Pods that go on from the first runtime to the last. */
+const lasting = ["order", "net", "hostnet", "talks"];
+
+describe(
+  "a kubelet whose runtime changes from cri-dockerd to docker-cri and back",
+  { timeout: 600_000 },
+  () => {
+    let node: NodeParts;
+    let peer: CriDockerd;
+    let ours: ServedShim | undefined;
+    let kubelet: Kubelet;
+    let ids: Map<string, string | undefined>;
+    let line = 0;
+
+    before(async () => {
+      node = await openParts(lab, "26.1", 79);
+      await node.network.configure({ ipMasq: false });
+      peer = await lab.criDockerd({
+        dockerEndpoint: node.dockerd.endpoint,
+        socketPath: node.socketPath,
+        rootFolder: node.network.root,
+        networkPlugin: "cni",
+        cniConfFolder: node.network.cniConf,
+        cniBinFolder: realPlugins,
+        cniCacheFolder: node.network.cniCache,
+      });
+      // cri-dockerd cannot have its logs rotated.
+      kubelet = await startNodeKubelet(lab, node, "1.36", { containerLogMaxSize: "100Mi" });
+      const shared = `${node.folder}/shared`;
+      await mkdir(shared, { recursive: true });
+      for (const pod of pods(shared)) if (lasting.includes(pod.metadata.name)) await kubelet.add(pod);
+      for (const name of lasting) await untilPod(kubelet, name, isReady);
+      ids = new Map([...(await kubelet.api.pods())].map(([name, pod]) => [name, statusOf(pod)?.containerID]));
+    });
+
+    /** The pods are the same containers as ever, their logs go on, and a new pod can be run. */
+    async function assertGoesOn(fresh: string): Promise<void> {
+      await kubelet.add(manifest(fresh, { containers: [container("main", `echo ${fresh}; ${forever}`)] }));
+      await untilPod(kubelet, fresh, isReady);
+      for (const name of lasting) {
+        const pod = await untilPod(kubelet, name, isReady);
+        assert.equal(statusOf(pod)?.containerID, ids.get(name), name);
+        for (const each of pod.status.containerStatuses ?? []) assert.equal(each.restartCount, 0, name);
+      }
+      const logged = async () =>
+        Number((await kubelet.api.logs("talks", "main", "tailLines=1")).split(" ")[1]);
+      const before = line;
+      assert.ok(
+        await waitUntil(async () => (line = await logged()) > before + 10, 20_000, 200),
+        "the log stands",
+      );
+      assert.equal(await kubelet.api.logs(fresh, "main"), `${fresh}\n`);
+    }
+
+    async function assertExecs(): Promise<void> {
+      for (const name of lasting)
+        assert.equal(await kubelet.api.output(name, "main", "echo", name), `${name}\n`);
+    }
+
+    for (const mode of ["cri", "docker-json"]) {
+      it(`goes on with docker-cri and --log-mode ${mode}`, async () => {
+        await peer.service.shutDown();
+        ours = await serveShim(lab, node.network, {
+          socketPath: node.socketPath,
+          extraArgs: [`--log-mode=${mode}`],
+        });
+        await assertGoesOn(`ours-${mode}`);
+        await assertExecs();
+      });
+
+      it(`goes on with cri-dockerd after --log-mode ${mode}`, async () => {
+        await ours?.service.shutDown();
+        await peer.service.start();
+        await assertGoesOn(`theirs-after-${mode}`);
+      });
+    }
+
+    it("ends all pods with docker-cri, and nothing is left", async () => {
+      await peer.service.shutDown();
+      ours = await serveShim(lab, node.network, { socketPath: node.socketPath });
+      await assertGoesOn("ours-last");
+      await assertExecs();
+      await endPods(node, kubelet);
+    });
+  },
+);
