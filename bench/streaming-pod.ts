@@ -47,8 +47,13 @@ const podServer = `
   let taken = [];
   const servers = {
     ${podPorts.sink}: (socket) => {
+      let missing = payload.length;
       taken = [];
-      socket.on("data", (chunk) => taken.push(chunk)).on("end", () => socket.end("taken"));
+      socket.on("data", (chunk) => {
+        taken.push(chunk);
+        missing -= chunk.length;
+        if (missing <= 0) socket.end("taken");
+      });
     },
     ${podPorts.source}: (socket) => socket.end(payload),
     ${podPorts.digest}: (socket) => {
