@@ -2,8 +2,8 @@
 
 const lowest = ["gen", "base"];
 const ports = ["config", "docker", "host"];
-const aboveRooms = ["handlers", "rpc", "adapters", "observability", "composition"];
-const rooms = [
+const aboveModules = ["handlers", "rpc", "adapters", "observability", "composition"];
+const modules = [
   "sandbox",
   "containers",
   "images",
@@ -17,8 +17,8 @@ const rooms = [
 
 const toTranslate = [...lowest, ...ports];
 const toInventory = [...toTranslate, "translate", "checkpoint"];
-const toRooms = [...toInventory, "inventory", "carriers"];
-const toHandlers = [...toRooms, ...rooms];
+const toModules = [...toInventory, "inventory", "carriers"];
+const toHandlers = [...toModules, ...modules];
 const toRpc = [...toHandlers, "handlers"];
 const toAdapters = [...toRpc, "rpc"];
 const toComposition = [...toAdapters, "adapters", "drivers", "observability"];
@@ -35,7 +35,7 @@ const table = {
   translate: toTranslate,
   checkpoint: toTranslate,
   inventory: toInventory,
-  ...Object.fromEntries(rooms.map((room) => [room, [...toRooms, ...rooms]])),
+  ...Object.fromEntries(modules.map((module) => [module, [...toModules, ...modules]])),
   handlers: toHandlers,
   rpc: toRpc,
   adapters: toAdapters,
@@ -70,11 +70,11 @@ module.exports = {
       to: {},
     },
     {
-      name: "a-room-is-entered-by-its-index",
+      name: "a-module-is-entered-by-its-index",
       comment: "Rooms show what others may use in their index.ts; the rest is their own.",
       severity: "error",
-      from: { path: inside([...rooms, ...aboveRooms]) },
-      to: { path: inside(rooms), pathNot: ["^src/$1/", "^src/[^/]+/index\\.ts$"] },
+      from: { path: inside([...modules, ...aboveModules]) },
+      to: { path: inside(modules), pathNot: ["^src/$1/", "^src/[^/]+/index\\.ts$"] },
     },
     {
       name: "drivers-do-not-know-each-other",
@@ -91,7 +91,7 @@ module.exports = {
     },
     {
       name: "adapters-load-no-handlers",
-      comment: "docker-cri/unix-socket must load before, and without, the decorators of every room.",
+      comment: "docker-cri/unix-socket must load before, and without, the decorators of every module.",
       severity: "error",
       from: { path: "^src/adapters/" },
       to: { path: "^src/rpc/(index|handler-table)\\.ts$" },

@@ -100,13 +100,13 @@ async function reloadTls(
   log: Logger,
 ): Promise<void> {
   if (!files) {
-    log.info("nothing to read anew: no certificates are configured");
+    log.info("nothing to reload: no certificates are configured");
     return;
   }
   try {
     const tls = await readTls(files);
     for (const server of servers) if ("setTls" in server) (server as TcpServer).setTls(tls);
-    log.info("certificates read anew");
+    log.info("certificates reloaded");
   } catch (error) {
     log.error({ err: error }, `the old certificates stay in use: ${messageOf(error)}`);
   }

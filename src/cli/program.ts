@@ -52,7 +52,7 @@ an image, runs a pod, starts a container in it, runs a command, reads its log, a
 Needs neither Docker nor root, and leaves nothing behind.`;
 
 const aboutLogs = `Prints the log file of a container, in CRI's format or Docker's, across rotations. Each line goes to
-the stream that the container wrote it to. The path is the log path that \`crictl inspect\` tells.`;
+the stream that the container wrote it to. The path is the log path that \`crictl inspect\` shows.`;
 
 /** The command line. Commands are loaded when they are run. */
 export function createProgram(io: Io, exit: (code: number) => void): Command {

@@ -91,7 +91,7 @@ async function sayWhenReady(shim: Shim, signal: AbortSignal): Promise<void> {
     }
     shim.log.warn(
       { reason: failure.message },
-      "Docker has not answered yet, and calls get UNAVAILABLE: is it running? `docker-cri doctor` tells more",
+      "Docker has not answered yet, and calls get UNAVAILABLE: is it running? See `docker-cri doctor`",
     );
     if (!isKind(failure, "deadline-exceeded")) await sleep(retryMs, signal).catch(() => undefined);
   }

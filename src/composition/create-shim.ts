@@ -25,7 +25,7 @@ import { stderrLog } from "./stderr-log.js";
 import type { Shim, ShimOptions } from "./shim.js";
 
 /** The classes with one instance for each shim, created on first use; each is its own token. */
-const rooms = [
+const modules = [
   Inventory,
   Runtime,
   Checkpoints,
@@ -91,9 +91,9 @@ interface Observability {
 }
 
 function registerRooms(container: DependencyContainer, tracing: Tracing | undefined): void {
-  for (const room of rooms) {
-    if (tracing && room !== Inventory) registerTraced(container, room, tracing);
-    else container.register<unknown>(room, { useClass: room }, { lifecycle: Lifecycle.ContainerScoped });
+  for (const module of modules) {
+    if (tracing && module !== Inventory) registerTraced(container, module, tracing);
+    else container.register<unknown>(module, { useClass: module }, { lifecycle: Lifecycle.ContainerScoped });
   }
   container.register(Network, {
     useFactory: oncePerContainer((from) =>
@@ -123,13 +123,13 @@ function register(container: DependencyContainer, useClass: unknown): void {
 /** A module whose calls are traced. The inventory's, which are many and short, are not. */
 function registerTraced(
   container: DependencyContainer,
-  room: (typeof rooms)[number],
+  module: (typeof modules)[number],
   tracing: Tracing,
 ): void {
-  const untraced = Symbol(room.name);
-  container.register<object>(untraced, { useClass: room });
-  container.register<unknown>(room, {
-    useFactory: oncePerContainer((from) => tracing.module(from.resolve<object>(untraced), room.name)),
+  const untraced = Symbol(module.name);
+  container.register<object>(untraced, { useClass: module });
+  container.register<unknown>(module, {
+    useFactory: oncePerContainer((from) => tracing.module(from.resolve<object>(untraced), module.name)),
   });
 }
 

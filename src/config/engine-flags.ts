@@ -104,7 +104,7 @@ export const engineFlags: readonly ServeFlag[] = [
     value: "<what>",
     default: defaults.missingHostPath,
     description:
-      "create: a mount's missing host path becomes an empty folder, as with cri-dockerd; refuse: an error, as CRI says",
+      "create: a mount's missing host path becomes an empty folder, as with cri-dockerd; refuse: an error, as CRI specifies",
     criDockerd: false,
     apply: (value, { draft }) => {
       draft.missingHostPath = oneOf(value, ["create", "refuse"]);

@@ -67,7 +67,7 @@ async function keepKilling(exec: EndingExec, context: ExecContext): Promise<void
     const left = await attempt(exec, context);
     const neverStarted = left === notStarted && performance.now() - startedAtMs > startDeadlineMs;
     if (left !== undefined && !neverStarted) continue;
-    log.info({ exec: exec.id }, "an abandoned command is gone");
+    log.info({ exec: exec.id }, "an abandoned command has ended");
     return;
   }
 }

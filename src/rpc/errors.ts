@@ -50,7 +50,7 @@ export function failureOf(thrown: unknown, aborted: ShimError | undefined): Fail
   const code = codeOf(cause);
   const hidden = code === undefined ? "internal error" : `internal error ${code}`;
   const what = cause instanceof ShimError ? cause.message : hidden;
-  const message = `${tidy(what)} (error id ${errorId}: the shim's log tells more)`;
+  const message = `${tidy(what)} (error id ${errorId}: see the shim's log)`;
   return { error: new ConnectError(message, Code.Internal), cause, errorId };
 }
 

@@ -36,7 +36,7 @@ describe("comments in the contract", () => {
     });
   }
 
-  it("tell the unit of every time and timeout", () => {
+  it("report the unit of every time and timeout", () => {
     const unitOf = (field: string): RegExp | undefined =>
       /\.(timestamp|\w+_at)$/.test(field)
         ? /nanoseconds/i

@@ -12,7 +12,7 @@ describe("proto", () => {
 });
 
 describe("src/gen", () => {
-  it("is what proto generates", async () => {
+  it("equals the output of the generator", async () => {
     await using fresh = await temporaryFolder();
     await buf("generate", "--output", fresh.path);
 

@@ -131,7 +131,7 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
       assert.equal((await statusOf(containerId)).state, ContainerState.CONTAINER_RUNNING);
     });
 
-    it("runs 200 commands at once, tells their codes, and leaves nothing", async () => {
+    it("runs 200 commands at once, reports their exit codes, and leaves nothing behind", async () => {
       const containerId = await runContainer(node, pod, "many", forever);
       const results = await Promise.all(
         Array.from({ length: 200 }, (_, index) =>
@@ -188,7 +188,7 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
       assert.deepEqual([after?.cpuShares, after?.cpuQuota], [128n, 30_000n]);
     });
 
-    it("refuses to start what runs or has exited, and ends what many stop and remove at once", async () => {
+    it("refuses to start a running or exited container, and handles concurrent stops and removes", async () => {
       const containerId = await runContainer(node, pod, "once", forever);
       const startAgain = () => node.cri.runtime.startContainer({ containerId });
       await assert.rejects(startAgain(), { code: Code.FailedPrecondition });

@@ -199,7 +199,7 @@ for (const variant of variants) {
       await service.containers.remove(id, { force: true });
     });
 
-    it("tells why a pull fails", async () => {
+    it("reports why a pull fails", async () => {
       const { address } = await filledRegistry();
       const pull = async (reference: string) => await collect(service.images.pull({ reference }));
       await rejectsWith("not-found", pull(`${address}/no/such:1`));
@@ -244,7 +244,7 @@ for (const variant of variants) {
       await service.containers.remove(id, { force: true });
     });
 
-    it("says plainly why a container does not start", async () => {
+    it("reports clearly why a container does not start", async () => {
       const start = async (command: string) => {
         const { id } = await service.containers.create({
           name: "wrong",

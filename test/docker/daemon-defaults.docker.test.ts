@@ -57,7 +57,7 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
       return Buffer.from(stdout).toString().trim().split("\n");
     }
 
-    it("do not change what CRI says of a container", async () => {
+    it("do not change a container's CRI status", async () => {
       const [init, noNewPrivs] = await look("plain", {});
       assert.deepEqual([init, noNewPrivs], ["sh", "NoNewPrivs:\t0"]);
       assert.equal((await look("no-new-privs", { noNewPrivs: true }))[1], "NoNewPrivs:\t1");

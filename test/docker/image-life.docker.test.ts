@@ -160,7 +160,7 @@ for (const { name, options } of engines) {
       assert.equal((await node.usedBytes()) - before, BigInt((500 + 30 + 30) * kib));
     });
 
-    it("frees in a round of garbage collection what it says, on the disk too", async () => {
+    it("frees the reported bytes in a round of garbage collection, on the disk too", async () => {
       const pulled = [];
       for (const each of gcNames) pulled.push(await node.pull(at(each)));
       const [used = "", old = "", middle = "", newest = ""] = pulled;

@@ -84,7 +84,7 @@ for (const { name, options } of engines) {
       assert.equal(await node.status(byDigest), undefined);
     });
 
-    it("logs in with each kind of credentials, and says when they are wrong", async () => {
+    it("logs in with each kind of credentials, and reports when they are wrong", async () => {
       const locked = at("locked", world.locked.address);
       const token = at("token", world.token.address);
       const auth = Buffer.from("joe:right").toString("base64");
@@ -113,7 +113,7 @@ for (const { name, options } of engines) {
       assert.doesNotMatch(JSON.stringify(node.lines), /hunter2|"right"/);
     });
 
-    it("tells what is wrong with image, manifest, layer and registry", async () => {
+    it("reports what is wrong with image, manifest, layer and registry", async () => {
       await using proxy = await RegistryProxy.start(world.plain.url);
       const missing = await node.refusal(`${world.plain.address}/lab/plain:none`);
       assert.equal(missing.code, Code.NotFound, missing.text);
@@ -168,7 +168,7 @@ for (const { name, options } of engines) {
       assert.ok(performance.now() - began > deadlineMs, "it took longer than the deadline");
     });
 
-    it("tells of a registry that is killed in the middle of a pull", async () => {
+    it("reports a registry that is killed in the middle of a pull", async () => {
       await using proxy = await RegistryProxy.start(world.plain.url);
       proxy.mischief = [{ path: world.layerPath("dies"), dieAfterBytes: 1_000 * kib }];
       // Docker 20.10 waits five seconds before it tries once more.
@@ -199,7 +199,7 @@ for (const { name, options } of engines) {
       assert.equal(new Set(many).size, 10);
     });
 
-    it("goes on pulling for those who stay when a caller goes", async () => {
+    it("continues a pull for the other callers when one cancels", async () => {
       await using proxy = await RegistryProxy.start(world.plain.url);
       proxy.mischief = [{ path: world.layerPath("left"), trickleBytes: 600 * kib, everyMs: 300 }];
       const left = at("left", proxy.address);
@@ -213,7 +213,7 @@ for (const { name, options } of engines) {
       assert.match(await staying, /^sha256:/);
     });
 
-    it("ends a pull when nobody has waited for it for the deadline", async () => {
+    it("ends a pull without a waiting caller for the deadline", async () => {
       await using proxy = await RegistryProxy.start(world.plain.url);
       proxy.mischief = [{ path: world.layerPath("deserted"), trickleBytes: 100 * kib, everyMs: 500 }];
       const deserted = at("deserted", proxy.address);
@@ -233,7 +233,7 @@ for (const { name, options } of engines) {
       assert.equal(await node.status(deserted), undefined);
     });
 
-    it("has the node's own logins for the sandbox image alone, and for all pulls when told to", async () => {
+    it("has the node's own logins for the sandbox image alone, and for all pulls when configured to", async () => {
       const sandboxImage = at("locked", world.locked.address);
       const other = at("plain", world.locked.address);
       const { DOCKER_CONFIG: before } = process.env;
@@ -258,7 +258,7 @@ for (const { name, options } of engines) {
 describe("a full disk", () => {
   before(() => world.publish("large", 20_000 * kib));
   for (const { name, options } of engines) {
-    it(`is told with what to do, and the pull works once there is space, on ${name}`, async () => {
+    it(`is reported with advice, and the pull works once there is space, on ${name}`, async () => {
       const { lab } = world;
       const root = await world.disk(`small-${name.replaceAll(/\W/g, "-")}`, "28M");
       // containerd keeps what it has loaded of a pull that failed.

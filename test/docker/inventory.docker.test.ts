@@ -169,7 +169,7 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
       await node.cri.runtime.removePodSandbox({ podSandboxId: id });
     });
 
-    it("does not call a container running whose process is gone, whatever Docker says", async () => {
+    it("does not report a container without a process as running, even if Docker does", async () => {
       await using node = await openNode(dockerd);
       const id = await runPod(node, "ghost");
       const containerId = await runContainer(node, { id, name: "ghost" }, "main", forever);

@@ -176,7 +176,7 @@ describe("CNI with the real plugins", () => {
     assert.deepEqual(await traces(), clean);
   });
 
-  it("takes back what another instance gave, without any configuration", async () => {
+  it("releases the addresses that another instance assigned, without any configuration", async () => {
     await writeConf();
     const first = await open();
     const clean = await traces();
@@ -212,7 +212,7 @@ describe("CNI with the real plugins", () => {
     assert.deepEqual(await traces(), clean);
   });
 
-  it("collects the garbage of pods that nobody knows", async () => {
+  it("collects the garbage of pods that are unknown", async () => {
     await writeConf();
     const first = await open();
     const clean = await traces();

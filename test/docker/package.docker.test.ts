@@ -78,7 +78,7 @@ describe("the packages", { timeout: 1_200_000 }, () => {
     await rm(join(folder, "second"), { recursive: true });
   });
 
-  it("hold what a node needs, owned by root", async () => {
+  it("contain the files of a node, owned by root", async () => {
     const files = await contents();
     const paths = files.filter(([mode]) => !mode?.startsWith("d")).map(([, , path]) => path);
     assert.deepEqual(paths.sort(), installed);
@@ -104,7 +104,7 @@ describe("the packages", { timeout: 1_200_000 }, () => {
     assert.ok(!parts.includes("eslint"));
   });
 
-  it("install with dpkg, start nothing, and say how to change over", async () => {
+  it("install with dpkg, start nothing, and report how to change over", async () => {
     const { stdout } = await run("dpkg", ["--install", deb]);
     assert.match(stdout, /nothing is started[^]*systemctl disable --now cri-docker\.socket/);
     assert.equal((await run("dpkg", ["--verify", "docker-cri"])).stdout, "");

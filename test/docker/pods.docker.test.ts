@@ -63,7 +63,7 @@ describe("pods on a real engine with real CNI plugins", { timeout: 900_000 }, ()
     await assertSameTraces(node, clean);
   });
 
-  it("tells both families' addresses of a pod, and keeps a host network pod off the network", async () => {
+  it("reports both families' addresses of a pod, and keeps a host network pod off the network", async () => {
     const clean = await node.traces();
     const both = await run("both");
     const { network } = await status(both);
@@ -89,7 +89,7 @@ describe("pods on a real engine with real CNI plugins", { timeout: 900_000 }, ()
     await assertSameTraces(node, clean);
   });
 
-  it("undoes everything when the last plugin fails, and says what it said", async () => {
+  it("undoes everything when the last plugin fails, and reports its error", async () => {
     const clean = await node.traces();
     await writePlugin(
       node,

@@ -130,7 +130,7 @@ for (const [title, engine, containerdStore] of engines) {
           ?.value?.value,
       );
 
-    it("tell the CPU time and the rate of a container as the kernel does", async () => {
+    it("report the CPU time and the rate of a container as the kernel does", async () => {
       const { pod, ids } = await runPod("burn", [
         ["sh", "-c", "while :; do :; done"],
         ["sleep", "1000"],
@@ -155,7 +155,7 @@ for (const [title, engine, containerdStore] of engines) {
       await end(pod);
     });
 
-    it("tell the memory of a container as the kernel and docker stats do", async () => {
+    it("report the memory of a container as the kernel and docker stats do", async () => {
       const touch = "dd if=/dev/zero of=/dev/shm/touched bs=1M count=48; sleep 1000";
       const { pod, ids } = await runPod("remember", [["sh", "-c", touch]], 512 * mebibyte);
       const [containerId = ""] = ids;
@@ -186,7 +186,7 @@ for (const [title, engine, containerdStore] of engines) {
       await end(pod);
     });
 
-    it("tell what a pod sends and which processes it has", async () => {
+    it("report what a pod sends and which processes it has", async () => {
       await using server = await listen();
       const gateway = "$(ip route | awk '/default/ { print $3 }')";
       const send = `for i in 1 2 3; do sleep 1000 & done; head -c 8388608 /dev/zero | nc ${gateway} ${server.port}; sleep 1000`;
@@ -208,7 +208,7 @@ for (const [title, engine, containerdStore] of engines) {
       await end(pod);
     });
 
-    it("tell what a container reads from its disk", async () => {
+    it("report what a container reads from its disk", async () => {
       const read =
         "head -c 16777216 /dev/urandom >/f; sync; touch /ready; while [ ! -e /go ]; do sleep 0.1; done; cat /f >/dev/null; touch /done; sleep 1000";
       const { pod, ids } = await runPod("reader", [["sh", "-c", read]]);
@@ -231,7 +231,7 @@ for (const [title, engine, containerdStore] of engines) {
       await end(pod);
     });
 
-    it("tell what a container writes into its layer", async () => {
+    it("report what a container writes into its layer", async () => {
       const { pod, ids } = await runPod("write", [
         ["sh", "-c", "head -c 10485760 /dev/urandom > /large; sync; sleep 1000"],
       ]);

@@ -106,7 +106,7 @@ describe("kubectl's own libraries, on Docker 26.1", { timeout: 300_000 }, () => 
         assert.deepEqual({ stdout, exitCode }, { stdout: "xterm\r\n", exitCode: 9 });
       });
 
-      it("tells of a command that is not there", async () => {
+      it("reports a command that is not there", async () => {
         const url = await execUrl(["no-such-command"]);
         const { stdout, stderr, exitCode } = await kubestream("process", url, []);
         assert.ok(exitCode === 126 || exitCode === 127, `exit code ${exitCode}`);

@@ -58,7 +58,7 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
       };
 
       describe(`over ${transport}`, () => {
-        it("keeps the outputs apart and tells the exit code", async () => {
+        it("keeps the outputs apart and reports the exit code", async () => {
           const remote = await exec(["sh", "-c", "echo out; echo err >&2; exit 7"]);
           const outputs = await Promise.all([text(remote.stdout), text(remote.stderr)]);
           assert.deepEqual([...outputs, await remote.exitCode], ["out\n", "err\n", 7]);
@@ -197,7 +197,7 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
       await node.cri.runtime.removeContainer({ containerId });
     });
 
-    it("ends what its sessions had started when it was killed and starts again", async () => {
+    it("ends the processes of its sessions when it restarts after a crash", async () => {
       const word = `99${engine.replace(".", "")}`;
       const root = `${dockerd.folder}/killed`;
       const options = {

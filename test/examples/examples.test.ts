@@ -27,7 +27,7 @@ describe("the examples", () => {
   });
   after(() => stage[Symbol.asyncDispose]());
 
-  it("are packages of their own that depend on docker-cri, and say how to run them", async () => {
+  it("are packages of their own that depend on docker-cri, and report how to run them", async () => {
     const names = await readdir(examples);
     assert.deepEqual(names.sort(), ["embedded-agent", "in-process-test", "standalone-server"]);
     for (const name of names) {
@@ -39,7 +39,7 @@ describe("the examples", () => {
     }
   });
 
-  it("standalone-server serves until it is told to end", async () => {
+  it("standalone-server serves until it is stopped", async () => {
     const folder = join(stage.project, "standalone-server");
     const socket = join(folder, "cri.sock");
     const child = spawn(process.execPath, ["server.js", socket, "memory"], {

@@ -259,7 +259,7 @@ describe("a node with systemd, cgroup v2 and AppArmor", { timeout: 3_600_000 }, 
     assert.doesNotMatch(warnings, /"level":30/);
   });
 
-  it("serves again after the machine's restart, and makes the pod anew", async () => {
+  it("serves again after the machine's restart, and recreates the pod", async () => {
     await node.reboot();
     const { items } = await node.cri.runtime.listPodSandbox({ filter: { id: podSandboxId } });
     assert.equal(items[0]?.state, PodSandboxState.SANDBOX_NOTREADY);

@@ -14,7 +14,7 @@ const packaging = join(import.meta.dirname, "..", "..", "packaging");
 /** Each name of each of serve's flags. */
 const names = serveFlags.flatMap((flag) => flag.names.split(", "));
 
-describe("what the packages have beside the program", () => {
+describe("the other files of the packages", () => {
   it("is a man page with every flag, its meaning and its default", () => {
     const page = manualPage("1.2.3", "2026-01-31");
     const text = page.replaceAll("\\-", "-").replaceAll("\\fB", "").replaceAll("\\fR", "");

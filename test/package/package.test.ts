@@ -30,7 +30,7 @@ describe("the package", () => {
     assert.equal(code, 0, out + err);
   });
 
-  it("holds what a user needs, and nothing else", async () => {
+  it("contains the files for users, and nothing else", async () => {
     const installed = join(stage.project, "node_modules", "docker-cri");
     assert.deepEqual((await readdir(installed)).sort(), [
       "CHANGELOG.md",
@@ -88,7 +88,7 @@ describe("the package", () => {
     assert.match(out, /0 pods are left/);
   });
 
-  it("has a program that tells its version", async () => {
+  it("has a program that prints its version", async () => {
     const bin = join(stage.project, "node_modules", "docker-cri", "dist", "cli", "docker-cri.cjs");
     const { out } = await succeed(stage.project, bin, "--version");
     assert.equal(out, `docker-cri ${manifest.version}\n`);

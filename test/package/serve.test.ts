@@ -38,7 +38,7 @@ describe("docker-cri serve", () => {
     await assert.rejects(stat(socket), { code: "ENOENT" });
   });
 
-  it("is there before Docker is, and says so", async () => {
+  it("listens before Docker runs, and reports that Docker is missing", async () => {
     const endpoint = `unix://${join(folder, "no-docker.sock")}`;
     await using serving = startServe([
       ...["--container-runtime-endpoint", `unix://${socket}`, "--docker-endpoint", endpoint],
@@ -85,7 +85,7 @@ describe("docker-cri serve", () => {
     await underWay;
   });
 
-  it("leaves the socket to whoever has it, and says in one line why it ends, before it follows Docker", async () => {
+  it("leaves a used socket alone, and exits with one line before it follows Docker", async () => {
     await using first = startServe(flags);
     await first.said("serving CRI");
     await using second = startServe([...flags, "--log-level", "trace"]);
@@ -98,7 +98,7 @@ describe("docker-cri serve", () => {
     assert.equal((await clients.runtime.version({})).runtimeApiVersion, "v1");
   });
 
-  it("reads certificates anew at SIGHUP and when a file has changed, and keeps its connections", async () => {
+  it("reloads certificates at SIGHUP and when a file has changed, and keeps its connections", async () => {
     const authority = new Authority("ours");
     const [certFile, keyFile, clientCaFile] = ["cert", "key", "ca"].map((name) =>
       join(folder, `${name}.pem`),
@@ -123,7 +123,7 @@ describe("docker-cri serve", () => {
     const first = await shown();
     await install();
     serving.signal("SIGHUP");
-    await serving.said("certificates read anew");
+    await serving.said("certificates reloaded");
     const second = await shown();
     assert.notEqual(second, first);
     await install();
@@ -142,12 +142,12 @@ describe("docker-cri serve", () => {
     await using serving = startServe(flags);
     await serving.said("serving CRI");
     serving.signal("SIGHUP");
-    await serving.said("nothing to read anew: no certificates are configured");
+    await serving.said("nothing to reload: no certificates are configured");
     using clients = createClients({ endpoint: `unix://${socket}` });
     assert.equal((await clients.runtime.version({})).runtimeApiVersion, "v1");
   });
 
-  it("says at its start who can reach plain TCP", async () => {
+  it("warns at its start who can reach plain TCP", async () => {
     const args = ["--engine", "memory", "--container-runtime-endpoint", "tcp://127.0.0.1:0"];
     await using serving = startServe(args);
     await serving.said("serving CRI");
@@ -165,7 +165,7 @@ describe("docker-cri serve", () => {
     assert.match(serving.text(), /docker-cri: .*client certificates/);
   });
 
-  it("takes a configuration file, and says of each flag without effect why", async () => {
+  it("accepts a configuration file, and reports why a flag has no effect", async () => {
     const file = join(folder, "config.yaml");
     await writeFile(
       file,
@@ -209,13 +209,13 @@ describe("docker-cri serve", () => {
     await stat(socket);
   });
 
-  it("says what fd:// needs where systemd gave no socket", async () => {
+  it("reports what fd:// needs where systemd gave no socket", async () => {
     await using serving = startServe(["--engine", "memory", "--container-runtime-endpoint", "fd://"]);
     assert.equal(await serving.ended, 1);
     assert.match(serving.text(), /docker-cri: fd:\/\/ needs a socket from systemd/);
   });
 
-  it("tells systemd when it listens and when it ends", async () => {
+  it("notifies systemd when it listens and when it ends", async () => {
     const tools = await mkdtemp(join(folder, "bin-"));
     await writeFile(join(tools, "systemd-notify"), `#!/bin/sh\necho "$@" >> ${tools}/told\n`);
     await chmod(join(tools, "systemd-notify"), 0o755);

@@ -181,7 +181,7 @@ describe("bad input over the Unix socket", () => {
     assert.equal((await clients.images.imageStatus({ image: { image: "UPPER//case::" } })).image, undefined);
   });
 
-  it("counts stopping and removing what is gone as done", async () => {
+  it("succeeds to stop and remove missing containers and pods", async () => {
     await clients.runtime.stopContainer({ containerId: unknown });
     await clients.runtime.removeContainer({ containerId: unknown });
     await clients.runtime.stopPodSandbox({ podSandboxId: unknown });
@@ -198,7 +198,7 @@ describe("bad input over the Unix socket", () => {
     assert.equal((await clients.runtime.listPodSandbox({})).items.length, 1);
   });
 
-  it("says UNAVAILABLE of a Docker that is stopped, shows what it last knew, and lives", async () => {
+  it("answers UNAVAILABLE while Docker is stopped, shows the last known state, and keeps running", async () => {
     await test.engine.stop();
     await assert.rejects(clients.runtime.runPodSandbox({ config: podConfig("late") }), (error) => {
       assert.equal(Code[ConnectError.from(error).code], "Unavailable");

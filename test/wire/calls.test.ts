@@ -132,7 +132,7 @@ for (const adapter of adapters) {
       assert.deepEqual(levels().slice(4), [20, 40]);
     });
 
-    it("hides what an unknown error says, and gives an id to find it in the log by", async () => {
+    it("hides the text of an unknown error, and returns an id to find it in the log", async () => {
       const { target, served } = withHandlers({
         StartContainer: () => {
           throw new TypeError("the password is hunter2");
@@ -165,7 +165,7 @@ for (const adapter of adapters) {
       }
     });
 
-    it("passes a ConnectError, shortens what no header could carry, and survives halves of characters", async () => {
+    it("passes a ConnectError, shortens texts that exceed a header, and handles lone surrogates", async () => {
       let thrown: Error = new ConnectError("as it is", Code.DataLoss);
       const { served } = withHandlers({
         Version: () => {
@@ -197,7 +197,7 @@ for (const adapter of adapters) {
       assert.equal((await server.clients.runtime.version({})).version, "made");
     });
 
-    it("tells the handler the deadline, and aborts it when it has passed", async () => {
+    it("passes the deadline to the handler, and aborts it afterwards", async () => {
       let remaining: number | undefined;
       let reason: unknown;
       const { target, served } = withHandlers({
@@ -222,7 +222,7 @@ for (const adapter of adapters) {
       assert.equal(target.calls("StopContainer")[0]?.["code"], "DeadlineExceeded");
     });
 
-    it("answers without a handler that does not heed its signal, and logs what becomes of it", async () => {
+    it("answers without a handler that ignores its signal, and logs its result", async () => {
       const { target, served } = withHandlers({
         CreateContainer: async () => {
           await delay(600);
@@ -308,7 +308,7 @@ for (const adapter of adapters) {
       assert.equal(target.calls("GetContainerEvents")[0]?.level, 30);
     });
 
-    it("cancels a stream whose handler has nothing to say", async () => {
+    it("cancels a stream of a silent handler", async () => {
       let reason: unknown;
       const { served } = withHandlers({
         GetContainerEvents: async function* (_request: unknown, { signal }: CallContext) {
@@ -381,7 +381,7 @@ for (const adapter of adapters) {
       assert.equal((await failure(server.clients.images.listImages({}))).code, Code.Unimplemented);
     });
 
-    it("logs one line for each call: what it was about, never what it carried", async () => {
+    it("logs one line for each call: its subject, never its content", async () => {
       const { served, target } = withHandlers({
         PullImage: (request: PullImageRequest) => ({ imageRef: request.image?.image ?? "" }),
         StopContainer: () => {

@@ -137,7 +137,7 @@ for (const adapter of socketAdapters) {
       }
     });
 
-    it("tells the handler when the client goes, and leaves nothing behind on close", async () => {
+    it("aborts the handler when the client disconnects, and leaves nothing behind on close", async () => {
       let reason: unknown;
       let running = false;
       const target = testTarget({

@@ -76,7 +76,7 @@ for (const adapter of socketAdapters) {
       assert.equal((JSON.parse(json.body.toString()) as { version: string }).version.length, 10_000);
     });
 
-    it("reads gzip requests, and says which encodings it reads when it gets another", async () => {
+    it("reads gzip requests, and reports which encodings it reads when it gets another", async () => {
       await using server = await adapter.serve(testTarget(versionHandlers));
       await using raw = rawSession(server.dial);
       const packed = frame(gzipSync(versionRequest("packed")), 1);
@@ -95,7 +95,7 @@ for (const adapter of socketAdapters) {
       assert.equal((await raw.call({ "grpc-encoding": "gzip" }, bomb)).status, "8");
     });
 
-    it("refuses what is not one message", async () => {
+    it("refuses anything but one message", async () => {
       await using server = await adapter.serve(testTarget(versionHandlers));
       await using raw = rawSession(server.dial);
       const one = frame(versionRequest());

@@ -84,7 +84,7 @@ for (const adapter of socketAdapters) {
       assert.equal((target.reasons[0] as { kind: string }).kind, "unavailable");
     });
 
-    it("closes at once when nothing is under way, whoever is connected", async () => {
+    it("closes at once when nothing is under way, whatever is connected", async () => {
       await using server = await adapter.serve(hangingTarget());
       await server.clients.runtime.version({});
       await using idle = rawSession(server.dial);

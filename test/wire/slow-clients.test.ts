@@ -40,7 +40,7 @@ async function drip(socket: Socket, begin: string, byte: string): Promise<number
   return (performance.now() - began) / 1000;
 }
 
-describe("a client that never ends what it has begun", { concurrency: true }, () => {
+describe("a client that never ends its request", { concurrency: true }, () => {
   it("loses a connection whose TLS handshake takes longer than 10 s", async () => {
     const server = await serveTcp(target(), { port: 0, tls: new Authority("ours").issue("server") });
     const begins = Array.from({ length: 20 }, () => slowHello);

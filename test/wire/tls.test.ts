@@ -59,7 +59,7 @@ describe("TCP with TLS", () => {
     assert.equal(await post(server, clientCertificate), '{"version":"secret"}');
   });
 
-  it("lets nobody in without a certificate of its authority", async () => {
+  it("lets no one in without a certificate of its authority", async () => {
     await using server = await serveTcp(target, { port: 0, tls: serverTls });
     using none = clientsOf(server);
     using wrong = clientsOf(server, stranger);

@@ -23,10 +23,10 @@ export async function doctor(
   const log = pino({ level: "silent" });
   const { docker, host } = await makeDrivers(config, log);
   const network = async () => {
-    const room = createNetwork(config, host, log);
-    await room.start();
-    const status = room.status();
-    await room.close();
+    const network = createNetwork(config, host, log);
+    await network.start();
+    const status = network.status();
+    await network.close();
     return status;
   };
   const found = await diagnose({ config, docker, host, network, node: thisNode });

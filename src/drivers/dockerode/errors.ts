@@ -261,7 +261,7 @@ function connectionTrouble(endpoint: string, thrown: unknown): { kind: ErrorKind
   if (thrown instanceof Malformed)
     return {
       kind: "internal",
-      text: `the answer of Docker at ${endpoint} makes no sense: ${excerpt(thrown.message)}`,
+      text: `the answer of Docker at ${endpoint} is not valid: ${excerpt(thrown.message)}`,
     };
   if (thrown instanceof Truncated)
     return { kind: "unavailable", text: `Docker at ${endpoint} broke off its answer: ${thrown.message}` };

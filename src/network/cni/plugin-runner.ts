@@ -139,7 +139,7 @@ function senseless(run: PluginRun, result: HostCommandResult): ShimError {
   const printed = excerpt(result.stdout.toString("utf8", 0, 4_000));
   return new ShimError(
     "internal",
-    `${name(run)} ended well, but ${printed === "" ? "printed nothing" : `what it printed makes no sense: ${printed}`}. ` +
+    `${name(run)} ended well, but ${printed === "" ? "printed nothing" : `its output is not valid: ${printed}`}. ` +
       "See whether the program in the plugin folder is that plugin, and whole",
     { operation: "network.plugin" },
   );

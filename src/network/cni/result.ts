@@ -92,5 +92,5 @@ function addressOf(cidr: unknown): string {
 }
 
 function senseless(message: string): ShimError {
-  return new ShimError("internal", `the result makes no sense: ${message}`, { operation: "network.result" });
+  return new ShimError("internal", `the result is not valid: ${message}`, { operation: "network.result" });
 }

@@ -6,7 +6,7 @@ const all = { stdin: true, stdout: true, stderr: true, tty: false };
 
 /** Attaching to a container's first process. */
 export function testAttach(scene: () => Scene): void {
-  it("gives what is written from now on, until the process ends", async () => {
+  it("delivers output from now on, until the process ends", async () => {
     const { containers } = scene().service;
     const id = await scene().run(["sh", "-c", "read line; echo got $line; echo err >&2; exit 2"], {
       config: { openStdin: true, stdinOnce: true },

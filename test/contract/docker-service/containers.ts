@@ -40,7 +40,7 @@ export function testContainers(scene: () => Scene): void {
     }
   });
 
-  it("refuses a name that is taken, and says who holds it", async () => {
+  it("refuses a name that is taken, and reports who holds it", async () => {
     const name = uniqueName();
     const holder = await scene().create(["true"], { name });
     const error = await rejectsWith("already-exists", scene().create(["true"], { name }));

@@ -4,7 +4,7 @@ import { collect, EventWatch, rejectsWith, type Scene } from "./scene.js";
 
 /** The engine's stream of events. */
 export function testEvents(scene: () => Scene): void {
-  it("tells a container's life in order, with its name, image, labels and exit code", async () => {
+  it("reports a container's life in order, with its name, image, labels and exit code", async () => {
     const watch = await EventWatch.open(scene().service);
     const name = `contract-events-${Date.now()}`;
     const id = await scene().run(["sh", "-c", "exit 7"], {
@@ -28,7 +28,7 @@ export function testEvents(scene: () => Scene): void {
       assert.ok(timeNanos > (own[index - 1]?.timeNanos ?? 0n));
   });
 
-  it("tells of the kill, then of die and stop, when a container is stopped", async () => {
+  it("reports kill, die and stop when a container is stopped", async () => {
     const watch = await EventWatch.open(scene().service);
     const id = await scene().run(["sh", "-c", "trap 'exit 0' TERM; sleep 600 & wait"]);
     await scene().service.containers.stop(id, { graceSeconds: 5 });
@@ -43,7 +43,7 @@ export function testEvents(scene: () => Scene): void {
     assert.equal(actions.at(-1), "destroy");
   });
 
-  it("tells of kill, die and destroy when a running container is removed by force", async () => {
+  it("reports kill, die and destroy when a running container is removed by force", async () => {
     const watch = await EventWatch.open(scene().service);
     const id = await scene().sleeper();
     await scene().service.containers.remove(id, { force: true });
@@ -65,7 +65,7 @@ export function testEvents(scene: () => Scene): void {
     assert.deepEqual(actions, ["exec_create", "exec_start", "exec_die"]);
   });
 
-  it("has shown the state that an event tells of", async () => {
+  it("shows the state of an event when the event arrives", async () => {
     const watch = await EventWatch.open(scene().service);
     const id = await scene().run(["true"]);
     await watch.event(id, "die");
@@ -115,7 +115,7 @@ export function testEvents(scene: () => Scene): void {
     assert.deepEqual(await collect(never), []);
   });
 
-  it("tells of the actions alone that were asked for", async () => {
+  it("reports only the requested actions", async () => {
     const { service } = scene();
     const abort = new AbortController();
     const subscription = service.events.subscribe({
@@ -140,7 +140,7 @@ export function testEvents(scene: () => Scene): void {
     );
   });
 
-  it("tells of an image that is tagged and untagged", async () => {
+  it("reports an image that is tagged and untagged", async () => {
     const { images } = scene().service;
     const watch = await EventWatch.open(scene().service);
     const { id } = await images.inspect(scene().image);

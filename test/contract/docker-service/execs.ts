@@ -60,7 +60,7 @@ export function testExecs(scene: () => Scene): void {
     assert.equal(await scene().exitCodeOf(id), 0);
   });
 
-  it("says while it runs that it runs, and with which pid", async () => {
+  it("reports a running exec with its pid", async () => {
     const container = await scene().sleeper();
     const { id, stream } = await scene().exec(container, { command: ["sleep", "600"] });
     const running = await until("the exec to run", async () => {
@@ -118,7 +118,7 @@ export function testExecs(scene: () => Scene): void {
     await typeCtrlP((await scene().exec(await scene().sleeper(), spec)).stream);
   });
 
-  it("says that a command is not there, as output or as an error", async () => {
+  it("reports that a command is not there, as output or as an error", async () => {
     const container = await scene().sleeper();
     try {
       const { id, stream } = await scene().exec(container, { command: ["/no/such/program"] });

@@ -28,7 +28,7 @@ export function testImages(scene: () => Scene): void {
     assert.equal(typeof line.labels, "object");
   });
 
-  it("tells an image's history, newest first", async () => {
+  it("reports an image's history, newest first", async () => {
     const history = await scene().service.images.history(scene().image);
     assert.ok(history.length > 0);
   });
@@ -78,14 +78,14 @@ export function testImages(scene: () => Scene): void {
     await rejectsWith("invalid-argument", collect(images.pull({ reference: "UPPER:1" })));
   });
 
-  it("says that an image cannot be pulled", async () => {
+  it("reports that an image cannot be pulled", async () => {
     // Nothing listens on port 1: an engine with a network says unavailable, one that knows all registries not-found.
     const reference = "127.0.0.1:1/contract/nothing:1";
     await rejectsWith(["unavailable", "not-found"], collect(scene().service.images.pull({ reference })));
     await rejectsWith("not-found", scene().service.images.inspect(reference));
   });
 
-  it("pulls an image, says how far it is, and can be cut", async (context: TestContext) => {
+  it("pulls an image with progress, and can be aborted", async (context: TestContext) => {
     const { images } = scene().service;
     const reference = scene().pullable;
     if (reference === undefined) {

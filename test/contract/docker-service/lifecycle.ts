@@ -70,7 +70,7 @@ export function testLifecycle(scene: () => Scene): void {
     assert.equal((await containers.inspect(id)).state.exitCode, 6);
   });
 
-  it("kills what outlives its grace period", async () => {
+  it("kills a process that outlives its grace period", async () => {
     const { containers } = scene().service;
     const id = await scene().run(["sh", "-c", "trap '' TERM; echo ready; sleep 600"]);
     await until("the trap to be set", async () => ((await scene().logs(id)).length > 0 ? true : undefined));
@@ -80,7 +80,7 @@ export function testLifecycle(scene: () => Scene): void {
     assert.equal((await containers.inspect(id)).state.exitCode, 137);
   });
 
-  it("stops at once with a grace period of 0, and what never ran", async () => {
+  it("stops at once with a grace period of 0; a container that never ran is a success", async () => {
     const { containers } = scene().service;
     const id = await scene().run(["sh", "-c", "trap '' TERM; sleep 600"]);
     await containers.stop(id, { graceSeconds: 0 });

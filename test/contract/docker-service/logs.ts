@@ -79,7 +79,7 @@ export function testLogs(scene: () => Scene): void {
     assert.equal((await scene().ended(id)).state.exitCode, 0);
   });
 
-  it("has after the end what a follow may have missed: a last line without a newline", async () => {
+  it("has a last line without a newline after the end, which a follow may miss", async () => {
     const id = await scene().run(["sh", "-c", "echo one; sleep 0.2; echo -n open"]);
     const followed = await scene().logs(id, { follow: true });
     const [first] = followed;
@@ -90,7 +90,7 @@ export function testLogs(scene: () => Scene): void {
     assert.equal(textOf(await scene().logs(id, { sinceNanos: first.timestampNanos })), "one\nopen");
   });
 
-  it("ends at once without follow, after the end, and for what never ran", async () => {
+  it("ends at once without follow, after the end, and for a container that never ran", async () => {
     const running = await scene().run(["sh", "-c", "echo ready; sleep 600"]);
     await until("the line", async () => ((await scene().logs(running)).length > 0 ? true : undefined));
     assert.equal(textOf(await scene().logs(running)), "ready\n");
@@ -144,7 +144,7 @@ export function testLogs(scene: () => Scene): void {
     await rejectsWith("not-found", scene().logs("f".repeat(64)));
   });
 
-  it("says so when the log driver cannot be read", async () => {
+  it("fails when the log driver cannot be read", async () => {
     const { id } = await scene().runToEnd("echo lost", { host: { logConfig: { driver: "none" } } });
     await rejectsWith("unsupported", scene().logs(id));
   });

@@ -5,7 +5,7 @@ import { rejectsWith, uniqueName, until, type OpenService, type Scene } from "./
 
 /** The engine as a whole, and the limits of calls. */
 export function testSystem(scene: () => Scene, open: OpenService): void {
-  it("answers, and says what it is", async () => {
+  it("answers with its name and version", async () => {
     const { system } = scene().service;
     await system.ping();
     const version = await system.version();
@@ -25,7 +25,7 @@ export function testSystem(scene: () => Scene, open: OpenService): void {
     assert.equal(info.engineVersion, version.engineVersion);
   });
 
-  it("does not begin a call whose caller has gone", async () => {
+  it("does not begin a cancelled call", async () => {
     const { containers, images, system, execs } = scene().service;
     const signal = AbortSignal.abort();
     const id = await scene().sleeper();

@@ -67,7 +67,7 @@ describe("serveUnixSocket with fd://", () => {
     }
   });
 
-  it("refuses a TCP socket, which anybody could reach", async () => {
+  it("refuses a TCP socket, which anyone could reach", async () => {
     const systemd = createServer();
     systemd.listen(0, "127.0.0.1");
     await once(systemd, "listening");
@@ -83,7 +83,7 @@ describe("serveUnixSocket with fd://", () => {
     }
   });
 
-  it("says so when nothing was passed", async () => {
+  it("reports it when nothing was passed", async () => {
     await assert.rejects(serveUnixSocket(target, { endpoint: "fd://" }), (error) =>
       isKind(error, "failed-precondition"),
     );

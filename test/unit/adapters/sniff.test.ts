@@ -30,7 +30,7 @@ describe("sniffProtocol", () => {
     assert.deepEqual(await sniff("P", "O", "ST"), { found: "http1", rest: "POST" });
   });
 
-  it("disconnects a client that does not say enough", (test) => {
+  it("disconnects a client that sends too little", (test) => {
     test.mock.timers.enable({ apis: ["setTimeout"] });
     const stream = new PassThrough();
     sniffProtocol(stream as unknown as Socket, () => assert.fail("nothing was said"));

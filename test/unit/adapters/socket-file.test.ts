@@ -150,7 +150,7 @@ describe("listenOnPath", () => {
     assert.ok(await answers(path));
   });
 
-  it("refuses what is no socket, and does not touch it", async () => {
+  it("refuses anything but a socket, and does not touch it", async () => {
     await mkdir(join(folder, "run", "deep"), { recursive: true });
     await writeFile(path, "precious");
     await rejectsWith(listenOnPath(newServer(), path, rights), "already-exists", /no socket/);
@@ -163,7 +163,7 @@ describe("listenOnPath", () => {
     await rejectsWith(listenOnPath(newServer(), path, rights), "already-exists", /no socket/);
   });
 
-  it("says what is wrong with a path", async () => {
+  it("reports the problem of a path", async () => {
     await rejectsWith(listenOnPath(newServer(), "", rights), "invalid-argument", /1 to 107/);
     await rejectsWith(listenOnPath(newServer(), "/run/a\0b", rights), "invalid-argument", /zero byte/);
     await rejectsWith(
@@ -186,7 +186,7 @@ describe("listenOnPath", () => {
     assert.deepEqual(await readdir(folder), [longest.slice(folder.length + 1)]);
   });
 
-  it("says that it may not write", { skip: process.getuid?.() === 0 && nobodyCannot() }, async () => {
+  it("reports that it may not write", { skip: process.getuid?.() === 0 && nobodyCannot() }, async () => {
     await chmod(folder, 0o755);
     const tsx = import.meta.resolve("tsx");
     const module = new URL("../../../src/adapters/unix-socket/socket-file.ts", import.meta.url).href;
@@ -223,7 +223,7 @@ describe("groupId", () => {
     assert.equal(await groupId("root"), 0);
   });
 
-  it("refuses what is no group", async () => {
+  it("refuses anything but a group", async () => {
     await rejectsWith(groupId("no-such-group"), "invalid-argument", /no-such-group/);
     await rejectsWith(groupId(-1), "invalid-argument", /-1/);
     await rejectsWith(groupId(1.5), "invalid-argument", /1\.5/);
@@ -237,7 +237,7 @@ describe("inheritedSocketFd", () => {
     assert.equal(inheritedSocketFd({ LISTEN_PID: String(process.pid), LISTEN_FDS: "1" }), 3);
   });
 
-  it("says what systemd has not done", () => {
+  it("reports what systemd has not done", () => {
     const pid = String(process.pid);
     for (const environment of [
       {},

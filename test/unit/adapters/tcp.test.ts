@@ -12,7 +12,7 @@ const target: RpcTarget = {
 };
 
 describe("serveTcp", () => {
-  it("takes a free port and tells it", async () => {
+  it("takes a free port and reports it", async () => {
     await using server = await serveTcp(target, { port: 0 });
     assert.equal(server.host, "127.0.0.1");
     assert.ok(server.port > 0);
@@ -26,7 +26,7 @@ describe("serveTcp", () => {
     }
   });
 
-  it("refuses to let other machines in without client certificates, unless it is told to", async () => {
+  it("refuses to let other machines in without client certificates, unless it is configured to", async () => {
     const tls = new Authority("ours").issue("server");
     for (const options of [{ host: "0.0.0.0" }, { host: "::" }, { host: "0.0.0.0", tls }]) {
       await assert.rejects(serveTcp(target, { port: 0, ...options }), (error) => {
@@ -50,7 +50,7 @@ describe("serveTcp", () => {
     );
   });
 
-  it("refuses certificates with which it would let nobody in, or strangers", async () => {
+  it("refuses certificates with which it would let no one in, or strangers", async () => {
     const authority = new Authority("ours");
     const own = authority.issue("server");
     const empty = Buffer.alloc(0);

@@ -37,7 +37,7 @@ describe("KeyedLock", () => {
 });
 
 describe("SingleFlight", () => {
-  it("shares what is under way and forgets it afterwards", async () => {
+  it("shares work under way and drops it afterwards", async () => {
     const flights = new SingleFlight<number>("op");
     let runs = 0;
     const gate = deferred();
@@ -103,7 +103,7 @@ describe("Gate", () => {
     assert.equal(most, 2);
   });
 
-  it("does not let what hangs keep the others waiting", async () => {
+  it("does not let hanging work block the others", async () => {
     const gate = new Gate(1, 5);
     const hang = deferred();
     const hanging = gate.run(() => hang.promise);

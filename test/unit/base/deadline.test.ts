@@ -12,7 +12,7 @@ import {
 const never = () => new Promise<never>(() => undefined);
 
 describe("withDeadline", () => {
-  it("answers what the work answers, and leaves no timer", async () => {
+  it("returns the result of the work, and leaves no timer", async () => {
     assert.equal(await withDeadline("op", { deadlineMs: 60_000 }, () => Promise.resolve(7)), 7);
     assert.ok(!process.getActiveResourcesInfo().includes("Timeout"));
   });
@@ -53,7 +53,7 @@ describe("withDeadline", () => {
     await assert.rejects(withDeadline("op", { signal: AbortSignal.abort(reason) }, never), reason);
   });
 
-  it("does not start the work of a caller who has gone", async () => {
+  it("does not start the work of a cancelled call", async () => {
     let started = false;
     await assert.rejects(
       withDeadline("op", { signal: AbortSignal.abort() }, () => {
@@ -82,7 +82,7 @@ describe("withDeadline", () => {
 });
 
 describe("settlesWithin", () => {
-  it("tells apart work that has settled in time, even with an error, and work that has not", async () => {
+  it("distinguishes work that has settled in time, even with an error, and work that has not", async () => {
     assert.equal(await settlesWithin(60_000, Promise.resolve()), true);
     assert.equal(await settlesWithin(60_000, Promise.reject(new Error("no"))), true);
     assert.equal(await settlesWithin(10, never()), false);

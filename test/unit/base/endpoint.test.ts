@@ -16,7 +16,7 @@ describe("parseEndpoint", () => {
     assert.deepEqual(parseEndpoint("unix:///a b"), { kind: "unix", path: "/a b" });
   });
 
-  it("shows what it cannot read, and the two forms", () => {
+  it("shows an invalid text, and the two forms", () => {
     const wrong = [
       "",
       "/run/cri.sock",

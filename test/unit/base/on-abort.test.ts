@@ -4,7 +4,7 @@ import { getEventListeners } from "node:events";
 import { onAbort, withDeadline } from "../../../src/base/index.js";
 
 describe("onAbort", () => {
-  it("tells everybody once, through one listener", () => {
+  it("calls every reaction once, through one listener", () => {
     const controller = new AbortController();
     let told = 0;
     for (let index = 0; index < 100; index++) onAbort(controller.signal, () => told++);
@@ -13,7 +13,7 @@ describe("onAbort", () => {
     assert.equal(told, 100);
   });
 
-  it("tells at once when the signal has aborted, and nobody who has stopped waiting", () => {
+  it("reacts at once when the signal has aborted, and not for a removed reaction", () => {
     const controller = new AbortController();
     const told: string[] = [];
     const stop = onAbort(controller.signal, () => told.push("stopped"));

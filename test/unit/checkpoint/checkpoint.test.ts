@@ -48,13 +48,13 @@ const golden: readonly [string, SandboxCheckpoint, string][] = [
 
 describe("a checkpoint", () => {
   for (const [what, checkpoint, file] of golden) {
-    it(`with ${what} is what cri-dockerd writes, byte for byte`, () => {
+    it(`with ${what} equals cri-dockerd's file, byte for byte`, () => {
       assert.equal(encodeCheckpoint(checkpoint), file);
       assert.deepEqual(decodeCheckpoint(file), checkpoint);
     });
   }
 
-  it("keeps what is ours beside cri-dockerd's fields", () => {
+  it("keeps our fields beside cri-dockerd's", () => {
     const ours = { ...plain, uid: "u-1", unfinished: true };
     assert.deepEqual(decodeCheckpoint(encodeCheckpoint(ours)), ours);
   });
@@ -99,7 +99,7 @@ describe("Checkpoints", () => {
     assert.deepEqual(await checkpoints.ids(), []);
   });
 
-  it("passes over a torn file and over files that are none of ours", async () => {
+  it("skips a torn file and foreign files", async () => {
     const { host, checkpoints } = open();
     await host.files.writeAtomic(`/var/lib/cri-dockerd/sandbox/${id}`, `{"version":"v1","na`);
     await host.files.writeAtomic("/var/lib/cri-dockerd/sandbox/.tmp123", "x");
@@ -115,7 +115,7 @@ describe("Checkpoints", () => {
     assert.deepEqual(await checkpoints.read(id), plain);
   });
 
-  it("says what could not be done to which file", async () => {
+  it("reports the operation and the file of a failure", async () => {
     const { host, checkpoints } = open();
     for (const [code, kind] of [
       ["ENOSPC", "resource-exhausted"],
@@ -131,7 +131,7 @@ describe("Checkpoints", () => {
     }
   });
 
-  it("makes no path out of what is not an id", async () => {
+  it("makes no path from an invalid id", async () => {
     await assert.rejects(open().checkpoints.read("../../etc/passwd"), TypeError);
   });
 });

@@ -245,7 +245,7 @@ describe("doctor", () => {
   });
 });
 
-describe("what doctor asks of the node itself", () => {
+describe("doctor's checks of the node", () => {
   it("refuses to listen where serve would, and makes nothing", async () => {
     const folder = await mkdtemp(join(tmpdir(), "docker-cri-doctor-"));
     try {

@@ -46,7 +46,7 @@ describe("docker-cri logs", () => {
     });
   }
 
-  it("follows until it is told to end", async () => {
+  it("follows until it is stopped", async () => {
     const growing = join(folder, "growing.log");
     await writeFile(growing, criLog);
     const stdout = new Captured();
@@ -73,7 +73,7 @@ describe("docker-cri logs", () => {
     [["PATH", "--stream", "both"], 2, /^docker-cri: --stream: "both" is neither/],
     [[], 2, /^docker-cri: missing required argument 'path'; see docker-cri logs --help\n$/],
   ] as const) {
-    it(`says what is wrong with ${JSON.stringify(args)}`, async () => {
+    it(`reports the problem of ${JSON.stringify(args)}`, async () => {
       const outcome = await runCli(["logs", ...args.map((arg) => (arg === "PATH" ? path : arg))]);
       assert.equal(outcome.code, code);
       assert.match(outcome.err, line);

@@ -35,7 +35,7 @@ describe("notifySystemd", () => {
     assert.equal(await told({ PATH: "/nowhere" }), "");
   });
 
-  it("says what to do where the tool is missing, and goes on", async () => {
+  it("advises the operator where the tool is missing, and goes on", async () => {
     assert.match(
       await told({ NOTIFY_SOCKET: "/run/systemd/notify", PATH: "/nowhere" }),
       /Type=exec in the unit/,

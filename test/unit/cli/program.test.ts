@@ -14,7 +14,7 @@ describe("docker-cri's command line", () => {
     });
   }
 
-  it("serve --buildinfo prints what a report of a bug needs", async () => {
+  it("serve --buildinfo prints the data for a bug report", async () => {
     const { code, out } = await runCli(["serve", "--buildinfo"]);
     assert.equal(code, 0);
     for (const line of [
@@ -76,7 +76,7 @@ describe("docker-cri's command line", () => {
     ],
     [["doctor", "--log-level", "loud"], /^docker-cri: --log-level: "loud" is not one of/],
   ] as const) {
-    it(`${args.join(" ")} fails in one line that says what to do`, async () => {
+    it(`${args.join(" ")} fails in one line with advice for the operator`, async () => {
       const { code, out, err } = await runCli(args);
       assert.equal(code, 2);
       assert.equal(out, "");
@@ -86,7 +86,7 @@ describe("docker-cri's command line", () => {
     });
   }
 
-  it("doctor says of each flag without effect why", async () => {
+  it("doctor reports why a flag has no effect", async () => {
     const { out } = await runCli(["doctor", "--engine=memory", "--hairpin-mode=hairpin-veth", "--pod-cidr="]);
     assert.match(out, /\nWARN {2}flag +--hairpin-mode: has no effect: /);
     assert.equal(out.match(/ flag /g)?.length, 1);

@@ -71,7 +71,7 @@ describe("createClients", () => {
     }
   });
 
-  it("goes on when the server has restarted, and is told of a server that is not there", async () => {
+  it("reconnects when the server has restarted, and reports a missing server", async () => {
     using clients = createClients({ endpoint: endpoint("s") });
     assert.equal(await codeOf(clients.runtime.version({})), Code.Unavailable);
     for (const name of ["first", "second", "third"]) {
@@ -81,7 +81,7 @@ describe("createClients", () => {
     assert.equal(await codeOf(clients.runtime.version({})), Code.Unavailable);
   });
 
-  it("goes on when the server was cut off in the middle of a call", async () => {
+  it("reconnects when the server died during a call", async () => {
     const target = targetOf({ Version: (_: never, { signal }: CallContext) => sleep(60_000, signal) });
     const server = await serveTcp(target, { port: 0 });
     using clients = createClients({ endpoint: server.address });
@@ -114,7 +114,7 @@ describe("createClients", () => {
       assert.equal(event.containerId, "undefined");
   });
 
-  it("ends what is under way when it is closed, and connects again when it is used again", async () => {
+  it("ends calls under way when it is closed, and connects again when it is used again", async () => {
     let aborted = 0;
     const target = targetOf({
       Version: () => ({ version: "v" }),
@@ -134,7 +134,7 @@ describe("createClients", () => {
     clients.close();
   });
 
-  it("may be closed by what a failed call runs", async () => {
+  it("can be closed in reaction to a failed call", async () => {
     await using server = await serveTcp(targetOf({ Version: () => ({}) }), { port: 0 });
     for (let round = 0; round < 5; round++) {
       const clients = createClients({ endpoint: server.address });

@@ -123,7 +123,7 @@ describe("createShim", () => {
     assert.ok(!tags.includes(image.image), String(tags));
   });
 
-  it("lets a room be replaced by its token, for every handler that asks it", async () => {
+  it("lets a module be replaced by its token, for every handler that asks it", async () => {
     await using test = await createTestShim({
       override: (container) => {
         container.register(Runtime, {
@@ -146,7 +146,7 @@ describe("createShim", () => {
     await assert.rejects(clients.runtime.listContainers({}));
   });
 
-  it("says of a Docker that is not there, in time, that it is not there", async () => {
+  it("reports in time that Docker is not reachable", async () => {
     await using shim = await createShim({
       engine: { kind: "docker", endpoint: "unix:///nowhere/docker.sock" },
       network: { plugin: "none" },

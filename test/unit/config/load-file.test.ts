@@ -73,7 +73,7 @@ describe("loadConfigFile", () => {
     await assert.rejects(load(lines.join("\n")), { kind: "invalid-argument", message: /alias/i });
   });
 
-  it("says when there is no file, or something else than a file", async () => {
+  it("reports when there is no file, or something else than a file", async () => {
     await assert.rejects(loadConfigFile(join(folder, "missing.yaml")), {
       kind: "invalid-argument",
       message: /missing\.yaml: there is no such file$/,

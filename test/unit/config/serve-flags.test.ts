@@ -116,7 +116,7 @@ describe("serve's flags", () => {
     [{ "--runtime-cgroups": "/docker" }, /^--runtime-cgroups: has no effect: .*Slice=/],
     [{ "--streaming-bind-addr": "10.0.0.7" }, /^--streaming-bind-addr: a program that reaches 10\.0\.0\.7/],
   ] as const) {
-    it(`${JSON.stringify(flags)} is taken, and the operator told`, async () => {
+    it(`${JSON.stringify(flags)} is accepted with a note to the operator`, async () => {
       const { notes } = await load(flags);
       assert.equal(notes.length, 1);
       assert.match(notes[0] ?? "", note);
@@ -133,7 +133,7 @@ describe("serve's flags", () => {
     await assert.rejects(load({ "--streaming-tls-key-file": keyFile }), /needs --streaming-tls-cert-file/);
   });
 
-  it("have the defaults that their help tells", async () => {
+  it("have the defaults that their help shows", async () => {
     const told = serveFlags.filter(
       (flag) => !["none", "the process's own", "the kubelet's", "the certificate's"].includes(flag.default),
     );
@@ -143,7 +143,7 @@ describe("serve's flags", () => {
     assertConfig(config, {});
   });
 
-  it("says nothing of values that change nothing in cri-dockerd either", async () => {
+  it("reports nothing about values that change nothing in cri-dockerd either", async () => {
     const { notes } = await load({
       "--network-plugin-mtu": "0",
       "--hairpin-mode": "none",

@@ -105,7 +105,7 @@ describe("limits of cgroup v2", () => {
     assert.equal(node.read(await node.run({ "memory.swap.max": "0" }), "memory.swap.max"), "0");
   });
 
-  it("are there again when UpdateContainerResources answers, with what it changed", async () => {
+  it("are restored when UpdateContainerResources returns, with its changes", async () => {
     await using node = await openNode();
     const containerId = await node.run({ "memory.oom.group": "1", "memory.high": "48M", "cpu.weight": "77" });
     await node.runtime.updateContainerResources({
@@ -138,7 +138,7 @@ describe("limits of cgroup v2", () => {
     await until(() => node.read(id, "memory.oom.group") === "1");
   });
 
-  it("outlive a restart of docker-cri, and are written for what was started or reset meanwhile", async () => {
+  it("survive a restart of docker-cri, and are written for containers started or reset meanwhile", async () => {
     await using node = await openNode();
     const id = await node.run({ "memory.high": "48M" });
     await node.runtime.updateContainerResources({

@@ -29,7 +29,7 @@ async function leaveOne(lab: Lab): Promise<string> {
 }
 
 describe("creating a container under a name that is taken", () => {
-  it("replaces one that was created, and nobody heard of", async () => {
+  it("replaces one that was created and returned to no caller", async () => {
     await using lab = await openLab();
     const left = await leaveOne(lab);
     const { containerId } = await createOne(lab);
@@ -60,7 +60,7 @@ describe("creating a container under a name that is taken", () => {
     assert.equal(status?.state, ContainerState.CONTAINER_RUNNING);
   });
 
-  it("leaves somebody else's", async () => {
+  it("leaves another program's container alone", async () => {
     await using lab = await openLab();
     const { id } = await lab.engine.containers.create({ name: dockerName, config: { image }, host: {} });
     await fails(createOne(lab), Code.AlreadyExists, /was not made by a CRI shim/);
@@ -77,7 +77,7 @@ describe("creating a container under a name that is taken", () => {
     await lab.runtime.startContainer({ containerId });
   });
 
-  it("gives one of many callers the container, and takes it from nobody", async () => {
+  it("returns the container to one of many callers, and replaces none that was returned", async () => {
     await using lab = await openLab();
     lab.engine.settings.timing.createMs = 5;
     const results = await Promise.allSettled(Array.from({ length: 5 }, () => createOne(lab)));
@@ -93,7 +93,7 @@ describe("creating a container under a name that is taken", () => {
   });
 });
 
-describe("a creator who goes", () => {
+describe("a cancelled create", () => {
   it("leaves nothing, though Docker makes the container later", async () => {
     await using lab = await openLab();
     lab.engine.settings.timing.createMs = 60;
@@ -130,10 +130,10 @@ describe("a creator who goes", () => {
   });
 });
 
-describe("what a create needs of the node", () => {
+describe("the requirements of a create on the node", () => {
   const mounts = [{ hostPath: "/data/new", containerPath: "/data" }];
 
-  it("is made as an empty folder when it is missing, and said", async () => {
+  it("is made as an empty folder when it is missing, and logged", async () => {
     await using lab = await openLab();
     await lab.create(forever, { mounts });
     assert.equal(await lab.engine.host.files.kindOf("/data/new"), "directory");

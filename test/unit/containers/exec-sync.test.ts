@@ -17,7 +17,7 @@ async function nothingLeft({ engine }: Lab, processes: number): Promise<void> {
 }
 
 describe("ExecSync", () => {
-  it("tells stdout, stderr and the exit code apart", async () => {
+  it("reports stdout, stderr and the exit code separately", async () => {
     await using lab = await openLab();
     const id = await lab.run(forever);
     const answer = await exec(lab, id, ["sh", "-c", "echo out; echo err >&2; exit 42"]);
@@ -81,7 +81,7 @@ describe("ExecSync", () => {
     await nothingLeft(lab, before);
   });
 
-  it("says that the command could not be killed, and goes on until it is gone", async () => {
+  it("reports that the command could not be killed, and goes on until it is gone", async () => {
     await using lab = await openLab();
     const { engine } = lab;
     const id = await lab.run(forever);
@@ -101,7 +101,7 @@ describe("ExecSync", () => {
     await nothingLeft(lab, before);
   });
 
-  it("says so as well when Docker does not tell of the process", async () => {
+  it("reports it also when Docker does not show the process", async () => {
     await using lab = await openLab();
     const { engine } = lab;
     const id = await lab.run(forever);
@@ -180,7 +180,7 @@ describe("ExecSync", () => {
     assert.equal((await engine.execs.inspect(execId)).exitCode, 137);
   });
 
-  it("cuts what is over 16 MiB, and says so in the log", async () => {
+  it("cuts what is over 16 MiB, and reports it in the log", async () => {
     const chunk = Buffer.alloc(1024 * 1024, "x");
     const flood: Program = async ({ stdout, stderr }) => {
       for (let count = 0; count < 20; count++) await (count % 2 === 0 ? stdout : stderr).write(chunk);
@@ -210,7 +210,7 @@ describe("ExecSync", () => {
     assert.equal((await lab.engine.containers.inspect(id)).execIds.length, 0);
   });
 
-  it("kills what runs when Docker's stream breaks", async () => {
+  it("kills the process when Docker's stream breaks", async () => {
     await using lab = await openLab();
     const id = await lab.run(forever);
     const before = lab.engine.host.processTable.size;

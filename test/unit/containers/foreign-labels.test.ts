@@ -219,7 +219,7 @@ describe("labels of an image", () => {
     assert.equal((await engine.containers.inspect(id)).state.running, true);
   });
 
-  it("of cri-dockerd's containers are told from those of the pod, where the image is known", async () => {
+  it("of cri-dockerd's containers are distinguished from those of the pod, if the image is known", async () => {
     const engine = engineWith({ maintainer: "m", "annotation.note": "forged", same: "s" });
     const sandbox = await engine.containers.create({
       name: "k8s_POD_web_shop_uid_3",

@@ -39,7 +39,7 @@ describe("starting a container", () => {
     await fails(lab.runtime.startContainer({ containerId: "f00" }), Code.NotFound, /f00/);
   });
 
-  it("whose answer is lost shows what is true, and the retry says so", async () => {
+  it("whose answer is lost shows the true state, and a retry reports it", async () => {
     await using lab = await openLab();
     const containerId = await lab.create(forever);
     lab.engine.faults.on("containers.start", { error: "unavailable", after: true, times: 1 });
@@ -74,7 +74,7 @@ describe("stopping a container", () => {
     }
   });
 
-  it("says clearly that a process survives SIGKILL, and keeps no call open", async () => {
+  it("reports clearly that a process survives SIGKILL, and keeps no call open", async () => {
     await using lab = await openLab();
     const id = await lab.run(deaf);
     lab.engine.makeUnkillable(id);
@@ -117,7 +117,7 @@ describe("stopping a container", () => {
 });
 
 describe("removing a container", () => {
-  it("ends one that runs, and is done when it is gone", async () => {
+  it("ends a running container, and succeeds for a missing one", async () => {
     await using lab = await openLab();
     const containerId = await lab.run(deaf);
     await lab.runtime.removeContainer({ containerId });
@@ -127,7 +127,7 @@ describe("removing a container", () => {
     await fails(lab.runtime.containerStatus({ containerId }), Code.NotFound, /./);
   });
 
-  it("succeeds for all who stop and remove it at one time", async () => {
+  it("succeeds for concurrent stops and removes", async () => {
     await using lab = await openLab();
     lab.engine.settings.timing.removeMs = 20;
     const containerId = await lab.run(deaf);
@@ -138,7 +138,7 @@ describe("removing a container", () => {
     await until(() => lab.engine.calls.inFlight <= 1);
   });
 
-  it("waits for somebody else's removal, but not for ever", async () => {
+  it("waits for another program's removal, but not forever", async () => {
     await using lab = await openLab();
     const id = await lab.run(forever);
     lab.engine.faults.on("containers.remove", { error: "conflict", times: 3 });

@@ -112,7 +112,7 @@ describe("the image of a container", () => {
 });
 
 describe("a start that was cut", () => {
-  it("is no second start, and the error says what is the matter", async () => {
+  it("is refused the second time, with the reason", async () => {
     await using lab = await openLab();
     const containerId = await lab.create(["/no/such/program"]);
     await assert.rejects(lab.runtime.startContainer({ containerId }));

@@ -59,7 +59,7 @@ describe("UpdateContainerResources", () => {
     await fails(lab.runtime.updateContainerResources({ containerId: "f00", linux }), Code.NotFound, /f00/);
   });
 
-  it("says why Docker refuses, and shows the limits as they are", async () => {
+  it("reports why Docker refuses, and shows the limits as they are", async () => {
     await using lab = await openLab();
     const containerId = await lab.run(forever);
     const before = await limitsOf(lab, containerId);

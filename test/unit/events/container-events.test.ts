@@ -59,7 +59,7 @@ async function runPod({ shim }: TestShim, name: string, commands: readonly (read
 const forever = ["sleep", "infinity"];
 
 describe("ContainerEvents", () => {
-  it("tells each subscriber of each step once and in order, from its subscription on", async () => {
+  it("emits each life event to each subscriber once and in order, from its subscription on", async () => {
     await using lab = await createTestShim({ images: [image] });
     const early = listen(lab);
     const { pod, containers, runtime } = await runPod(lab, "web", [forever, ["sh", "-c", "exit 3"]]);

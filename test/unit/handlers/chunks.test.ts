@@ -26,7 +26,7 @@ const bytesOf = (containers: Container[]) =>
   toBinary(ListContainersResponseSchema, create(ListContainersResponseSchema, { containers })).length;
 
 describe("inChunks", () => {
-  it("bounds what a chunk takes in bytes, and keeps every item in its place", async () => {
+  it("limits the bytes of a chunk, and keeps the order of items", async () => {
     const items = Array.from({ length: 400 }, (_, index) => container(index, (index * 7919) % 20_000));
     const chunks = await chunksOf(items);
     assert.deepEqual(chunks.flat(), items);
@@ -66,7 +66,7 @@ describe("inChunks", () => {
     assert.equal(reads, readsOfOne);
   });
 
-  it("stops when the caller has gone", async () => {
+  it("stops when the caller cancels", async () => {
     const over = new AbortController();
     const items = Array.from({ length: 10 }, (_, index) => container(index, 900));
     const chunks = inChunks(ContainerSchema, items, { signal: over.signal, limitBytes: 1_000 });

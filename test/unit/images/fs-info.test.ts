@@ -8,7 +8,7 @@ import { openImages, pauseImage, spec } from "./lab.js";
 
 const digest = (text: string) => `sha256:${createHash("sha256").update(text).digest("hex")}`;
 
-describe("what images take on disk", () => {
+describe("the disk usage of images", () => {
   const [a, b, c] = ["a", "b", "c"] as const;
   const sizes = new Map([
     ["a", 100],
@@ -125,7 +125,7 @@ describe("the file systems", () => {
     assert.equal(await mountpoint(), "/var/lib");
   });
 
-  it("never take more than is used, and leave out inodes that nobody counts", async () => {
+  it("never take more than is used, and leave out inodes that no one counts", async () => {
     await using lab = await openImages();
     lab.engine.host.files.usages.set("/", {
       totalBytes: 900n,
@@ -159,7 +159,7 @@ describe("the file systems", () => {
     }
   });
 
-  it("say what to do when Docker's folder cannot be seen", async () => {
+  it("report what to do when Docker's folder cannot be seen", async () => {
     await using lab = await openImages();
     lab.engine.host.faults.on("files.mountPointOf", { code: "ENOENT" });
     await assert.rejects(lab.images.fsInfo(), {

@@ -33,7 +33,7 @@ const answer =
   };
 
 describe("the node's Docker logins", () => {
-  it("are none without a file, and nothing is said of it", async () => {
+  it("are none without a file, and nothing is logged", async () => {
     const { find, lines } = open(undefined);
     assert.deepEqual(await find("r.example/a"), []);
     assert.deepEqual(lines, []);
@@ -126,7 +126,7 @@ describe("the node's Docker logins", () => {
     ["has no secret", answer("joe", "")],
     ["prints without end", ({ stdout }) => (stdout("secret".repeat(1_000_000)), 0)],
   ] as const satisfies readonly (readonly [string, HostProgram])[]) {
-    it(`go without a helper that ${what}, and say so without the secret`, async () => {
+    it(`skip a helper that ${what}, and log it without the secret`, async () => {
       const { find, lines } = open(
         { credsStore: "bad", auths: { "r.example": { auth: base64("file:f") } } },
         { bad: program },
@@ -158,7 +158,7 @@ describe("the node's Docker logins", () => {
     ["is a list", "[1]"],
     ["is empty", ""],
   ] as const) {
-    it(`go without a file that ${what}, and say so once`, async () => {
+    it(`skip a file that ${what}, and log it once`, async () => {
       const { find, lines } = open(text);
       for (let round = 0; round < 3; round++) assert.deepEqual(await find("r.example/a"), []);
       assert.equal(lines.length, 1);
@@ -166,7 +166,7 @@ describe("the node's Docker logins", () => {
     });
   }
 
-  it("go without what is malformed in a file, and with the rest", async () => {
+  it("skip malformed entries of a file and use the rest", async () => {
     const { find } = open({
       auths: { "r.example": 5, "s.example": { auth: 7 }, "t.example": { auth: base64("t:t") } },
       credHelpers: { "t.example": 1 },

@@ -12,7 +12,7 @@ describe("a pull", () => {
     assert.ok(lab.lines.some(({ msg, id: logged }) => msg === "pulled an image" && logged === id));
   });
 
-  it("of what is no name is refused before Docker is asked", async () => {
+  it("of anything but a name is refused before Docker is asked", async () => {
     await using lab = await openImages();
     for (const name of ["UPPER:1", `sha256:${"0".repeat(64)}`, "a:b:c", "-", "x".repeat(5000)]) {
       await assert.rejects(lab.images.pull(spec(name), undefined, staying()), { kind: "invalid-argument" });
@@ -59,7 +59,7 @@ describe("a pull", () => {
     assert.doesNotMatch(JSON.stringify(lab.lines), /right|wrong/);
   });
 
-  it("goes on for the others when a caller leaves, who is answered at once", async () => {
+  it("continues for the others when a caller cancels, whose call fails at once", async () => {
     await using lab = await openImages();
     lab.engine.registry.add("busybox:1");
     lab.engine.registry.behave("busybox", { messageDelayMs: 50 });
@@ -76,7 +76,7 @@ describe("a pull", () => {
     assert.equal(lab.engine.calls.count("images.pull"), 1, "a caller who has gone begins nothing");
   });
 
-  it("goes on when the last one leaves, is joined by a retry, and comes to its end", async () => {
+  it("continues when the last caller cancels, is joined by a retry, and completes", async () => {
     await using lab = await openImages({ config: { imagePullProgressDeadlineMs: 1_000 } });
     lab.engine.registry.add("busybox:1");
     lab.engine.registry.behave("busybox", { messageDelayMs: 30 });
@@ -88,7 +88,7 @@ describe("a pull", () => {
     assert.equal(lab.engine.calls.count("images.pull"), 1);
   });
 
-  it("is ended when nobody has waited for it for the deadline, though it makes progress", async () => {
+  it("is ended without a waiting caller for the deadline, though it makes progress", async () => {
     await using lab = await openImages({ config: { imagePullProgressDeadlineMs: 150 } });
     lab.engine.registry.add("busybox:1");
     const progress = Array.from({ length: 100 }, (_, at) => ({
@@ -109,7 +109,7 @@ describe("a pull", () => {
     );
   });
 
-  it("is ended when it makes no progress for the deadline, and says how far it was", async () => {
+  it("is ended when it makes no progress for the deadline, and reports how far it was", async () => {
     await using lab = await openImages({ config: { imagePullProgressDeadlineMs: 80 } });
     lab.engine.registry.add("busybox:1");
     lab.engine.registry.behave("busybox", {
@@ -192,7 +192,7 @@ describe("a pull", () => {
     });
   });
 
-  it("says in the log how far it is, at a measured pace", async (context) => {
+  it("logs its progress periodically", async (context) => {
     await using lab = await openImages();
     lab.engine.registry.add("busybox:1");
     lab.engine.registry.behave("busybox", {
@@ -221,7 +221,7 @@ describe("a pull", () => {
     assert.equal(said().length, 1);
   });
 
-  it("of the sandbox image is made once for all pods that wait, and says what is missing", async () => {
+  it("of the sandbox image is made once for all pods that wait, and reports what is missing", async () => {
     const sandboxImage = "r.example/pause:9";
     await using lab = await openImages({ config: { sandboxImage } });
     lab.engine.registry.behave("r.example/pause", { error: { kind: "unavailable" } });

@@ -53,7 +53,7 @@ describe("removing an image", () => {
     assert.equal(lab.inventory.images.find("r.example/only:1"), undefined);
   });
 
-  it("that is gone, unknown or no name at all is a success", async () => {
+  it("that is removed, unknown or not a valid name is a success", async () => {
     await using lab = await openImages({ images: ["busybox:1"] });
     for (const name of ["nope:1", "UPPER", `sha256:${"0".repeat(64)}`, "ffff", "a@sha256:1"])
       await lab.images.remove(spec(name));
@@ -63,7 +63,7 @@ describe("removing an image", () => {
     assert.deepEqual(tagsOf(lab), [pauseImage]);
   });
 
-  it("that came this moment, before any event told of it", async () => {
+  it("that was created just now, before its event", async () => {
     await using lab = await openImages();
     lab.engine.faults.events.silence();
     const { id } = lab.engine.load("busybox:2");
@@ -72,7 +72,7 @@ describe("removing an image", () => {
     await assert.rejects(lab.engine.images.inspect(id), { kind: "not-found" });
   });
 
-  it("is a success for all who ask at the same time", async () => {
+  it("succeeds for concurrent calls", async () => {
     await using lab = await openImages();
     const { id } = await manyNames(lab);
     await Promise.all(
@@ -81,7 +81,7 @@ describe("removing an image", () => {
     assert.deepEqual(tagsOf(lab), [pauseImage]);
   });
 
-  it("that is in use is refused whole, though its container has exited and is somebody else's", async () => {
+  it("that is in use is refused whole, though its container has exited and is another program's", async () => {
     await using lab = await openImages();
     const { id } = await manyNames(lab);
     const { engine, images } = lab;
@@ -144,7 +144,7 @@ describe("removing an image", () => {
     ]);
   });
 
-  it("says what else goes wrong, and a retry goes on", async () => {
+  it("reports what else goes wrong, and a retry goes on", async () => {
     await using lab = await openImages();
     const { id } = await manyNames(lab);
     lab.engine.faults.on("images.remove", { error: "unavailable", times: 1, id: "r.example/b:2" });

@@ -37,7 +37,7 @@ async function makeMany(lab: InventoryLab, pod: string, count: number): Promise<
 }
 
 describe("Inventory, in chaos", () => {
-  it("sees 200 containers die at once within 3 s, each once, and nobody vanishes", async () => {
+  it("sees 200 containers die at once within 3 s, each once, and loses none", async () => {
     await using lab = await openInventory();
     const ids = await makeMany(lab, "crowd", 200);
     using polling = poll(lab, 201);
@@ -70,7 +70,7 @@ describe("Inventory, in chaos", () => {
     assert.equal(polling.tooShort, 0);
   });
 
-  it("shows what it knew while Docker is frozen, and is right within 3 s after it", async () => {
+  it("shows the last known state while Docker is frozen, and is correct within 3 s afterwards", async () => {
     await using lab = await openInventory();
     const { engine, inventory } = lab;
     const [dies = "", stays = ""] = await makeMany(lab, "frozen", 2);
@@ -96,7 +96,7 @@ describe("Inventory, in chaos", () => {
     assert.equal(polling.tooShort, 0);
   });
 
-  it("is right within 3 s while events come late, and tells nothing twice when they come at last", async () => {
+  it("is correct within 3 s while events are late, and emits none twice when they arrive", async () => {
     await using lab = await openInventory();
     const [id = "", other = ""] = await makeMany(lab, "late", 2);
     lab.engine.faults.events.delay(4_000);
@@ -132,7 +132,7 @@ describe("Inventory, in chaos", () => {
     assert.equal(stage(lab.inventory.record(id)), "running");
   });
 
-  it("tells of a running container that vanished unseen that it stopped, and then that it is deleted", async () => {
+  it("reports a running container that vanished as stopped, then as deleted", async () => {
     await using lab = await openInventory();
     const [id = ""] = await makeMany(lab, "gone", 1);
     lab.engine.faults.events.drop(1_000);
@@ -182,7 +182,7 @@ describe("Inventory, in chaos", () => {
     assert.equal(lab.inventory.sandbox(pod).processGone, false);
   });
 
-  it("looks once at a container that only bears the label, and says so once", async () => {
+  it("inspects a container that only has the label once, and logs it once", async () => {
     await using lab = await openInventory({ ready: false });
     const { id } = await lab.engine.containers.create({
       name: "somebodys",

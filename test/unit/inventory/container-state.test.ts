@@ -290,7 +290,7 @@ describe("the state of a container", () => {
     assert.equal(lifeEvents[2].record.docker.state.finishedAtNanos, 20n * second);
   });
 
-  it("marks a container whose process is gone, until Docker says more", () => {
+  it("marks a container without a process, until Docker reports its end", () => {
     assert.equal(feed(inspecting(11), inspected(running, true)).state.record?.processGone, true);
     const marked = feed(inspecting(11), inspected(running), inspecting(12), unanswered, {
       kind: "process-gone",

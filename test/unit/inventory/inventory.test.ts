@@ -25,7 +25,7 @@ describe("Inventory", () => {
     }
   });
 
-  it("reads what is there at start, and follows what changes without asking for a list", async () => {
+  it("reads the existing state at start, and follows changes without a list", async () => {
     await using lab = await openInventory({ ready: false });
     const { engine, inventory } = lab;
     const pod = await makeSandbox(engine, "before");
@@ -66,7 +66,7 @@ describe("Inventory", () => {
     );
   });
 
-  it("tells each step once and in order, also when a life is over within a moment", async () => {
+  it("emits each life event once and in order, also for a very short life", async () => {
     await using lab = await openInventory();
     const { engine, inventory, steps } = lab;
     const pod = await makeSandbox(engine, "quick");
@@ -89,7 +89,7 @@ describe("Inventory", () => {
     assert.equal(inventory.workloads().length, 0);
   });
 
-  it("tells a life once though Docker notes its end before its start, however often it is asked", async () => {
+  it("reports a life once though Docker notes its end before its start, however often it is asked", async () => {
     await using lab = await openInventory();
     const { engine, inventory, steps } = lab;
     lab.onAnswer = ({ state, ...rest }) =>
@@ -107,7 +107,7 @@ describe("Inventory", () => {
     assert.deepEqual(types, ["created", "started", "stopped", "deleted"]);
   });
 
-  it("tells the whole life of a container that is gone before a second answer about it", async () => {
+  it("reports the whole life of a container that is removed before a second inspect", async () => {
     await using lab = await openInventory();
     const { engine, steps } = lab;
     const pod = await makeSandbox(engine, "p");
@@ -144,7 +144,7 @@ describe("Inventory", () => {
     assert.equal(stopped.record.docker.state.oomKilled, true);
   });
 
-  it("tells a restart that nobody saw as a stop and a start", async () => {
+  it("reports an unobserved restart as a stop and a start", async () => {
     await using lab = await openInventory();
     const { engine, steps, inventory } = lab;
     const pod = await makeSandbox(engine, "p");
@@ -253,7 +253,7 @@ describe("Inventory", () => {
     assert.deepEqual(inspected, [pod, pod]);
   });
 
-  it("shows what it has just made as requested while Docker does not answer an inspect", async () => {
+  it("shows a new container as requested while Docker does not answer an inspect", async () => {
     await using lab = await openInventory();
     const { engine, inventory, steps } = lab;
     const spec = containerIn("p", "0".repeat(64));
@@ -271,7 +271,7 @@ describe("Inventory", () => {
     );
   });
 
-  it("keeps what it has just made, and is not in a list from before", async () => {
+  it("keeps a new container that is missing in an earlier list", async () => {
     await using lab = await openInventory();
     const spec = containerIn("p", "0".repeat(64));
     const { id } = await lab.engine.containers.create(spec);
@@ -299,7 +299,7 @@ describe("Inventory", () => {
     index.close();
   });
 
-  it("shows a container whose inspect hangs as it was last known, and keeps nobody waiting for it", async () => {
+  it("shows a container whose inspect hangs as last known, and does not wait for it", async () => {
     await using lab = await openInventory();
     const { engine, inventory } = lab;
     const pod = await makeSandbox(engine, "p");
@@ -331,7 +331,7 @@ describe("Inventory", () => {
     assert.equal(stage(inventory.record(pod)), "running");
   });
 
-  it("syncs though an inspect hangs, and shows what the list tells of that container", async () => {
+  it("syncs although an inspect hangs, and shows that container as in the list", async () => {
     await using lab = await openInventory({ ready: false });
     const { engine, inventory } = lab;
     const pod = await makeSandbox(engine, "p");
@@ -390,7 +390,7 @@ describe("Inventory", () => {
     });
   }
 
-  it("outlives a restart of Docker: says so meanwhile, and is right within 3 s of its return", async () => {
+  it("survives a restart of Docker: reports it meanwhile, and is correct within 3 s afterwards", async () => {
     await using lab = await openInventory();
     const { engine, inventory } = lab;
     const pod = await makeSandbox(engine, "p");
@@ -403,7 +403,7 @@ describe("Inventory", () => {
     await eventually("the pod is seen as stopped", () => stage(inventory.record(pod)) === "exited");
   });
 
-  it("does not call a container running whose process is gone", async () => {
+  it("does not report a container without a process as running", async () => {
     await using lab = await openInventory();
     const { engine, inventory } = lab;
     const pod = await makeSandbox(engine, "ghost");
@@ -444,7 +444,7 @@ describe("Inventory", () => {
     assert.equal(inventory.images.find("not an image name at all"), undefined);
   });
 
-  it("holds nothing of what is gone, and leaves nothing behind when it is closed", async () => {
+  it("keeps nothing of removed containers, and leaves nothing behind when it is closed", async () => {
     const lab = await openInventory();
     const { engine, inventory } = lab;
     for (let round = 0; round < 50; round++) {

@@ -101,7 +101,7 @@ describe("the life events between two records", () => {
     });
   }
 
-  it("shows a stop that nobody saw as stopped, its exit code unknown", () => {
+  it("shows an unobserved stop as stopped, with an unknown exit code", () => {
     const [stopped] = lifeEventsBetween(record(running), record(runningAgain), 99n * second);
     assert.equal(stopped?.record.docker.state.running, false);
     assert.equal(stopped.record.docker.state.exitCode, undefined);

@@ -74,7 +74,7 @@ describe("the kernel's word on a container", () => {
     });
   }
 
-  it("is done without where it cannot be read, which is said once", async () => {
+  it("is done without where it cannot be read, and logs it once", async () => {
     for (const method of ["kernel.openOomLog", "oomLog.read"]) {
       const { host, kills, lines, saysKilled } = openKills();
       host.faults.on(method, { code: "EPERM" });
@@ -87,7 +87,7 @@ describe("the kernel's word on a container", () => {
     }
   });
 
-  it("is not kept for ever", async () => {
+  it("is not kept forever", async () => {
     const { host, kills, saysKilled } = openKills();
     kills.start();
     host.oomKills.push({ cgroup: `/docker/${id}`, latestNanos: 101n * second });

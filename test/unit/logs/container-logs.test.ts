@@ -35,7 +35,7 @@ describe("ContainerLogs", () => {
     assert.equal(lab.files.openFiles, 0);
   });
 
-  it("finds the start of a container by itself when nobody tells", async () => {
+  it("finds the start of a container without a report", async () => {
     await using lab = new LogLab();
     lab.docker.state = "created";
     const logs = lab.shim();
@@ -225,7 +225,7 @@ describe("ContainerLogs", () => {
     assert.ok(terminal.length > 0 && terminal.every((known) => known === false));
   });
 
-  it("closes everything, and goes on nowhere afterwards", async () => {
+  it("closes everything, and continues nowhere afterwards", async () => {
     await using lab = new LogLab();
     const logs = await lab.resumed();
     lab.docker.say("stdout", "one\n");

@@ -101,7 +101,7 @@ describe("a log after a crash", () => {
     assert.deepEqual(lab.warnings(), []);
   });
 
-  it("says between which times lines are missing that Docker has rotated away, and about how many", async () => {
+  it("logs between which times lines were rotated away, and about how many", async () => {
     await using lab = new LogLab();
     const first = await lab.resumed();
     lab.docker.say("stdout", "written\n");
@@ -123,7 +123,7 @@ describe("a log after a crash", () => {
     assert.equal(warning!["gapsSoFar"], 1);
   });
 
-  it("goes on with what comes when Docker's log was emptied", async () => {
+  it("continues with new lines when Docker's log was emptied", async () => {
     await using lab = new LogLab();
     const first = await lab.resumed();
     lab.docker.say("stdout", "written\n");
@@ -152,7 +152,7 @@ describe("a log after a crash", () => {
     assert.deepEqual(lab.warnings(), []);
   });
 
-  it("ends what is no line of a log with a newline, and loses nothing of it", async () => {
+  it("ends an incomplete line of a log with a newline, and loses nothing of it", async () => {
     await using lab = new LogLab();
     lab.host.tree.makeDirectory("/var/log/pods/ns_pod_uid/app");
     lab.host.tree.replace(path, "#".repeat(5 * 1024 * 1024), 0o640);

@@ -30,7 +30,7 @@ describe("log mode docker-json", () => {
     assert.equal(lab.read(json), "of docker", "the link goes, not the file");
   });
 
-  it("says that there is nothing to link to, and starts the container all the same", async () => {
+  it("reports that there is nothing to link to, and starts the container all the same", async () => {
     await using lab = new LogLab();
     const logs = lab.shim({ mode: "docker-json" });
     await logs.start(lab.target);
@@ -85,7 +85,7 @@ describe("log mode docker-json", () => {
     }
   });
 
-  it("links what has no log yet when the shim starts, and goes on writing what has a file", async () => {
+  it("links containers without a log when the shim starts, and continues existing files", async () => {
     await using lab = new LogLab();
     lab.docker.logPath = json;
     const logs = lab.shim({ mode: "docker-json" });

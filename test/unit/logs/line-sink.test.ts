@@ -52,7 +52,7 @@ async function settle(): Promise<void> {
 }
 
 describe("LineSink", () => {
-  it("writes what comes after a silence at once, and gathers what follows for 10 ms", async () => {
+  it("writes a line after a silence at once, and batches the next ones for 10 ms", async () => {
     using lab = openSink();
     const { sink, writes } = lab;
     sink.add(line("one"));
@@ -74,7 +74,7 @@ describe("LineSink", () => {
     assert.equal(writes.length, 3);
   });
 
-  it("does not wait with what is worth a write", async () => {
+  it("does not delay a large write", async () => {
     using lab = openSink();
     const { sink, writes } = lab;
     sink.add(line("one"));
@@ -87,7 +87,7 @@ describe("LineSink", () => {
     assert.match(writes[1] ?? "", /two\n.*x\n$/);
   });
 
-  it("does not wait when somebody waits for the file, be it before or after", async () => {
+  it("does not wait when another program waits for the file, be it before or after", async () => {
     using lab = openSink();
     const { sink, writes } = lab;
     sink.add(line("one"));

@@ -57,7 +57,7 @@ describe("log lines", () => {
     );
   });
 
-  it("are told from other text", () => {
+  it("are distinguished from other text", () => {
     const good = "2024-01-02T03:04:05.5+01:00 stderr F:x two  spaces";
     assert.deepEqual(parseEntry(Buffer.from(good)), {
       timestampNanos: 1_704_161_045_500_000_000n,

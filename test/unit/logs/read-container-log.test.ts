@@ -126,7 +126,7 @@ describe("readContainerLog", () => {
     );
   });
 
-  it("leaves out what is not an entry, not whole, or too long to be a line", async () => {
+  it("skips malformed, incomplete and overlong lines", async () => {
     const good = log("oF one", "oF two").split("\n");
     const path = await fileWith(
       [
@@ -184,7 +184,7 @@ describe("readContainerLog", () => {
 });
 
 describe("readContainerLog with follow", () => {
-  it("gives what comes, across renamed and emptied files, until it is told to end", async () => {
+  it("delivers new lines, across renamed and emptied files, until it is stopped", async () => {
     const path = await fileWith(log("oF one", "oF two"));
     const end = new AbortController();
     const lines: string[] = [];

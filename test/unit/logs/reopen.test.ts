@@ -38,7 +38,7 @@ describe("a log that is reopened", () => {
     assert.equal(lab.read(`${path}.old`), expected(lab.docker.said.slice(0, 1)));
   });
 
-  it("goes on in the same file when nobody renamed it", async () => {
+  it("goes on in the same file when no one renamed it", async () => {
     await using lab = new LogLab();
     const logs = await lab.resumed();
     lab.docker.say("stdout", "one\n");
@@ -98,7 +98,7 @@ describe("a log that is reopened", () => {
     await until("the whole log", () => lab.read() === expected(lab.docker.said));
   });
 
-  it("goes on in a new file when somebody deletes the old one", async () => {
+  it("goes on in a new file when another program deletes the old one", async () => {
     await using lab = new LogLab();
     await lab.resumed();
     lab.docker.say("stdout", "one\n");
@@ -112,7 +112,7 @@ describe("a log that is reopened", () => {
 });
 
 describe("a log on a disk that is full or slow", () => {
-  it("loses nothing, says so once, and holds Docker back meanwhile", async () => {
+  it("loses nothing, logs it once, and blocks Docker meanwhile", async () => {
     await using lab = new LogLab();
     const logs = await lab.resumed();
     lab.files.freeBytes = 1_000;
@@ -195,7 +195,7 @@ describe("a log that Docker rotates while it is followed", () => {
     assert.equal(lab.docker.calls.filter(({ follow }) => follow).length, 2);
   });
 
-  it("says between which times lines are missing that the follow skipped for good", async () => {
+  it("logs between which times the follow has lost lines", async () => {
     await using lab = await following();
     rotateDocker(lab);
     lab.docker.rotatedAway = 60;
@@ -233,7 +233,7 @@ describe("a log that Docker rotates while it is followed", () => {
     assert.equal(lab.docker.calls.filter(({ follow }) => follow).length, 2);
   });
 
-  it("is begun anew when Docker's files cannot be seen and a line comes far too late", async () => {
+  it("is begun again when Docker's files cannot be seen and a line comes far too late", async () => {
     await using lab = new LogLab();
     lab.docker.maxSize = "10m";
     await lab.resumed();

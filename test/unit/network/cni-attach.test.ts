@@ -178,7 +178,7 @@ describe("attaching a pod", () => {
     assert.deepEqual(await lab.cached(), []);
   });
 
-  it("undoes everything when a plugin fails, and tells the first error", async () => {
+  it("undoes everything when a plugin fails, and reports the first error", async () => {
     await using lab = await chained();
     const network = await lab.network();
     await lab.fails("portmap", "ADD", {
@@ -232,7 +232,7 @@ describe("attaching a pod", () => {
     assert.deepEqual((await lab.verbs()).slice(-3), ["DEL portmap", "DEL bridge", "DEL loopback"]);
   });
 
-  it("ends what an attach left that was cut off, before it attaches again", async () => {
+  it("cleans up an interrupted attach before it attaches again", async () => {
     await using lab = await chained();
     const network = await lab.network();
     await network.attach(pod(), {});

@@ -36,7 +36,7 @@ describe("checking a pod", () => {
     }
   });
 
-  it("asks nobody where the configuration says so", async () => {
+  it("runs no plugin if the configuration disables it", async () => {
     await using lab = await chained({ disableCheck: "TRUE" });
     const network = await lab.network();
     await network.attach(pod(), {});
@@ -45,7 +45,7 @@ describe("checking a pod", () => {
     assert.deepEqual(await lab.calls(), []);
   });
 
-  it("says what cannot be checked", async () => {
+  it("reports what cannot be checked", async () => {
     await using lab = await chained({ cniVersion: "0.3.1" });
     const network = await lab.network();
     await assert.rejects(network.check(pod(), {}), {
@@ -63,7 +63,7 @@ describe("checking a pod", () => {
 describe("collecting garbage", () => {
   const stale = "e".repeat(64);
 
-  it("ends what is on record of pods that are gone, and has plugins do the rest", async () => {
+  it("deletes the recorded attachments of missing pods, and runs the plugins' GC", async () => {
     await using lab = await chained({ cniVersion: "1.1.0" });
     const before = await lab.network();
     await before.attach(pod(), {});
@@ -104,7 +104,7 @@ describe("collecting garbage", () => {
     assert.equal((await lab.cached()).length, 2);
   });
 
-  it("does nothing where the configuration says so", async () => {
+  it("does nothing if the configuration disables it", async () => {
     await using lab = await chained({ cniVersion: "1.1.0", disableGC: true });
     await (await lab.network()).attach(pod(), {});
     const network = await lab.network();
@@ -115,7 +115,7 @@ describe("collecting garbage", () => {
     assert.deepEqual(await lab.cached(), [`podnet-${podId}-eth0`]);
   });
 
-  it("tries everything and tells every failure", async () => {
+  it("tries everything and reports every failure", async () => {
     await using lab = await chained({ cniVersion: "1.1.0" });
     const before = await lab.network();
     await before.attach(pod(), {});

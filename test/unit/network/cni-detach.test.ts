@@ -99,7 +99,7 @@ describe("detaching a pod", () => {
     assert.deepEqual(await lab.cached(), []);
   });
 
-  it("tells that a plugin is gone, and never that something is not found", async () => {
+  it("reports that a plugin is gone, and never that something is not found", async () => {
     await using lab = await chained();
     const network = await lab.network();
     await network.attach(pod(), {});
@@ -128,7 +128,7 @@ describe("detaching a pod", () => {
     assert.deepEqual(portmap?.request["runtimeConfig"], { portMappings: [] });
   });
 
-  it("keeps the namespace until the plugins are done, and says that the pod may end", async () => {
+  it("keeps the namespace until the plugins are done, and reports that the pod may end", async () => {
     await using lab = await chained();
     const network = await lab.network();
     await network.attach(pod(), {});
@@ -163,7 +163,7 @@ describe("detaching a pod", () => {
     assert.deepEqual(await lab.kept(), []);
   });
 
-  it("ends a pod without a namespace after a reboot, which has ended what was kept", async () => {
+  it("detaches a pod without a namespace after a reboot", async () => {
     await using lab = await chained();
     await (await lab.network()).attach(pod(), {});
     await lab.calls();
@@ -198,7 +198,7 @@ describe("detaching a pod", () => {
     assert.deepEqual(await lab.kept(), []);
   });
 
-  it("says nothing of the sort when it cannot keep the namespace", async () => {
+  it("does not report that when it cannot keep the namespace", async () => {
     await using lab = await chained();
     lab.namespaces.failure = new Error("no right to mount");
     const network = await lab.network();
@@ -210,7 +210,7 @@ describe("detaching a pod", () => {
     assert.deepEqual(new Set(calls.map(({ env }) => env["CNI_NETNS"])), new Set(["/proc/self/ns/net"]));
   });
 
-  it("finds a namespace that a killed process has kept, and lets those go that nobody needs", async () => {
+  it("finds a namespace that a killed process has mounted, and unmounts unneeded ones", async () => {
     await using lab = await chained();
     const network = await lab.network();
     await network.attach(pod(), {});

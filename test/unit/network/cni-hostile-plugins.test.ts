@@ -8,21 +8,16 @@ import { chained, pod, podId } from "./plugin-lab.js";
 /** What a plugin does on ADD, and what the pod's owner is told. */
 const outputs: readonly (readonly [name: string, shell: string, kind: string, message: RegExp])[] = [
   ["prints nothing", "exit 0", "internal", /portmap, ADD in network podnet ended well, but printed nothing/],
-  [
-    "prints garbage",
-    "head -c 5000 /dev/urandom",
-    "internal",
-    /ended well, but what it printed makes no sense/,
-  ],
+  ["prints garbage", "head -c 5000 /dev/urandom", "internal", /ended well, but its output is not valid/],
   [
     "prints half a result",
     `printf '{"cniVersion":"1.0.0","ips":[{"addr'`,
     "internal",
-    /makes no sense: \{"cniVersion/,
+    /is not valid: \{"cniVersion/,
   ],
-  ["prints a list", "echo '[]'", "internal", /makes no sense: \[\]/],
-  ["prints null", "echo null", "internal", /makes no sense: null/],
-  ["logs before its result", `echo starting; echo '{}'`, "internal", /makes no sense: starting \{\}/],
+  ["prints a list", "echo '[]'", "internal", /is not valid: \[\]/],
+  ["prints null", "echo null", "internal", /is not valid: null/],
+  ["logs before its result", `echo starting; echo '{}'`, "internal", /is not valid: starting \{\}/],
   [
     "prints a bad address",
     `echo '{"ips":[{"address":"10.1.0.300/16"}]}'`,

@@ -53,7 +53,7 @@ describe("the server of metrics", () => {
     assert.deepEqual([posted.status, posted.headers.get("allow")], [405, "GET, HEAD"]);
   });
 
-  it("refuses huge headers and what is no HTTP, and goes on", async () => {
+  it("refuses huge headers and anything but HTTP, and keeps serving", async () => {
     using server = await open();
     const huge = await raw(
       server.url,
@@ -83,7 +83,7 @@ describe("the server of metrics", () => {
     assert.equal((await fetch(server.url)).status, 200);
   });
 
-  it("says which address it cannot have", async () => {
+  it("reports the address that it cannot listen on", async () => {
     using server = await open();
     const { host } = new URL(server.url);
     await assert.rejects(open({ address: host }), {

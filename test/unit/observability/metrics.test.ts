@@ -94,7 +94,7 @@ describe("the shim's own metrics", () => {
     assert.equal(values.get(`docker_cri_docker_calls_open{call="events.subscribe"}`), 1);
   });
 
-  it("show the inventory, and that it was read anew", async () => {
+  it("show the inventory, and that it was reread", async () => {
     await using lab = await open();
     const first = await lab.read();
     assert.equal(first.get("docker_cri_docker_connected"), 1);

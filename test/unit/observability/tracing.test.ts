@@ -75,7 +75,7 @@ describe("traces", () => {
     assert.equal(spans.find(({ name }) => name === "docker containers.create")?.kind, SpanKind.CLIENT);
   });
 
-  it("begin anew without a context, or with one that is none", async () => {
+  it("restart without a context, or with an invalid one", async () => {
     await using lab = await open();
     for (const header of [undefined, "", "00-zz", `00-${"a".repeat(5_000)}-01`]) {
       lab.exporter.reset();

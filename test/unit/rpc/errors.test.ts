@@ -11,7 +11,7 @@ import {
 } from "../../../src/rpc/errors.js";
 
 describe("failureOf", () => {
-  it("gives an error that only says that the call was aborted the reason's code", () => {
+  it("gives an error that only reports the abort the reason's code", () => {
     const abort = new DOMException("This operation was aborted", "AbortError");
     const reasons: [ShimError, Code][] = [
       [deadlinePassed("X"), Code.DeadlineExceeded],
@@ -25,7 +25,7 @@ describe("failureOf", () => {
     }
   });
 
-  it("keeps what tells more than the abort does", () => {
+  it("keeps an error that has more information than the abort", () => {
     const reason = deadlinePassed("X");
     const failure = failureOf(new ShimError("not-found", "no container c1"), reason);
     assert.deepEqual([failure.error.code, failure.error.rawMessage], [Code.NotFound, "no container c1"]);
@@ -54,7 +54,7 @@ describe("failureOf", () => {
     assert.match(error.rawMessage, /^internal error ENOSPC \(error id /);
   });
 
-  it("says what a fault of ours is, with an id", () => {
+  it("reports an internal error with an id", () => {
     const failure = failureOf(new ShimError("internal", "Docker's answer makes no sense"), undefined);
     assert.equal(failure.error.code, Code.Internal);
     assert.match(failure.error.rawMessage, /^Docker's answer makes no sense \(error id /);

@@ -12,7 +12,7 @@ describe("encodeStatusMessage", () => {
     assert.equal(encodeStatusMessage("\ud800"), "%EF%BF%BD");
   });
 
-  it("is what clients decode, and fits into a header, for every text", () => {
+  it("is decoded by clients, and fits into a header, for every text", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (text) => {
         const encoded = encodeStatusMessage(text);

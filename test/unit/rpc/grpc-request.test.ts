@@ -54,7 +54,7 @@ describe("readRequest", () => {
     );
   });
 
-  it("says no to a large message from its first five bytes", async () => {
+  it("refuses a large message after its first five bytes", async () => {
     const stream = new PassThrough();
     const request = read(stream, 100);
     stream.write(Buffer.from([0, 0, 0, 0, 101]));
@@ -62,7 +62,7 @@ describe("readRequest", () => {
     assert.equal(stream.listenerCount("data"), 0);
   });
 
-  it("does not wait for ever", async (test) => {
+  it("does not wait forever", async (test) => {
     test.mock.timers.enable({ apis: ["setTimeout"] });
     const stream = new PassThrough();
     const request = read(stream);
@@ -71,7 +71,7 @@ describe("readRequest", () => {
     await assert.rejects(request, (error) => isKind(error, "deadline-exceeded"));
   });
 
-  it("says that the caller has gone", async () => {
+  it("reports that the caller has cancelled", async () => {
     const stream = new PassThrough();
     const request = read(stream);
     stream.destroy();

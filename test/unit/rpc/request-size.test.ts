@@ -114,7 +114,7 @@ describe("checkFields", () => {
       );
   });
 
-  it("leaves nothing to the decoder that it has not counted, and refuses what is no message", () => {
+  it("leaves nothing to the decoder that it has not counted, and refuses anything but a message", () => {
     const bytes = fc.array(fc.oneof(fc.nat(255), fc.constantFrom(8, 10, 18, 26, 2, 0, 1)), { maxLength: 40 });
     fc.assert(
       fc.property(anyRequest, bytes, (schema, given) => {
@@ -137,7 +137,7 @@ describe("checkFields", () => {
 });
 
 describe("checkJsonValues", () => {
-  it("takes what has few values, in texts of any form", () => {
+  it("accepts a text with few values, in any form", () => {
     const jsons = fc.json({ maxDepth: 4 });
     fc.assert(
       fc.property(jsons, (json) => {

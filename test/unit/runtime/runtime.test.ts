@@ -27,7 +27,7 @@ describe("the runtime", () => {
     assert.ok(runtimeHandlers.every(({ features }) => features?.userNamespaces === false));
   });
 
-  it("tells its configuration when asked for more", async () => {
+  it("reports its configuration when asked for more", async () => {
     await using rig = await openRig();
     const { info } = await rig.runtime.status({ verbose: true });
     const config = JSON.parse(info["config"] ?? "{}") as { sandboxImage?: string; docker?: object };
@@ -57,7 +57,7 @@ describe("the runtime", () => {
     await eventually("Docker is back", async () => (await conditionsOf(rig)).runtime?.ok === true);
   });
 
-  it("tells Docker's cgroup driver, and hands the pod CIDR to the network", async () => {
+  it("reports Docker's cgroup driver, and passes the pod CIDR to the network", async () => {
     await using rig = await openRig();
     const { linux } = await rig.runtime.runtimeConfig({});
     const { cgroupDriver } = await rig.engine.system.info();

@@ -108,7 +108,7 @@ describe("a shim that is killed", () => {
       assert.ok(steps >= 8, `only ${steps} steps`);
     });
 
-    it(`at any step of RunPodSandbox, ${when} its effect, leaves a whole pod or none when nobody tries again`, async () => {
+    it(`at any step of RunPodSandbox, ${when} its effect, leaves a whole pod or none when no one tries again`, async () => {
       for (let at = 1; ; at++) {
         const node = newNode();
         const crash = new Crash(at, when);

@@ -34,7 +34,7 @@ describe("pods", () => {
     );
   });
 
-  it("leave nothing behind when the network refuses them, and say what it said", async () => {
+  it("leave nothing behind when the network refuses them, and report its error", async () => {
     await using rig = await openRig();
     rig.network.failures.attach = new ShimError("unavailable", "no address is left in the range");
     await assert.rejects(rig.runtime.runPodSandbox({ config: podConfig("full") }), {
@@ -45,7 +45,7 @@ describe("pods", () => {
     await assertNothingHeld(rig);
   });
 
-  it("say that the root directory is full, and leave nothing behind", async () => {
+  it("report that the root directory is full, and leave nothing behind", async () => {
     await using rig = await openRig();
     for (const method of ["files.writeAtomic", "files.overwrite"]) {
       rig.engine.host.faults.on(method, { code: "ENOSPC", times: 1 });
@@ -58,7 +58,7 @@ describe("pods", () => {
     }
   });
 
-  it("can be made by a retry at once when even what a failed one left could not be undone", async () => {
+  it("can be created by a retry at once when the rollback of a failed call failed", async () => {
     await using rig = await openRig();
     rig.network.failures.attach = new ShimError("unavailable", "no address is left in the range");
     rig.network.failures.detach = new ShimError("unavailable", "the plugin is being replaced");
@@ -148,7 +148,7 @@ describe("pods", () => {
     assert.deepEqual(running, [true]);
   });
 
-  it("give their addresses back, with their containers stopped, when somebody removes their sandbox", async () => {
+  it("give their addresses back, with their containers stopped, when another program removes their sandbox", async () => {
     await using rig = await openRig();
     const { podSandboxId } = await rig.runtime.runPodSandbox({ config: podConfig("behind") });
     const containerId = await runContainer(rig, podSandboxId, "behind");
@@ -303,7 +303,7 @@ describe("a pod whose sandbox was started again by another", () => {
 });
 
 describe("a shim that starts", () => {
-  it("gives back what pods hold whose containers are gone, and has the network spare the others", async () => {
+  it("releases what pods without containers hold, and keeps that of the others", async () => {
     const before = await openRig();
     const ghost = await before.runtime.runPodSandbox({ config: podConfig("ghost") });
     const living = await before.runtime.runPodSandbox({ config: podConfig("living") });
@@ -325,7 +325,7 @@ describe("a shim that starts", () => {
 });
 
 describe("a shim that takes over", () => {
-  it("asks the network whether the pods are connected as they were made, and says which are not", async () => {
+  it("asks the network whether the pods are connected as they were made, and reports which are not", async () => {
     const before = await openRig();
     const ids: string[] = [];
     for (const name of ["whole", "broken", "old", "stopped"]) {
@@ -349,7 +349,7 @@ describe("a shim that takes over", () => {
     assert.equal(items.length, 4);
   });
 
-  it("is rid of a checkpoint that a crash cut off in the middle of its writing, and spares what is not ours", async () => {
+  it("removes a checkpoint that a crash truncated, and keeps foreign files", async () => {
     const engine = createMemoryDocker({ images: [sandboxImage, image] });
     const torn = `.${"ab".repeat(32)}.0123456789ab.tmp`;
     for (const name of [torn, ".other.tmp"])
@@ -358,7 +358,7 @@ describe("a shim that takes over", () => {
     assert.deepEqual(await engine.host.files.list(checkpointFolder), [".other.tmp"]);
   });
 
-  it("sweeps what was created and never started, once its grace time is over, and says what and why", async () => {
+  it("removes pods and containers that were created and never started, after their grace time, and logs it", async () => {
     const before = await openRig();
     const { podSandboxId } = await before.runtime.runPodSandbox({ config: podConfig("home") });
     const config = { metadata: { name: "idle" }, image: { image }, command: ["sleep", "infinity"] };
@@ -400,7 +400,7 @@ describe("a pod whose pause image cannot be had", () => {
     assert.deepEqual(await rig.engine.containers.list(), []);
   });
 
-  it("is told so before the caller's deadline when the registry does not answer", async () => {
+  it("gets the error before the caller's deadline when the registry does not answer", async () => {
     const engine = createMemoryDocker({ images: [image] });
     engine.registry.behave("registry.k8s.io/pause", { stall: true });
     await using rig = await openRig({ engine });

@@ -37,7 +37,7 @@ describe("the cgroup of a container", () => {
       return { places, usage: withoutTimes(measured.usage) };
     };
 
-    it(`tells what it uses: ${node.name}`, () => {
+    it(`reports its usage: ${node.name}`, () => {
       const host = makeNode(node);
       const { places, usage } = measure(host, "of");
       assert.ok(places.path.includes(containerId));
@@ -83,7 +83,7 @@ describe("the cgroup of a container", () => {
       );
     });
 
-    it(`tells what the whole pod uses: ${node.name}`, () => {
+    it(`reports the usage of the whole pod: ${node.name}`, () => {
       const { usage } = measure(makeNode(node), "ofPod");
       assert.equal(usage.cpu?.["usageCoreNanos"], 10_000_000_000n);
       assert.equal(usage.memory?.["workingSetBytes"], 1400n);
@@ -111,7 +111,7 @@ describe("the cgroup of a container", () => {
     assert.equal("pageFaults" in measured.usage.memory, false, "what the kernel does not tell is left out");
   });
 
-  it("is nothing once it has gone", () => {
+  it("is undefined once the cgroup is removed", () => {
     const node = nodes[3]!;
     const host = makeNode(node);
     const cgroups = new Cgroups(host);
@@ -139,7 +139,7 @@ describe("the cgroup of a container", () => {
     }
   });
 
-  it("takes nothing from what is not a number", () => {
+  it("ignores values that are not numbers", () => {
     const node = nodes[3]!;
     for (const text of ["", "-1\n", "many\n", "1e9\n", "18446744073709551616\n", "9".repeat(30), "\0\0\0"]) {
       const host = makeNode(node);

@@ -46,7 +46,7 @@ describe("CPU rates", () => {
     assert.equal(rates.rate("a", { atMs: 20_001, usageCoreNanos: 10n * second }, 0), 999_900_010n);
   });
 
-  it("begin anew when the counter does", () => {
+  it("restart when the counter does", () => {
     const rates = new CpuRates();
     rates.add("a", { atMs: 10_000, usageCoreNanos: 9n * second });
     assert.equal(rates.rate("a", { atMs: 20_000, usageCoreNanos: second }, 18_000), halfCore);
@@ -54,7 +54,7 @@ describe("CPU rates", () => {
     assert.equal(rates.rate("a", { atMs: 30_000, usageCoreNanos: 6n * second }, 18_000), halfCore);
   });
 
-  it("of a pod whose sandbox was made anew go on in the same cgroup", () => {
+  it("of a pod whose sandbox was recreated go on in the same cgroup", () => {
     const rates = new CpuRates();
     rates.add("/pod", { atMs: 10_000, usageCoreNanos: 100n * second });
     assert.equal(rates.rate("/pod", { atMs: 12_000, usageCoreNanos: 101n * second }, 11_000), halfCore);
@@ -68,7 +68,7 @@ describe("CPU rates", () => {
     assert.equal(rates.rate("a", at(5), undefined), undefined);
   });
 
-  it("are forgotten with what has gone", () => {
+  it("are dropped with their containers", () => {
     const rates = new CpuRates();
     rates.add("a", at(5));
     rates.add("b", at(5));

@@ -10,7 +10,7 @@ import { statsLab, untilKnown } from "./lab.js";
 const id = "5f0c".padEnd(64, "a1");
 
 describe("the writable layer of a container", () => {
-  it("is walked beside the calls, and told with the time of the walk", async () => {
+  it("is measured in the background, and reported with its time", async () => {
     await using lab = await statsLab();
     // A new container is walked at once: this one has time to write before.
     lab.engine.host.faults.on("trees.usage", { delayMs: 1_000, times: 1 });
@@ -101,7 +101,7 @@ describe("where a writable layer lies", () => {
     assert.equal(await find(host, info, {}), undefined);
   });
 
-  it("is what the root of the container is mounted from, for containerd's store", async () => {
+  it("is the upper folder of the container's root mount, for containerd's store", async () => {
     const host = new MemoryHost();
     const upper = "/var/lib/docker/containerd/daemon/io.containerd.snapshotter.v1.overlayfs/snapshots/31/fs";
     host.tree.makeDirectory("/proc/77");

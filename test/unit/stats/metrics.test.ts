@@ -115,7 +115,7 @@ describe("the metrics of pods", () => {
     }
   });
 
-  it("tell what the stats tell, of the pod, its network and each container", async () => {
+  it("report the values of the stats for the pod, its network and each container", async () => {
     await using lab = await statsLab();
     const { pod, ids } = await lab.runPod("web", ["app", "sidecar"]);
     const [app = "", sidecar = ""] = ids;

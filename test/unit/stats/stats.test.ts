@@ -13,7 +13,7 @@ async function collect<T>(chunks: AsyncIterable<T>): Promise<T[]> {
 }
 
 describe("the stats of containers", () => {
-  it("tell what the kernel counts of each, under its own name", async () => {
+  it("report the kernel's counters of each, with its name", async () => {
     await using lab = await statsLab();
     const { runtime, engine } = lab;
     const { ids: both } = await lab.runPod("web", ["app", "sidecar"]);
@@ -79,7 +79,7 @@ describe("the stats of containers", () => {
     assert.deepEqual(ids(podChunks.flatMap(({ podSandboxStats }) => podSandboxStats)), [pod]);
   });
 
-  it("leave out a container that does not run, and tell of it alone what is known", async () => {
+  it("leave out a stopped container from lists, and report its known values alone", async () => {
     await using lab = await statsLab();
     const { runtime, engine } = lab;
     const { ids: both } = await lab.runPod("web", ["app", "sidecar"]);
@@ -109,7 +109,7 @@ describe("the stats of containers", () => {
     assert.deepEqual(ids(stats?.linux?.containers ?? []), [sidecar]);
   });
 
-  it("are NOT_FOUND of what is not there", async () => {
+  it("are NOT_FOUND for a missing container or pod", async () => {
     await using lab = await statsLab();
     const notFound = (error: unknown) => error instanceof ConnectError && error.code === Code.NotFound;
     await assert.rejects(lab.runtime.containerStats({ containerId: "ab".repeat(32) }), notFound);

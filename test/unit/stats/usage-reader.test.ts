@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { statsLab } from "./lab.js";
 
 describe("shim.stats", () => {
-  it("tells typed values of containers and pods, as a test has set them", async () => {
+  it("reports typed values of containers and pods, as a test has set them", async () => {
     await using lab = await statsLab();
     const { pod, ids } = await lab.runPod("web", ["app", "sidecar"]);
     lab.engine.use(ids[0]!, {
@@ -30,7 +30,7 @@ describe("shim.stats", () => {
     assert.deepEqual(await lab.shim.stats.pods({ labelSelector: { pod: "none" } }), []);
   });
 
-  it("tells them again in an interval, until it is to end", async () => {
+  it("reports them again in an interval, until it is to end", async () => {
     await using lab = await statsLab();
     const { ids } = await lab.runPod("web");
     const over = new AbortController();

@@ -28,7 +28,7 @@ for (const transport of ["spdy", "websocket"] as const) {
     };
 
     for (const method of ["execs.create", "execs.start"] as const) {
-      it(`tells the client why ${method} failed, and leaves nothing`, async () => {
+      it(`reports to the client why ${method} failed, and leaves nothing behind`, async () => {
         const { run, running } = runner();
         await using world = await streamingWorld({ run });
         world.engine.faults.on(method, { error: "unavailable", message: "out of descriptors", times: 1 });
@@ -80,7 +80,7 @@ for (const transport of ["spdy", "websocket"] as const) {
       assert.equal(await remote.exitCode, 7);
     });
 
-    it("tells the client why an attach failed, and of one that broke", async () => {
+    it("reports to the client why an attach failed or broke", async () => {
       await using world = await streamingWorld();
       const { engine } = world;
       const id = await world.start(async (process) => process.sleep(Infinity), { stdin: true });

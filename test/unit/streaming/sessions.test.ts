@@ -113,7 +113,7 @@ for (const transport of ["spdy", "websocket"] as const) {
       assert.equal(status?.state, 1);
     });
 
-    it("forwards ports, many at once, and says of a refused one why", async () => {
+    it("forwards ports, many at once, and reports why one is refused", async () => {
       await using world = await streamingWorld();
       await world.start(async (process) => {
         process.listen(8080, (connection) => connection.pipe(connection));
@@ -138,7 +138,7 @@ for (const transport of ["spdy", "websocket"] as const) {
       assert.equal(await text(after), "still there");
     });
 
-    it("says why a command could not be run, and what its exit code is", async () => {
+    it("reports why a command could not be run, and what its exit code is", async () => {
       await using world = await streamingWorld();
       const remote = await connectProcess(await world.execUrl(["no-such-program"]), { transport });
       remote.stderr.resume();
@@ -146,7 +146,7 @@ for (const transport of ["spdy", "websocket"] as const) {
       assert.equal(await remote.exitCode, 127);
     });
 
-    it("takes a URL once, and only for what it was made", async () => {
+    it("accepts a URL once, and only for its purpose", async () => {
       await using world = await streamingWorld({ both });
       const url = await world.execUrl(["both"]);
       const options = { transport };

@@ -186,14 +186,14 @@ describe("a container's image", () => {
     assert.equal(toContainerStatus(docker).imageId, imageId);
   });
 
-  it("keeps a reference even when Docker tells no id", () => {
+  it("keeps a reference even when Docker reports no id", () => {
     const { imageId: _, ...docker } = dockerContainer();
     assert.equal(toContainerStatus(docker).imageRef, "nginx:1");
   });
 });
 
 describe("toContainer", () => {
-  it("tells whose container it is", () => {
+  it("reports whose container it is", () => {
     const listed = toContainer(
       dockerContainer({
         config: {
@@ -221,7 +221,7 @@ describe("toContainer", () => {
 });
 
 describe("toContainerStatus", () => {
-  it("tells the limits as they are now", () => {
+  it("reports the limits as they are now", () => {
     const status = toContainerStatus(
       dockerContainer({
         host: {
@@ -290,13 +290,13 @@ describe("toContainerStatus", () => {
     ["SIGQUIT", Signal.SIGQUIT],
     ["3", Signal.SIGQUIT],
   ] as const) {
-    it(`tells the stop signal of ${stopSignal ?? "an image without one"}`, () => {
+    it(`reports the stop signal of ${stopSignal ?? "an image without one"}`, () => {
       const docker = dockerContainer({ config: stopSignal ? { stopSignal } : {} });
       assert.equal(toContainerStatus(docker).stopSignal, expected);
     });
   }
 
-  it("tells the log path", () => {
+  it("reports the log path", () => {
     const labels = {
       "io.kubernetes.docker.type": "container",
       "io.kubernetes.container.logpath": "/l/0.log",
@@ -315,7 +315,7 @@ describe("a container's mounts", () => {
     ["rshared", MountPropagation.PROPAGATION_BIDIRECTIONAL],
     ["shared", MountPropagation.PROPAGATION_BIDIRECTIONAL],
   ] as const) {
-    it(`tell propagation ${docker ?? "unset"} as ${MountPropagation[expected]}`, () => {
+    it(`report propagation ${docker ?? "unset"} as ${MountPropagation[expected]}`, () => {
       const point = { type: "bind", source: "/s", target: "/t", writable: true };
       const [mount] = toContainerStatus(
         dockerContainer({ mounts: [docker ? { ...point, propagation: docker } : point] }),
@@ -324,7 +324,7 @@ describe("a container's mounts", () => {
     });
   }
 
-  it("tell path, read-only and recursive read-only", () => {
+  it("report path, read-only and recursive read-only", () => {
     const { mounts } = toContainerStatus(
       dockerContainer({
         host: {

@@ -50,7 +50,7 @@ describe("engineEnvironment", () => {
     assert.equal(engineEnvironment({ ...facts, info: remapped, config }).usernsRemapped, true);
   });
 
-  it("takes the careful side where the engine tells nothing", () => {
+  it("assumes no feature if the engine reports nothing", () => {
     const bare: DockerInfo = { containerdImageStore: false, runtimes: [], securityOptions: [], warnings: [] };
     const read = engineEnvironment({ ...facts, info: bare, config: parseConfig({}) });
     assert.equal(read.cgroupDriver, "cgroupfs");

@@ -55,7 +55,7 @@ describe("the table of fields", () => {
     );
   });
 
-  it("says of each where it goes, or why not", () => {
+  it("has the target of each field, or the reason why there is none", () => {
     for (const [message, fields] of Object.entries(fieldTable)) {
       for (const [field, treatment] of Object.entries(fields)) {
         const words = treatment.how === "mapped" ? treatment.to : treatment.why;
@@ -100,7 +100,7 @@ describe("refuseUnsupported", () => {
     });
   });
 
-  it("does not look into what is ignored", () => {
+  it("does not check ignored messages", () => {
     refuseUnsupported(create(PullImageRequestSchema, { sandboxConfig: { windows: {} } }));
     refuseUnsupported(
       create(RunPodSandboxRequestSchema, {
@@ -115,7 +115,7 @@ describe("refuseUnsupported", () => {
     });
   });
 
-  it("refuses what is no message of CRI", () => {
+  it("refuses anything but a message of CRI", () => {
     refuses("internal", /google\.protobuf\.Any/, () => {
       refuseUnsupported({ $typeName: "google.protobuf.Any" });
     });

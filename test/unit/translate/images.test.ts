@@ -6,7 +6,7 @@ import { imageId } from "./docker-container.js";
 const facts = { id: imageId, repoTags: ["busybox:1"], repoDigests: [`busybox@${imageId}`], sizeBytes: 12 };
 
 describe("toImage", () => {
-  it("tells id, names, size and pinning", () => {
+  it("reports id, names, size and pinning", () => {
     const image = toImage(facts, { pinned: true });
     assert.equal(image.id, imageId);
     assert.deepEqual(image.repoTags, ["busybox:1"]);
@@ -23,7 +23,7 @@ describe("toImage", () => {
     [-1, 1n],
     [5_000_000_000, 5_000_000_000n],
   ] as const) {
-    it(`tells a size of ${sizeBytes} as ${size}, for kubelet refuses 0`, () => {
+    it(`reports a size of ${sizeBytes} as ${size}, for kubelet refuses 0`, () => {
       assert.equal(toImage({ ...facts, sizeBytes }, { pinned: false }).size, size);
     });
   }

@@ -82,7 +82,7 @@ describe("labels", () => {
     });
   }
 
-  it("remembers a shared PID namespace, which Docker does not tell", () => {
+  it("remembers a shared PID namespace, which Docker does not report", () => {
     assert.equal(readLabels(sandboxLabels(sandboxWithPid(NamespaceMode.POD))).sharedPidNamespace, true);
     assert.equal(readLabels(sandboxLabels(create(PodSandboxConfigSchema))).sharedPidNamespace, true);
     assert.equal(

@@ -130,7 +130,7 @@ describe("mounts", () => {
     );
   });
 
-  it("tells a folder of an image as the image, by its label", () => {
+  it("reports a folder of an image as the image, by its label", () => {
     const mounts = [create(MountSchema, { ...ofImage, containerPath: "/c/" })];
     const labels = imageVolumesLabels(mounts, new Map([["/c/", { imageId: "sha256:1", path: "/export/a" }]]));
     const point = { type: "bind", source: "/export/a", target: "/c", writable: false };
@@ -154,7 +154,7 @@ describe("mounts", () => {
     assert.deepEqual(imageVolumesLabels([create(MountSchema, base)], new Map()), {});
   });
 
-  it("mounts one image several times, which Docker refuses under one spelling, and tells it as one", () => {
+  it("mounts one image several times, which Docker refuses under one spelling, and reports it as one", () => {
     const id = `sha256:${"0123456789abcdef".repeat(4)}`;
     const { mounts } = dockerMounts(
       ["/a", "/b", "/c"].map((containerPath) =>

@@ -46,7 +46,7 @@ describe("names", () => {
     "k8s_POD_web_shop_1_",
     "k8s_POD_web_shop_1_99999999999999999999",
   ]) {
-    it(`knows that ${JSON.stringify(name)} is nobody's`, () => {
+    it(`recognizes ${JSON.stringify(name)} as foreign`, () => {
       assert.equal(parseSandboxName(name), undefined);
       assert.equal(parseContainerName(name), undefined);
     });
@@ -104,7 +104,7 @@ describe("names", () => {
     );
   });
 
-  it("keeps of an odd name what people can read", () => {
+  it("keeps the readable part of an unusual name", () => {
     const odd = create(PodSandboxMetadataSchema, { ...pod, namespace: "Not_Kubernetes" });
     assert.match(sandboxName(odd), /^k8s_POD_[0-9a-f]{64}$/);
     assert.match(containerName(odd, container), /^k8s_nginx_[0-9a-f]{64}$/);

@@ -23,7 +23,7 @@ describe("a sandbox", () => {
     });
   }
 
-  it("is told with the metadata of its name, and its caller's labels", () => {
+  it("is reported with the metadata of its name, and its caller's labels", () => {
     const docker = dockerSandbox();
     for (const told of [toPodSandbox(docker), toPodSandboxStatus(docker, { ips: [] })]) {
       assert.equal(told.id, sandboxId);

@@ -136,7 +136,7 @@ describe("AppArmor", () => {
     );
   });
 
-  it("is refused without a name, and with a type that nobody knows", () => {
+  it("is refused without a name, and with an unknown type", () => {
     refuses("invalid-argument", /localhost_ref is missing/, () =>
       apparmorOption(
         create(SecurityProfileSchema, { profileType: ProfileType.Localhost }),

@@ -25,7 +25,7 @@ export function beforeStart(engine: MemoryEngine, container: Container): Surroun
   }
   for (const { type, source } of container.mounts) {
     if (type === "bind" && source !== undefined && !tree.exists(source)) {
-      refuse(`the source of a bind mount has gone: ${source}`);
+      refuse(`the source of a bind mount does not exist: ${source}`);
     }
   }
   const owner = engine.peek(ownerOf(container.host, "networkMode") ?? "");

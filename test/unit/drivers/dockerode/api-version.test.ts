@@ -36,7 +36,7 @@ describe("agree", () => {
       assert.deepEqual(await agree(newest, never), agreed);
     });
 
-  it("takes our newest with a newer engine that still speaks it, or does not say", async () => {
+  it("uses our newest version with a newer engine that supports it, or does not report its oldest", async () => {
     assert.deepEqual(await agree([1, 52], () => Promise.resolve([1, 44])), [1, 48]);
     assert.deepEqual(await agree([2, 0], () => Promise.resolve([1, 48])), [1, 48]);
     assert.deepEqual(await agree([1, 52], () => Promise.resolve(undefined)), [1, 48]);

@@ -57,13 +57,13 @@ describe("outputFrames", () => {
     assert.equal(Buffer.from(first.value.data).toString(), "beginning");
   });
 
-  it("says when the stream ends inside a frame or a header", async () => {
+  it("reports when the stream ends inside a frame or a header", async () => {
     const whole = frame(1, "hello");
     await assert.rejects(collect(outputFrames(chunked(whole.subarray(0, 10), 99))), Truncated);
     await assert.rejects(collect(outputFrames(chunked(whole.subarray(0, 5), 99))), Truncated);
   });
 
-  it("refuses what is no multiplexed stream", async () => {
+  it("refuses anything but a multiplexed stream", async () => {
     await assert.rejects(collect(outputFrames(chunked(Buffer.from("plain text, no frames"), 99))), Malformed);
     await assert.rejects(collect(outputFrames(chunked(frame(4, "x"), 99))), Malformed);
   });

@@ -184,7 +184,7 @@ describe("a deadline", () => {
 });
 
 describe("an abort", () => {
-  it("ends a call at once, as cancelled or as the reason says", async (t) => {
+  it("ends a call at once, as cancelled or with the signal's reason", async (t) => {
     const engine = await fakeEngine(t, () => undefined);
     const caller = new AbortController();
     const waiting = assert.rejects(
@@ -271,7 +271,7 @@ describe("an answer", () => {
       const engine = await fakeEngine(t, (_request, response) => response.end(body));
       await assert.rejects(
         engine.service.containers.inspect("x"),
-        failsWith("internal", "containers.inspect", "makes no sense", said, engine.endpoint),
+        failsWith("internal", "containers.inspect", "is not valid", said, engine.endpoint),
       );
     });
 
@@ -283,7 +283,7 @@ describe("an answer", () => {
     await eventually(() => engine.openConnections() === 0, "the socket is closed");
   });
 
-  it("that is an error gives Docker's words, or the text of whoever answered", async (t) => {
+  it("that is an error has Docker's text, or that of a proxy", async (t) => {
     const engine = await fakeEngine(t, (request, response) => {
       if (request.url?.endsWith("/a/json") === true) json(response, { message: "No such container: a" }, 404);
       else if (request.url?.endsWith("/b/json") === true) response.writeHead(503).end("<html>later</html>");
@@ -411,7 +411,7 @@ describe("a connection", () => {
     }
   });
 
-  it("goes where the configuration says, whatever DOCKER_HOST says", async (t) => {
+  it("uses the configured endpoint, not DOCKER_HOST", async (t) => {
     const engine = await fakeEngine(t, (_request, response) => {
       json(response, []);
     });
@@ -447,7 +447,7 @@ describe("a connection", () => {
 });
 
 describe("close", () => {
-  it("ends what is under way with unavailable, and all that comes after", async (t) => {
+  it("ends calls under way with unavailable, and all that comes after", async (t) => {
     const engine = await fakeEngine(t, () => undefined);
     const waiting = [
       assert.rejects(engine.service.images.list(), failsWith("unavailable", "closed")),

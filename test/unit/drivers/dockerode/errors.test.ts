@@ -143,7 +143,7 @@ describe("fromStatus", () => {
     assert.equal(error.cause.holderId, holder);
   });
 
-  it("keeps the conflict when Docker does not say who holds the name", () => {
+  it("keeps the conflict when Docker does not name the holder", () => {
     const text = 'The container name "/x" is already in use by something';
     const { cause } = fromStatus(asked("containers.create"), 409, text);
     assert.ok(cause instanceof NameConflict);
@@ -242,7 +242,7 @@ const connections: readonly (readonly [thrown: unknown, kind: ErrorKind, said: R
   [withCode("ENOTFOUND"), "unavailable", /cannot be reached/],
   [withCode("HPE_INVALID_CONSTANT"), "internal", /does not speak HTTP/],
   [withCode("HPE_HEADER_OVERFLOW"), "internal", /does not speak HTTP/],
-  [new Malformed("it is not JSON"), "internal", /makes no sense: it is not JSON/],
+  [new Malformed("it is not JSON"), "internal", /is not valid: it is not JSON/],
   [new Truncated("in a frame"), "unavailable", /broke off/],
   [new NoCommonVersion("it speaks API 1.60"), "unsupported", /it speaks API 1\.60/],
   [new DaemonError("No such container: x"), "not-found", /No such container/],

@@ -151,7 +151,7 @@ describe("a hijacked connection", () => {
     assert.deepEqual(await read(stream), { stdout: "late", stderr: "" });
   });
 
-  it("holds Docker back while nobody reads", async (t) => {
+  it("blocks Docker without a reader", async (t) => {
     let sent = 0;
     const { start } = await execOn(t, (_request, socket) => {
       socket.write(upgraded);
@@ -278,7 +278,7 @@ describe("the end of a hijacked connection", () => {
     await eventually(() => engine.openConnections() === 0, "the connections are closed");
   });
 
-  it("lets nobody read twice", async (t) => {
+  it("lets no one read twice", async (t) => {
     const { start } = await execOn(t, (_request, socket) => socket.end(upgraded));
     const stream = await start();
     await read(stream);

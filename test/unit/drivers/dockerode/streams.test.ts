@@ -100,7 +100,7 @@ describe("events", () => {
       );
       await assert.rejects(
         collect(engine.service.events.subscribe({})),
-        failsWith("internal", "makes no sense"),
+        failsWith("internal", "is not valid"),
       );
       await eventually(() => engine.openConnections() === 0, "the socket is closed");
     });
@@ -137,7 +137,7 @@ describe("events", () => {
     );
   });
 
-  it("that nobody reads end with the signal or the driver", async (t) => {
+  it("without a reader end with the signal or the driver", async (t) => {
     const engine = await fakeEngine(
       t,
       following(() => undefined),
@@ -174,7 +174,7 @@ describe("logs", () => {
   const texts = (frames: readonly LogFrame[]) =>
     frames.map(({ stream, data }) => `${stream} ${Buffer.from(data).toString()}`);
 
-  it("ask for what is wanted, and say which stream a line came on", async (t) => {
+  it("request the wanted streams, and report the stream of a line", async (t) => {
     const bytes = Buffer.concat([frame(1, `${stamp} a\n`), frame(2, `${stamp} b\n`)]);
     const engine = await fakeEngine(
       t,
@@ -204,7 +204,7 @@ describe("logs", () => {
     ]);
   });
 
-  it("keep what came before a break, and say that it broke", async (t) => {
+  it("keep the output before a break, and report the break", async (t) => {
     for (const broken of [
       reset,
       (response: ServerResponse) => response.end(frame(1, `${stamp} b\n`).subarray(0, 20)),
@@ -276,7 +276,7 @@ describe("logs", () => {
       );
       await assert.rejects(
         collect(entriesOf(engine.service.containers.logs("a"))),
-        failsWith("internal", "makes no sense"),
+        failsWith("internal", "is not valid"),
       );
     }
   });
@@ -291,7 +291,7 @@ describe("logs", () => {
     assert.deepEqual(engine.asked, []);
   });
 
-  it("hold Docker back while nobody reads", async (t) => {
+  it("block Docker without a reader", async (t) => {
     let sent = 0;
     const chunk = frame(1, `${stamp} ${"x".repeat(65_000)}\n`);
     const engine = await fakeEngine(

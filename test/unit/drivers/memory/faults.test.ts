@@ -123,7 +123,7 @@ describe("faults of the memory engine", () => {
     await create(engine, ["true"]);
   });
 
-  it("leave a create that nobody waits for to end by itself", async () => {
+  it("leave a create without a waiting caller to end by itself", async () => {
     engine.faults.on("containers.create", { delayMs: 30, times: 1 });
     const late = create(engine, ["true"], { name: "late" });
     await turns();
@@ -139,7 +139,7 @@ describe("faults of the memory engine", () => {
     assert.equal((await engine.containers.inspect("orphan")).name, "orphan");
   });
 
-  it("strike a stream at its end, after what it did", async () => {
+  it("affect a stream at its end, after its work", async () => {
     engine.faults.on("images.pull", { error: "unavailable", after: true, times: 1 });
     await assert.rejects(collect(engine.images.pull({ reference: "registry.k8s.io/pause:3.9" })));
     assert.equal((await engine.images.inspect("registry.k8s.io/pause:3.9")).os, "linux");

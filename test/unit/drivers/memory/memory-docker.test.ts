@@ -178,7 +178,7 @@ describe("a memory engine that tests play with", () => {
     assert.equal((await engine.containers.inspect(id)).state.exitCode, 143);
   });
 
-  it("takes its time where it is told to, and can be seen at it", async () => {
+  it("takes its time where it is configured to, and can be seen at it", async () => {
     engine.settings.timing = { createMs: 0, startMs: 30, removeMs: 30 };
     const id = await create(engine, ["sleep", "60"]);
     const starting = engine.containers.start(id);

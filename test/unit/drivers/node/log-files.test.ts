@@ -60,7 +60,7 @@ function suite(name: string, logFiles: HostLogFiles, folder: () => string): void
       await again.close();
     });
 
-    it("says when a file stands in the place of the root, or of a folder above or below it", async () => {
+    it("reports when a file stands in the place of the root, or of a folder above or below it", async () => {
       const root = join(folder(), "pod");
       const taken = join(root, "taken");
       await (await logFiles.openAppend(taken, { root, mode })).close();
@@ -101,7 +101,7 @@ function suite(name: string, logFiles: HostLogFiles, folder: () => string): void
       await logFiles.removeLink(path, { root });
     });
 
-    it("says when a file or a folder above it is missing", async () => {
+    it("reports when a file or a folder above it is missing", async () => {
       const root = join(folder(), "pod");
       assert.equal(await logFiles.openExisting(join(root, "c/0.log"), { root }), undefined);
       assert.equal(await logFiles.openExisting(join(root, "a/b/1.log"), { root }), undefined);

@@ -123,7 +123,7 @@ describe("the node's files", () => {
     await assert.rejects(files.overwrite(join(folder, "none"), "x"), { code: "ENOENT" });
   });
 
-  it("lists nothing where there is no folder, and removes what is gone", async () => {
+  it("lists nothing where there is no folder, and removes what no longer exists", async () => {
     assert.deepEqual(await files.list(join(folder, "none")), []);
     await files.remove(join(folder, "none"));
     await files.remove(join(folder, "resolv.conf", "below-a-file"));
@@ -132,7 +132,7 @@ describe("the node's files", () => {
     assert.equal(await files.kindOf(join(folder, "gone")), undefined);
   });
 
-  it("tells kinds without following links, and follows them for the real path", async () => {
+  it("reports kinds without following links, and follows them for the real path", async () => {
     await symlink(join(folder, "a"), join(folder, "to-a"));
     assert.equal(await files.kindOf(join(folder, "to-a")), "link");
     assert.equal(await files.kindOf(join(folder, "a")), "directory");
@@ -148,14 +148,14 @@ describe("the node's files", () => {
     assert.equal((await stat(join(folder, "a"))).mode & 0o777, 0o700);
   });
 
-  it("tells how full a file system is", async () => {
+  it("reports how full a file system is", async () => {
     const usage = await files.usage(folder);
     assert.ok(usage.totalBytes > usage.usedBytes && usage.usedBytes > 0n);
     assert.ok(usage.totalInodes >= usage.usedInodes);
     await assert.rejects(files.usage(join(folder, "none")), { code: "ENOENT" });
   });
 
-  it("tells the mount point of a path, through links", async () => {
+  it("reports the mount point of a path, through links", async () => {
     await symlink("/proc/self/status", join(folder, "to-proc"));
     assert.equal(await files.mountPointOf("/proc/1/status"), "/proc");
     assert.equal(await files.mountPointOf(join(folder, "to-proc")), "/proc");
@@ -172,7 +172,7 @@ describe("the node's files", () => {
     assert.equal(mounts.size, 2);
   });
 
-  it("tells of changes in a folder, and of its end", async () => {
+  it("reports changes in a folder, and of its end", async () => {
     const watched = join(folder, "watched");
     await mkdir(watched);
     let calls = 0;

@@ -57,12 +57,12 @@ describe("running a program", () => {
     assert.equal((await sh("kill -TERM $$")).exitCode, 143);
   });
 
-  it("takes a large output whole, and input that nobody reads", async () => {
+  it("takes a large output whole, and input without a reader", async () => {
     const { stdout } = await sh("head -c 8000000 /dev/zero", { input: Buffer.alloc(4_000_000) });
     assert.equal(stdout.length, 8_000_000);
   });
 
-  it("says that there is no such program, or none that may be run", async () => {
+  it("reports that there is no such program, or none that may be run", async () => {
     await assert.rejects(processes.run({ file: join(folder, "none"), args: [], deadlineMs: 1_000 }), {
       name: "ShimError",
       kind: "not-found",
@@ -77,7 +77,7 @@ describe("running a program", () => {
     await assert.rejects(sh("true", { args: ["\0"] }), { code: "ERR_INVALID_ARG_VALUE" });
   });
 
-  it("kills the whole group at the deadline, and who left the group", async () => {
+  it("kills the whole group at the deadline, and processes that left it", async () => {
     const pids = join(folder, "pids");
     const script = `sleep 60 & echo $! >>${pids}; setsid sleep 60 & echo $! >>${pids}; echo $$ >>${pids}; wait`;
     await assert.rejects(sh(script, { deadlineMs: 400 }), { kind: "deadline-exceeded" });
@@ -95,7 +95,7 @@ describe("running a program", () => {
     for (const pid of started) assert.equal(await processes.isAlive(pid), false, `process ${pid} lives`);
   });
 
-  it("kills at the caller's abort, even what ignores every signal it can", async () => {
+  it("kills at the caller's abort, even a process that ignores signals", async () => {
     const controller = new AbortController();
     const file = join(folder, "stubborn");
     const running = sh(`trap "" TERM INT HUP; echo $$ >${file}; while :; do sleep 1; done`, {
@@ -107,7 +107,7 @@ describe("running a program", () => {
     assert.equal(await processes.isAlive(Number(await readFile(file, "utf8"))), false);
   });
 
-  it("starts nothing for a caller who has gone already", async () => {
+  it("starts nothing for a cancelled call", async () => {
     const file = join(folder, "never");
     await assert.rejects(sh(`touch ${file}`, { signal: AbortSignal.abort() }), { kind: "cancelled" });
     await assert.rejects(readFile(file), { code: "ENOENT" });
@@ -157,7 +157,7 @@ describe("killing a tree of processes", () => {
     await ended;
   });
 
-  it("kills nobody where there is nobody, and refuses numbers that mean many", async () => {
+  it("kills nothing for a missing pid, and refuses numbers that mean process groups", async () => {
     const gone = start("true");
     await once(gone, "exit");
     assert.equal(await processes.killTree(gone.pid), 0);
@@ -168,7 +168,7 @@ describe("killing a tree of processes", () => {
 });
 
 describe("killing processes by their environment", () => {
-  it("kills those that are meant, with what they start all the time, and no others", async () => {
+  it("kills the matching processes with their new children, and no others", async () => {
     const mark = `mark-${process.pid}`;
     const meant = start(`export OWN=1; while :; do setsid sleep 0.02 & sleep 0.02; done`, { MARK: mark });
     const other = start("exec sleep 60", { MARK: `not-${mark}` });
@@ -183,7 +183,7 @@ describe("killing processes by their environment", () => {
 });
 
 describe("looking at processes", () => {
-  it("tells the living from zombies and from nobody", async () => {
+  it("distinguishes living processes from zombies and missing ones", async () => {
     assert.equal(await processes.isAlive(process.pid), true);
     assert.equal(await processes.isAlive(0), false);
     assert.equal(await processes.isAlive(-5), false);

@@ -90,7 +90,7 @@ describe("the node's trees", () => {
     );
   });
 
-  it("leaves out devices, pipes, and what is not wanted", async () => {
+  it("skips devices, pipes and unwanted entries", async () => {
     const directory = join(folder, "trees", String(made++));
     const archive = await archiveOf([
       { name: "null", type: "character-device" },

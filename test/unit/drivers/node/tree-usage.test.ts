@@ -10,7 +10,7 @@ const { trees } = new NodeHost();
 const { signal } = new AbortController();
 const quick = { share: 1, signal };
 
-describe("what a folder takes on the disk", () => {
+describe("the disk usage of a folder", () => {
   let root: string;
   let folder: string;
   before(async () => {
@@ -23,7 +23,7 @@ describe("what a folder takes on the disk", () => {
     folder = await mkdtemp(join(root, "tree-"));
   });
 
-  it("is what its blocks take, and each inode once", async () => {
+  it("counts allocated blocks, and each inode once", async () => {
     const empty = await trees.usage(folder, quick);
     assert.equal(empty.inodes, 1n);
     await mkdir(join(folder, "a/b"), { recursive: true });
@@ -48,7 +48,7 @@ describe("what a folder takes on the disk", () => {
     assert.equal((await trees.usage(folder, quick)).inodes, 201n);
   });
 
-  it("is only what differs from the folder that it began as a copy of", async () => {
+  it("counts only the differences from the folder that it is a copy of", async () => {
     const original = join(root, "original");
     await mkdir(join(original, "etc"), { recursive: true });
     for (const name of ["kept", "changed", "touched"])
@@ -66,7 +66,7 @@ describe("what a folder takes on the disk", () => {
     assert.ok(usedBytes >= 30_000n && usedBytes < 80_000n, String(usedBytes));
   });
 
-  it("is taken with rests, and given up when nobody wants it any more", async () => {
+  it("is measured with pauses, and aborted with its signal", async () => {
     await Promise.all(Array.from({ length: 1_000 }, (_, index) => writeFile(join(folder, `f${index}`), "")));
     const startedAtMs = performance.now();
     await trees.usage(folder, quick);

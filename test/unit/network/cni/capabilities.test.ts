@@ -28,7 +28,7 @@ describe("capabilities", () => {
     });
   }
 
-  it("that a pod needs and no plugin declares are told", () => {
+  it("that a pod needs and no plugin declares are logged", () => {
     const portMappings = [{ hostPort: 1, containerPort: 1, protocol: "tcp" }] as const;
     const annotations = { "kubernetes.io/egress-bandwidth": "1M" };
     const args = capabilityArgs({ ...nothing, portMappings, annotations, podCidrs: ["10.0.0.0/8"] });

@@ -84,7 +84,7 @@ describe("a port of the node", () => {
     await assert.rejects(ports.claim("late", living, asking([80])), { kind: "conflict" });
   });
 
-  it("goes to one of many who ask at once", async () => {
+  it("goes to one of many concurrent calls", async () => {
     const ports = new HostPorts(files);
     ports.restore("dead", "/none", asking([80]));
     const asked = Array.from({ length: 10 }, (_, index) => ports.claim(`pod${index}`, living, asking([80])));

@@ -62,7 +62,7 @@ describe("a result", () => {
     });
   });
 
-  it("is checked for what it is used for, whatever it is", () => {
+  it("is checked for its use, for every value", () => {
     fc.assert(
       fc.property(
         fc.record(

@@ -79,7 +79,7 @@ describe("decoders", () => {
       );
     });
 
-  it("refuse what is not an answer at all", () => {
+  it("refuse a malformed answer", () => {
     assert.throws(() => decodeContainer(null), Malformed);
     assert.throws(() => decodeContainer({ Id: "../../etc" }), Malformed);
     assert.throws(() => decodeContainerList({}), Malformed);
@@ -172,7 +172,7 @@ describe("decodeContainer", () => {
     assert.deepEqual(Object.entries(config.labels ?? {}), [["__proto__", "x"]]);
   });
 
-  it("reads what the shim writes", () => {
+  it("reads the shim's own output", () => {
     const { host, config } = decodeContainer({
       ...least,
       Config: { Healthcheck: { Test: ["NONE"] }, ExposedPorts: { "80/tcp": {} }, Entrypoint: ["/pause"] },
@@ -255,7 +255,7 @@ describe("images", () => {
     });
   });
 
-  it("report progress, skip what is none, and end with Docker's reason", () => {
+  it("report progress, skip other messages, and end with Docker's reason", () => {
     assert.deepEqual(
       decodeProgress({ status: "Downloading", id: "ab", progressDetail: { current: 0, total: 9 } }),
       {
@@ -333,7 +333,7 @@ describe("decodeInfo", () => {
     ]);
   });
 
-  it("takes an engine that says little", () => {
+  it("accepts an engine with few fields", () => {
     assert.deepEqual(decodeInfo({ CgroupVersion: 1, DriverStatus: null }), {
       containerdImageStore: false,
       runtimes: [],

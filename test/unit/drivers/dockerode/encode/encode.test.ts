@@ -13,7 +13,7 @@ const hostOf = (host: DockerContainerSpec["host"], minor = 48) =>
   (JSON.parse(JSON.stringify(encodeContainer(spec(host), [1, minor]))) as { HostConfig: unknown }).HostConfig;
 
 describe("encodeContainer", () => {
-  it("says nothing of what is absent", () => {
+  it("omits absent fields", () => {
     assert.deepEqual(encodeContainer(spec({}), [1, 41]), { HostConfig: {} });
   });
 
@@ -221,7 +221,7 @@ describe("encodePull", () => {
       assert.deepEqual(encodePull(reference), { fromImage, tag });
     });
 
-  it("refuses what cannot be pulled", () => {
+  it("refuses an invalid reference", () => {
     for (const reference of ["", digest, "a".repeat(64)])
       assert.throws(() => encodePull(reference), failsWith("invalid-argument"));
   });
@@ -261,7 +261,7 @@ describe("paths", () => {
     );
   });
 
-  it("refuse what would be another path", () => {
+  it("refuse parts that would be another path", () => {
     for (const part of ["", ".", "..", "a\0b", "\ud800"])
       assert.throws(
         () => pathOf("containers.start", part),

@@ -76,7 +76,7 @@ describe("FrameParser", () => {
     );
   });
 
-  it("refuses what is not Docker's, after what came before it", () => {
+  it("refuses an invalid frame, after the entries before it", () => {
     const good = frame(1, "2026-01-02T03:04:05.000000001Z x\n");
     for (const bad of [
       Buffer.from("just text, and no frames"),
@@ -97,7 +97,7 @@ describe("FrameParser", () => {
     }
   });
 
-  it("throws what dockerd says went wrong, and tells a stream that is cut off", () => {
+  it("throws dockerd's error, and reports a truncated stream", () => {
     assert.throws(() => takeApart(frame(3, "Error grabbing logs: no"), 5), DaemonError);
     const bytes = frame(1, "2026-01-02T03:04:05.000000001Z x\n");
     for (let size = 1; size < bytes.length; size++) {

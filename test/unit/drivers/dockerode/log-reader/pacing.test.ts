@@ -19,7 +19,7 @@ function stoppedClock(t: TestContext): { step(ms: number): void } {
 }
 
 describe("ReadPace", () => {
-  it("has a log that says little wait for a fifth of a second, and never longer", (t) => {
+  it("delays a quiet log by a fifth of a second, and never longer", (t) => {
     const clock = stoppedClock(t);
     const pace = new ReadPace(new ReadScheduler());
     for (const [count, ms] of [
@@ -32,7 +32,7 @@ describe("ReadPace", () => {
     }
   });
 
-  it("has a log that says much wait for less, the more it says", (t) => {
+  it("delays a busy log less, the more it writes", (t) => {
     const clock = stoppedClock(t);
     const pace = new ReadPace(new ReadScheduler());
     clock.step(100);

@@ -102,7 +102,7 @@ describe("a log in batches", () => {
     assert.ok(isKind(error, "unavailable"), String(error));
   });
 
-  it("waits for more when only the size of what comes next has come", async (t) => {
+  it("waits for more after the size of a chunk", async (t) => {
     const bytes = entry("a\n");
     const pieces = [
       `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n`,
@@ -136,7 +136,7 @@ describe("a log in batches", () => {
     assert.deepEqual(texts(kept.filter((each) => each !== undefined)), ["a\n", "b\n"]);
   });
 
-  it("gives what came before an error", async (t) => {
+  it("delivers the entries before an error", async (t) => {
     const engine = await fakeEngine(
       t,
       container((response) => response.end(Buffer.concat([entry("a\n"), frame(3, "the disk is gone")]))),
@@ -146,7 +146,7 @@ describe("a log in batches", () => {
     assert.match(String(error), /the disk is gone/);
   });
 
-  it("tells Docker's error answers apart", async (t) => {
+  it("distinguishes Docker's error answers", async (t) => {
     const engine = await fakeEngine(
       t,
       container((response) => {
@@ -177,7 +177,7 @@ describe("a log in batches", () => {
     await eventually(() => engine.openConnections() <= 1, "the connections are closed");
   });
 
-  it("holds Docker back while nobody reads", async (t) => {
+  it("blocks Docker without a reader", async (t) => {
     let sent = 0;
     const bytes = entry(`${"x".repeat(65_000)}\n`);
     const engine = await fakeEngine(
@@ -202,7 +202,7 @@ describe("a log in batches", () => {
     assert.equal(count, 300);
   });
 
-  it("gathers what comes little by little, until that is urgent", async (t) => {
+  it("batches slow output, until it is urgent", async (t) => {
     const lines = 60;
     const trickle = container((response) => {
       let sent = 0;

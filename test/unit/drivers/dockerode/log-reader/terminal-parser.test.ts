@@ -67,7 +67,7 @@ describe("TerminalParser", () => {
     assert.equal((await entries.next()).done, false);
   });
 
-  it("refuses what is no log", async () => {
+  it("refuses anything but a log", async () => {
     for (const text of ["garbage that is longer than a timestamp\n", "short", `${first}_no space after it\n`])
       await assert.rejects(collect(terminalEntries(chunked(Buffer.from(text), 7))), Malformed);
   });

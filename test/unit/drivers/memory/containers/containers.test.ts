@@ -86,7 +86,7 @@ describe("the memory engine's containers", () => {
     await create(engine, ["true"], { host: { cgroupParent: "kubepods-burstable.slice" } });
   });
 
-  it("are refused by an older engine what it does not know", async () => {
+  it("with options that an older engine does not have are refused by it", async () => {
     engine.settings.apiVersion = [1, 41];
     const mount = { type: "image", source: "busybox:1.36", target: "/m" } as const;
     await assert.rejects(create(engine, ["true"], { host: { mounts: [mount] } }), (error) =>
@@ -203,7 +203,7 @@ describe("the memory engine's containers", () => {
     await assert.rejects(engine.containers.start(lost), (error) => isKind(error, "not-found"));
   });
 
-  it("are read by nobody but the engine: what was given or answered can be changed without harm", async () => {
+  it("are copied: changes of arguments and results have no effect", async () => {
     const labels: Record<string, string> = { a: "1" };
     const id = await create(engine, ["true"], { config: { labels } });
     labels["a"] = "2";
@@ -257,7 +257,7 @@ describe("the memory engine's containers", () => {
     assert.equal((await engine.containers.inspect(id)).state.exitCode, 3);
   });
 
-  it("hold a program back whose output nobody takes, and let it end when the reader goes", async () => {
+  it("block a program whose output is not read, and let it end when the reader goes", async () => {
     let written = 0;
     const pour: Program = async ({ stdout }) => {
       for (let block = 0; block < 100; block++) {

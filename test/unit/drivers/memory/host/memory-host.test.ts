@@ -67,7 +67,7 @@ describe("the memory host's files", () => {
     );
   });
 
-  it("tell who watches their folder", async () => {
+  it("notify the watchers of their folder", async () => {
     const { files, tree } = host;
     await files.makeDirectory("/watched/inner");
     let told = 0;
@@ -111,7 +111,7 @@ describe("the memory host's files", () => {
     await assert.rejects(files.usage("/missing"), code("ENOENT"));
   });
 
-  it("fail as they are told", async () => {
+  it("fail as configured", async () => {
     const { files, faults } = host;
     const off = faults.on("files.writeAtomic", { code: "ENOSPC", path: "/full" });
     await assert.rejects(files.writeAtomic("/full", "x"), code("ENOSPC"));

@@ -70,7 +70,7 @@ describe("the memory engine's images", () => {
     await pull(app, { username: "u", password: "p" });
   });
 
-  it("fail to come as the registry is told, without a trace", async () => {
+  it("fail to be pulled as the registry is configured, and leave no trace", async () => {
     engine.registry.add(app);
     engine.registry.behave(app, {
       error: { kind: "unavailable", message: "503" },
@@ -162,7 +162,7 @@ describe("the memory engine's images", () => {
     }
   });
 
-  it("give containers what they leave open, by Docker's rules", async () => {
+  it("have defaults for containers, by Docker's rules", async () => {
     engine.load({
       name: "base:1",
       config: {

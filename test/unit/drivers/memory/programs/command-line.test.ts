@@ -124,7 +124,7 @@ describe("the command lines of the memory engine", () => {
     'exec "$@"',
     "${X:?}",
   ]) {
-    it(`refuses what is more than a plain command line, and says what to do: ${script}`, async () => {
+    it(`refuses more than a plain command line, with advice: ${script}`, async () => {
       const { out, code, err } = await run(["sh", "-c", script]);
       assert.deepEqual([out, code], ["", 2]);
       assert.match(err, /^sh: ".*" is not supported: .* give the image a program of its own/);

@@ -142,7 +142,7 @@ describe("the programs of the memory engine", () => {
     assert.equal((await engine.execs.inspect(execId)).exitCode, 7);
   });
 
-  it("end with their process: what they wait for rejects, and a pipe's reader that goes ends its writer", async () => {
+  it("end with their process: pending waits reject, and the writer of a closed pipe ends", async () => {
     let why: unknown;
     const ends: Program = async ({ sleep, signal }) => {
       await sleep(Infinity).catch((error: unknown) => (why = error));
