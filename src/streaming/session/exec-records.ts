@@ -17,7 +17,7 @@ export class ExecRecords {
     this.directory = `${rootDirectory}/streaming/execs`;
   }
 
-  /** Records an exec before its start. On a full disk the exec still starts. */
+  /** Records an exec as it starts. On a full disk the exec starts without a record. */
   async add({ id, containerId, mark }: EndingExec): Promise<void> {
     const { host, log } = this.context;
     try {

@@ -47,12 +47,15 @@ export async function openExec(options: ExecOptions, context: ExecSessionContext
   }
   const exec = { id, containerId, mark };
   const end = execEnds.expect(id);
-  await records.add(exec);
+  // The record is on disk long before Docker has a process for the exec.
+  const recorded = records.add(exec);
   try {
     const stream = await docker.execs.start(id, { tty });
+    await recorded;
     return new ExecSession(exec, stream, end, streams, context);
   } catch (error) {
     end.forget();
+    await recorded;
     if (!isKind(error, "invalid-argument")) {
       // It may have started nevertheless.
       void killExec(exec, context).then(() => records.remove(id));
