@@ -146,7 +146,10 @@ export class SandboxCreator {
     const leftMs = timeoutMs?.();
     if (leftMs === undefined) return this.images.ensureSandboxImage(signal);
     const deadlineMs = Math.round(Math.max(0, leftMs - Math.min(marginMs, leftMs / 10)));
-    await withDeadline("RunPodSandbox: the pull of the sandbox image", { signal, deadlineMs }, (ended) =>
+    const timeoutText =
+      `RunPodSandbox: the sandbox image ${this.config.sandboxImage} is not on the node, and its pull did not end within ` +
+      `the ${deadlineMs} ms that the caller waits`;
+    await withDeadline("RunPodSandbox", { signal, deadlineMs, timeoutText }, (ended) =>
       this.images.ensureSandboxImage(ended),
     );
   }
