@@ -270,3 +270,32 @@ for (const [title, engine, containerdStore] of engines) {
     });
   });
 }
+
+describe("stats on Docker 20.10 with vfs", { timeout: 300_000 }, () => {
+  it("tell what a container has written, without the image that its layer is a copy of", async () => {
+    await using dockerd = await lab.dockerd({ name: "stats-vfs", extraConfig: { "storage-driver": "vfs" } });
+    await using node = await openNode(dockerd);
+    const { runtime } = node.cri;
+    const sandboxConfig = { metadata: { name: "vfs", namespace: "stats", uid: "uid-vfs", attempt: 0 } };
+    const { podSandboxId } = await runtime.runPodSandbox({ config: sandboxConfig });
+    const { containerId } = await runtime.createContainer({
+      podSandboxId,
+      config: {
+        metadata: { name: "write" },
+        image: { image: "busybox:1.36" },
+        command: ["sh", "-c", "head -c 10485760 /dev/urandom > /large; sync; touch /done; sleep 1000"],
+        linux: {},
+      },
+      sandboxConfig,
+    });
+    await runtime.startContainer({ containerId });
+    let usedBytes = 0;
+    for (let second = 0; second < 90 && usedBytes < 10 * mebibyte; second++) {
+      await pause(1_000);
+      const { stats } = await runtime.containerStats({ containerId });
+      usedBytes = Number(stats?.writableLayer?.usedBytes?.value ?? 0);
+    }
+    assertClose(usedBytes, 10 * mebibyte, "layer");
+    await runtime.removePodSandbox({ podSandboxId });
+  });
+});

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { createClients } from "../../../src/client/index.js";
+import { createShim } from "../../../src/composition/index.js";
 import { statsLab } from "./lab.js";
 
 const ids = (stats: readonly { attributes?: { id: string } | undefined }[]) =>
@@ -129,6 +131,36 @@ describe("the stats of containers", () => {
       // Of so young a container, over its life: all the callers between do not shorten that.
       const life = Number((cpu?.timestamp ?? 0n) - (status?.startedAt ?? 0n));
       const used = (Number(cpu?.usageNanoCores?.value) * life) / 1e9;
+      assert.ok(Math.abs(used / 3_000_000_000 - 1) < 0.05, String(used));
+    }
+  });
+
+  it("are there at once from a shim that has just begun, with counters and rates", async () => {
+    await using lab = await statsLab();
+    const { ids: containers } = await lab.runPod("web");
+    const [containerId = ""] = containers;
+    lab.engine.use(containerId, {
+      cpuNanos: 3_000_000_000,
+      memoryBytes: 5_000_000,
+      inactiveFileBytes: 1_000_000,
+    });
+    const { status } = await lab.runtime.containerStatus({ containerId });
+    const { engine } = lab;
+    const options = {
+      engine: engine.connect(),
+      host: engine.host,
+      network: { plugin: "none" },
+      log: lab.shim.log,
+    } as const;
+    await using again = await createShim(options);
+    await again.start();
+    const { runtime } = createClients(again.inProcessTransport());
+    for (let round = 0; round < 2; round++) {
+      const [stats] = (await runtime.listContainerStats({})).stats;
+      assert.equal(stats?.cpu?.usageCoreNanoSeconds?.value, 3_000_000_000n);
+      assert.equal(stats.memory?.workingSetBytes?.value, 4_000_000n);
+      const life = Number(stats.cpu.timestamp - (status?.startedAt ?? 0n));
+      const used = (Number(stats.cpu.usageNanoCores?.value) * life) / 1e9;
       assert.ok(Math.abs(used / 3_000_000_000 - 1) < 0.05, String(used));
     }
   });
