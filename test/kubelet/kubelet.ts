@@ -22,6 +22,8 @@ export interface KubeletOptions {
   readonly nodeIp: string;
   /** Folder of everything that is the kubelet's. What is mounted below it is the caller's to unmount. */
   readonly folder: string;
+  /** Of `makeCgroup`. */
+  readonly cgroupRoot: string;
   /** Laid over KubeletConfiguration. */
   readonly config?: KubeletConfig;
 }
@@ -88,12 +90,11 @@ export async function startKubelet(lab: Lab, options: KubeletOptions): Promise<K
   const podLogs = join(folder, "pod-logs");
   for (const each of [manifests, podLogs]) await mkdir(each, { recursive: true });
   await keepMachine(lab);
-  const cgroupRoot = await makeCgroup(lab);
   const certificate = await makeCertificate(folder);
   const port = await freePort();
   const path = join(folder, "kubelet.json");
   const write = async (config: KubeletConfig) => {
-    const base = baseConfig({ ...options, cgroupRoot, certificate, port, manifests, podLogs });
+    const base = baseConfig({ ...options, certificate, port, manifests, podLogs });
     await writeFile(path, JSON.stringify({ ...base, ...config }, undefined, 2));
   };
   await write(options.config ?? {});
@@ -173,8 +174,11 @@ function baseConfig(made: {
   };
 }
 
-/** A control group for the pods, in each hierarchy that the machine has. */
-async function makeCgroup(lab: Lab): Promise<string> {
+/**
+ * Makes a control group for the pods, in each hierarchy that the machine has. Call it before the engine is started: it is
+ * removed after the engine has ended, with what a kubelet left in it.
+ */
+export async function makeCgroup(lab: Lab): Promise<string> {
   const name = `/dclkubelet${process.pid}`;
   const groups = (await cgroupMounts()).map((mount) => join(mount, name));
   lab.defer("the kubelet's control groups", async () => {

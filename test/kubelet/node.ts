@@ -8,7 +8,7 @@ import {
   type Lab,
 } from "../docker/lab/index.js";
 import { openPodNode, serveShim, type PodNode, type ServedShim } from "../docker/pods-node.js";
-import { startKubelet, type Kubelet, type KubeletConfig } from "./kubelet.js";
+import { makeCgroup, startKubelet, type Kubelet, type KubeletConfig } from "./kubelet.js";
 import type { Pod } from "./pods.js";
 import { removePortRules } from "./port-rules.js";
 
@@ -19,6 +19,8 @@ export interface NodeParts {
   /** Where the node's runtime serves CRI, whichever it is. */
   readonly socketPath: string;
   readonly folder: string;
+  /** The control group of its pods. */
+  readonly cgroupRoot: string;
 }
 
 /** A node whose runtime is docker-cri, and the kubelet that runs pods on it. */
@@ -29,6 +31,7 @@ export interface KubeletNode extends NodeParts {
 
 /** @param subnet The third number of the pods' 10.219.X.0/24, so that suites do not meet. */
 export async function openParts(lab: Lab, engine: EngineName, subnet: number): Promise<NodeParts> {
+  const cgroupRoot = await makeCgroup(lab);
   const dockerd = await lab.dockerd({
     name: "kubelet",
     engine,
@@ -43,7 +46,7 @@ export async function openParts(lab: Lab, engine: EngineName, subnet: number): P
   });
   const network = await openPodNode(lab, dockerd, name, subnet);
   const folder = join(dockerd.folder, "kubelet");
-  return { dockerd, network, folder, socketPath: join(dockerd.folder, "cri.sock") };
+  return { dockerd, network, folder, cgroupRoot, socketPath: join(dockerd.folder, "cri.sock") };
 }
 
 export async function openKubeletNode(
@@ -69,6 +72,7 @@ export async function startNodeKubelet(
     endpoint: `unix://${parts.socketPath}`,
     nodeIp: parts.dockerd.bridge.address.split("/")[0] ?? "",
     folder: parts.folder,
+    cgroupRoot: parts.cgroupRoot,
     config,
   });
 }
