@@ -1,4 +1,4 @@
-import { isKind, messageOf, type Logger } from "../base/index.js";
+import { isKind, messageOf, sleep, type Logger } from "../base/index.js";
 import type { DockerContainer, DockerService } from "../docker/index.js";
 import type { ContainerInput } from "./container-state.js";
 import type { OomKills } from "./oom-kills.js";
@@ -9,6 +9,9 @@ export type InspectAnswer =
   | (Extract<ContainerInput, { kind: "inspected" }> & { readonly docker: DockerContainer })
   | { readonly kind: "not-found" }
   | { readonly kind: "unanswered"; readonly error: unknown };
+
+/** The waits before a container is inspected anew whose process is gone while Docker calls it running, in milliseconds. */
+const againAfterMs = [20, 100, 400];
 
 export interface InspectorOptions {
   readonly docker: DockerService;
@@ -32,9 +35,16 @@ export class Inspector {
   ): Promise<InspectAnswer> {
     const { docker, oomKills } = this.options;
     try {
-      const inspected = await docker.containers.inspect(id, limits);
+      let inspected = await docker.containers.inspect(id, limits);
+      let processGone = await this.isProcessGone(inspected);
+      // Docker learns of an end a moment after it. A kubelet would run a container anew that it sees in an unknown state.
+      for (const waitMs of againAfterMs) {
+        if (!processGone) break;
+        await sleep(waitMs, limits.signal);
+        inspected = await docker.containers.inspect(id, limits);
+        processGone = await this.isProcessGone(inspected);
+      }
       const corrected = oomKills ? await oomKills.correct(inspected) : inspected;
-      const processGone = await this.isProcessGone(corrected);
       return { kind: "inspected", docker: corrected, record: this.read(corrected, { processGone }) };
     } catch (error) {
       return isKind(error, "not-found") ? { kind: "not-found" } : { kind: "unanswered", error };

@@ -414,6 +414,17 @@ describe("Inventory", () => {
     await eventually("it is known to be gone", () => inventory.record(pod)?.processGone === true);
   });
 
+  it("waits for Docker to learn of an end before it calls a process lost", async () => {
+    await using lab = await openInventory();
+    const { engine, inventory } = lab;
+    const pod = await makeSandbox(engine, "brief");
+    const { state } = await engine.containers.inspect(pod);
+    engine.host.processes.isAlive = (asked) => Promise.resolve(asked !== state.pid);
+    setTimeout(() => void engine.containers.kill(pod), 50);
+    const record = await inventory.refresh(pod);
+    assert.deepEqual([stage(record), record?.processGone], ["exited", false]);
+  });
+
   it("gives the same times and records after a restart of the shim", async () => {
     await using lab = await openInventory();
     const { engine, inventory } = lab;
