@@ -20,6 +20,7 @@ export {
   type ImageReference,
 } from "./image-reference.js";
 export { KeyedLock } from "./keyed-lock.js";
+export { listenOn } from "./listen.js";
 export { Logger } from "./logger.js";
 export { settleAll } from "./settle-all.js";
 export { onAbort } from "./on-abort.js";

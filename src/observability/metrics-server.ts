@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { messageOf, ShimError, type Logger } from "../base/index.js";
+import { listenOn, ShimError, type Logger } from "../base/index.js";
 import { formatBindAddress, parseBindAddress } from "../config/index.js";
 
 const path = "/metrics";
@@ -88,14 +88,5 @@ async function answer(
 async function listen(server: Server, address: string): Promise<AddressInfo> {
   const where = parseBindAddress(address);
   if (!where) throw new ShimError("invalid-argument", `metrics: "${address}" is not host:port`);
-  return await new Promise((resolve, reject) => {
-    server.once("error", (cause: NodeJS.ErrnoException) => {
-      const kind = cause.code === "EADDRINUSE" ? "already-exists" : "failed-precondition";
-      reject(new ShimError(kind, `metrics: cannot listen on ${address}: ${messageOf(cause)}`, { cause }));
-    });
-    server.listen(where, () => {
-      server.removeAllListeners("error");
-      resolve(server.address() as AddressInfo);
-    });
-  });
+  return await listenOn(server, where, `metrics: cannot listen on ${address}`);
 }

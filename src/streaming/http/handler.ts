@@ -1,7 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Server as TlsServer } from "node:https";
 import type { Duplex } from "node:stream";
-import { isAllowedOrigin } from "./origin.js";
 import { refuse, upgradeOf } from "./upgrade.js";
 import type { Sessions } from "./sessions.js";
 import type { Target, Tokens } from "../tokens.js";
@@ -79,4 +78,19 @@ export function createHandler(
     });
   };
   return Object.assign(handler, { upgrade, attach });
+}
+
+/**
+ * Checks the Origin of a WebSocket request. Browsers always send it, and foreign pages must be refused. Requests of
+ * other programs with an Origin come through the API server and kubelet, which add X-Forwarded-For; no page can set it.
+ */
+function isAllowedOrigin({ headers }: IncomingMessage, allowed: readonly string[]): boolean {
+  const { origin, host } = headers;
+  if (origin === undefined || headers["x-forwarded-for"] !== undefined || allowed.includes(origin))
+    return true;
+  try {
+    return new URL(origin).host === host;
+  } catch {
+    return false;
+  }
 }

@@ -2,7 +2,7 @@ import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { createSecureContext } from "node:tls";
-import { messageOf, ShimError, TlsHandshakes, type Logger } from "../../base/index.js";
+import { listenOn, messageOf, ShimError, TlsHandshakes, type Logger } from "../../base/index.js";
 import { formatBindAddress, parseBindAddress } from "../../config/index.js";
 import type { Host } from "../../host/index.js";
 import type { StreamingHandler } from "./handler.js";
@@ -77,16 +77,7 @@ export async function startServer(
 async function listen(server: Server | TlsServer, address: string): Promise<AddressInfo> {
   const where = parseBindAddress(address);
   if (!where) throw new ShimError("invalid-argument", `streaming: "${address}" is not host:port`);
-  return await new Promise((resolve, reject) => {
-    server.once("error", (cause: NodeJS.ErrnoException) => {
-      const kind = cause.code === "EADDRINUSE" ? "already-exists" : "failed-precondition";
-      reject(new ShimError(kind, `streaming: cannot listen on ${address}: ${messageOf(cause)}`, { cause }));
-    });
-    server.listen(where, () => {
-      server.removeAllListeners("error");
-      resolve(server.address() as AddressInfo);
-    });
-  });
+  return await listenOn(server, where, `streaming: cannot listen on ${address}`);
 }
 
 interface Pem {

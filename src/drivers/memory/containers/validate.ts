@@ -2,7 +2,6 @@ import { ShimError } from "../../../base/index.js";
 import type { DockerContainerConfig, DockerContainerSpec, DockerHostConfig } from "../../../docker/index.js";
 import type { MemoryEngine } from "../engine.js";
 import { signalNumber } from "../processes/signals.js";
-import { isCapability } from "./capabilities.js";
 import { checkMounts, requireApi } from "./mounts.js";
 import { checkResources } from "./resources.js";
 
@@ -116,4 +115,18 @@ function checkEngine({ settings }: MemoryEngine, host: DockerHostConfig): void {
   if (host.cdiDevices?.length && settings.cdiSpecDirectories.length === 0) {
     refuse("CDI is not enabled on this engine");
   }
+}
+
+const capabilityNames = `
+  AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE DAC_READ_SEARCH
+  FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE MKNOD NET_ADMIN
+  NET_BIND_SERVICE NET_BROADCAST NET_RAW PERFMON SETFCAP SETGID SETPCAP SETUID SYSLOG SYS_ADMIN SYS_BOOT
+  SYS_CHROOT SYS_MODULE SYS_NICE SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG WAKE_ALARM`;
+
+const capabilities = new Set(capabilityNames.trim().split(/\s+/));
+
+/** Whether Docker knows a capability, with or without its prefix. */
+function isCapability(name: string): boolean {
+  const upper = name.toUpperCase();
+  return upper === "ALL" || capabilities.has(upper.replace(/^CAP_/, ""));
 }
