@@ -1,6 +1,5 @@
 import { measureChurnOfBoth } from "./churn.js";
 import { churnMarkdown, churnMarks } from "./churn-report.js";
-import { measureColdStart } from "./cold-start.js";
 import { containersMarkdown, containersMarks, measureContainers } from "./containers.js";
 import { imagesMarkdown, imagesMarks, measureImages } from "./images.js";
 import { measureLogs } from "./logs.js";
@@ -11,11 +10,12 @@ import { measurePods } from "./pods.js";
 import { podsMarkdown, podsMarks } from "./pods-report.js";
 import { measureReadsOfBoth } from "./reads.js";
 import { readsMarkdown, readsMarks } from "./reads-report.js";
+import { measureStart } from "./start.js";
+import { startMarkdown, startMarks } from "./start-report.js";
 import { measureStats } from "./stats.js";
 import { statsMarkdown, statsMarks } from "./stats-report.js";
 import { measureStreaming } from "./streaming.js";
 import { streamingMarkdown, streamingMarks } from "./streaming-report.js";
-import { megabytesText, table } from "./tables.js";
 
 /** What a part has measured: the figures as they are, as tables, and against what is wanted. */
 export interface Measured {
@@ -28,12 +28,8 @@ export interface Measured {
 export async function measurePart(part: PartName, options: BenchOptions): Promise<Measured> {
   switch (part) {
     case "start": {
-      const figures = await measureColdStart(options.program);
-      const rows = [
-        ["process start to first answered Version", `${figures.firstVersionMs.toFixed(0)} ms`],
-        ["RSS after it", megabytesText(figures.rssBytes)],
-      ];
-      return { figures, markdown: table(["cold start, memory engine", "median"], rows), marks: [] };
+      const figures = await measureStart(options);
+      return { figures, markdown: startMarkdown(figures, options), marks: startMarks(figures) };
     }
     case "reads": {
       const figures = await measureReadsOfBoth(options);

@@ -76,7 +76,8 @@ export async function measureReadsOfBoth(options: BenchOptions): Promise<ReadFig
   });
 }
 
-async function makePods(shim: MeasuredShim, count: number): Promise<void> {
+/** Makes pods that stay. @throws Error when one could not be made. */
+export async function makePods(shim: MeasuredShim, count: number): Promise<void> {
   if (count === 0) return;
   const step = { rpc: "MakePods", calls: count, callers: makersAtOnce, hostNetwork: true, maxSeconds: 1_800 };
   const results = await cribench(shim.endpoint, [step], { timeoutMs: 1_900_000 });
