@@ -28,6 +28,8 @@ export interface NodeFacts {
   readonly uid: number;
   /** Whether a process listens on a Unix socket. */
   answers(path: string): Promise<boolean>;
+  /** Whether the process that listens on a Unix socket is docker-cri. */
+  isDockerCri(path: string): Promise<boolean>;
   /** Whether this user may make a file at the path. */
   mayWrite(path: string): Promise<boolean>;
   /** @throws ShimError with the reason why the endpoint cannot be served. */

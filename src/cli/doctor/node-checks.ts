@@ -70,11 +70,8 @@ export const nodeChecks: readonly Check[] = [
     about: "socket",
     look: async (patient) => {
       const endpoints = endpointsOf(patient.config.listen);
-      for (const endpoint of endpoints) {
-        const problem = await socketProblem(endpoint, patient);
-        if (problem) return problem;
-      }
-      return ok(`${endpoints.join(" and ")} can be served`);
+      const found = await Promise.all(endpoints.map((endpoint) => lookAtSocket(endpoint, patient)));
+      return found.find(({ level }) => level !== "ok") ?? ok(found.map((each) => each.found).join(" and "));
     },
   },
   {
@@ -92,17 +89,20 @@ export const nodeChecks: readonly Check[] = [
   },
 ];
 
-async function socketProblem(endpoint: string, { config: { listen }, node }: Patient) {
+async function lookAtSocket(endpoint: string, { config: { listen }, node }: Patient) {
+  const servable = ok(`${endpoint} can be served`);
   // systemd passes its socket to the service alone.
-  if (endpoint === "fd://") return undefined;
+  if (endpoint === "fd://") return servable;
   const parsed = parseEndpoint(endpoint);
-  if (parsed.kind === "unix" && (await node.answers(parsed.path)))
+  if (parsed.kind === "unix" && (await node.answers(parsed.path))) {
+    if (await node.isDockerCri(parsed.path)) return ok(`docker-cri serves ${parsed.path}`);
     return warn(
-      `a process answers on ${parsed.path} already`,
-      "that is right if it is docker-cri; stop any other, or choose a path with --container-runtime-endpoint",
+      `another process answers on ${parsed.path}`,
+      "stop it, or choose a path with --container-runtime-endpoint",
     );
+  }
   await node.checkListen(endpoint, listen);
-  if (parsed.kind !== "unix" || (await node.mayWrite(parsed.path))) return undefined;
+  if (parsed.kind !== "unix" || (await node.mayWrite(parsed.path))) return servable;
   return fail(
     `no right to make ${parsed.path}`,
     "run as root, or choose a path with --container-runtime-endpoint",

@@ -1,6 +1,7 @@
 import { access, constants } from "node:fs/promises";
 import { connect } from "node:net";
 import { dirname } from "node:path";
+import { createClients } from "../../client/index.js";
 import { checkListen } from "../listen.js";
 import type { NodeFacts } from "./finding.js";
 
@@ -10,6 +11,7 @@ const probeMs = 2_000;
 export const thisNode: NodeFacts = {
   uid: process.getuid?.() ?? 0,
   answers,
+  isDockerCri,
   mayWrite,
   checkListen,
 };
@@ -31,6 +33,19 @@ function answers(path: string): Promise<boolean> {
       end(false);
     });
   });
+}
+
+/** By the verbose status: only docker-cri describes its root directory there. */
+async function isDockerCri(path: string): Promise<boolean> {
+  const clients = createClients({ endpoint: `unix://${path}`, requestTimeoutMs: probeMs });
+  try {
+    const { info } = await clients.runtime.status({ verbose: true });
+    return "rootDirectory" in (JSON.parse(info["config"] ?? "{}") as object);
+  } catch {
+    return false;
+  } finally {
+    clients.close();
+  }
 }
 
 /** Missing folders are created, so the permissions of the nearest existing one decide. */

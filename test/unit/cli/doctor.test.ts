@@ -17,6 +17,7 @@ import type { NetworkStatus } from "../../../src/network/index.js";
 const healthyNode: NodeFacts = {
   uid: 0,
   answers: () => Promise.resolve(false),
+  isDockerCri: () => Promise.resolve(false),
   mayWrite: () => Promise.resolve(true),
   checkListen: () => Promise.resolve(),
 };
@@ -148,8 +149,8 @@ describe("doctor", () => {
       "socket",
       "warn",
       { node: { answers: (path) => Promise.resolve(path === "/run/docker-cri.sock") } },
-      /answers on/,
-      /if it is docker-cri/,
+      /another process answers on/,
+      /stop it/,
     ],
     [
       "socket",
@@ -204,6 +205,7 @@ describe("doctor", () => {
       "socket",
       { config: { listen: { endpoint: "fd://" } }, node: { mayWrite: () => Promise.resolve(true) } },
     ],
+    ["socket", { node: { answers: () => Promise.resolve(true), isDockerCri: () => Promise.resolve(true) } }],
     [
       "other shims",
       {
