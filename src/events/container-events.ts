@@ -33,7 +33,7 @@ export class ContainerEvents {
   ) {}
 
   /**
-   * Yields every life event of every container from now on. The status of the pod and those of its containers are both
+   * Yields every life event of every container from now on; those of a pod that is being created, once that has ended. The status of the pod and those of its containers are both
    * set, or neither if the pod no longer exists: to kubelet, a status without containers means a pod without any.
    * @throws ShimError "resource-exhausted" when the reader is more than 4,096 events behind.
    * @see CRI v1 RuntimeService.GetContainerEvents
@@ -43,7 +43,7 @@ export class ContainerEvents {
     const backlog: ContainerEvent[] = [];
     const state = { overflow: false };
     let wake: () => void = () => undefined;
-    const unsubscribe = this.inventory.subscribe((event) => {
+    const add = (event: LifeEvent) => {
       // Built now: later the other containers of the pod would have newer states.
       if (backlog.length < backlogLimit) backlog.push(this.message(event));
       else {
@@ -51,6 +51,15 @@ export class ContainerEvents {
         unsubscribe();
       }
       wake();
+    };
+    const unsubscribe = this.inventory.subscribe((event) => {
+      // A kubelet keeps the pod's status of the last event: it must be that of the finished pod, with its address.
+      const created = this.sandboxes.whenCreated(event.record.id);
+      if (created)
+        void created.then(() => {
+          add(event);
+        });
+      else add(event);
     });
     const unlisten = onAbort(signal, () => {
       wake();

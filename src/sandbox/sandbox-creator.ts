@@ -44,7 +44,8 @@ export class SandboxCreator {
   private readonly nameLocks = new KeyedLock();
   /** Calls that wait for the lock of a name. */
   private readonly waiting = new Set<{ readonly name: string; readonly signal: AbortSignal }>();
-  private readonly inProgress = new Set<string>();
+  /** Pods that a call is creating now; each promise resolves when that call has ended. */
+  private readonly inProgress = new Map<string, Promise<void>>();
   /** Pods whose id was returned to a caller of this process. */
   private readonly returned = new Set<string>();
 
@@ -86,6 +87,11 @@ export class SandboxCreator {
   /** Whether a call is creating this pod now. */
   isCreating(id: string): boolean {
     return this.inProgress.has(id);
+  }
+
+  /** Resolves when the call that creates this pod has ended, well or not; undefined if there is none. */
+  whenCreated(id: string): Promise<void> | undefined {
+    return this.inProgress.get(id);
   }
 
   private async specOf(config: PodSandboxConfig, runtimeHandler: string): Promise<DockerContainerSpec> {
@@ -130,15 +136,23 @@ export class SandboxCreator {
       removeLeftover: (leftover) => this.teardown.remove(leftover),
     });
     if (adopted) return id;
-    this.inProgress.add(id);
+    const work = this.bringUpOrUndo(id, spec, config).finally(() => this.inProgress.delete(id));
+    const ended = () => undefined;
+    this.inProgress.set(id, work.then(ended, ended));
+    await work;
+    return id;
+  }
+
+  private async bringUpOrUndo(
+    id: string,
+    spec: DockerContainerSpec,
+    config: PodSandboxConfig,
+  ): Promise<void> {
     try {
       await this.bringUp(id, spec, config);
-      return id;
     } catch (error) {
       await this.teardown.undo(id, messageOf(error));
       throw error;
-    } finally {
-      this.inProgress.delete(id);
     }
   }
 

@@ -103,6 +103,11 @@ export class Sandboxes {
     return record.docker.networks.flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6].filter((ip) => ip !== undefined));
   }
 
+  /** Resolves when the call that creates this pod has ended; undefined if there is none. */
+  whenCreated(id: string): Promise<void> | undefined {
+    return this.creator.whenCreated(id);
+  }
+
   private message(record: SandboxRecord): PodSandbox {
     const isComplete = this.isComplete(record);
     const known = this.listed.get(record);

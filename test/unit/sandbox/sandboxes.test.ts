@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { setTimeout as delay } from "node:timers/promises";
 import { describe, it } from "node:test";
 import { Code } from "@connectrpc/connect";
 import { ShimError } from "../../../src/base/index.js";
-import { ContainerState, PodSandboxState } from "../../../src/gen/runtime/v1/api_pb.js";
+import { ContainerEvents } from "../../../src/events/index.js";
+import { ContainerEventType, ContainerState, PodSandboxState } from "../../../src/gen/runtime/v1/api_pb.js";
 import { createMemoryDocker } from "../../../src/testing/index.js";
 import {
   checkpointFolder,
@@ -132,6 +134,37 @@ describe("pods", () => {
     const { SANDBOX_NOTREADY, SANDBOX_READY } = PodSandboxState;
     assert.deepEqual(seen, [SANDBOX_NOTREADY, SANDBOX_NOTREADY]);
     assert.deepEqual(await states(), [SANDBOX_READY, SANDBOX_READY]);
+  });
+
+  it("have the events of their creation once they have their addresses", async () => {
+    await using rig = await openRig();
+    const over = new AbortController();
+    const events: [ContainerEventType, PodSandboxState | undefined, string | undefined][] = [];
+    const reading = (async () => {
+      for await (const event of rig.shim.resolve(ContainerEvents).subscribe(over.signal)) {
+        const { state, network } = event.podSandboxStatus ?? {};
+        events.push([event.containerEventType, state, network?.ip]);
+      }
+    })().catch(() => undefined);
+    const attach = rig.network.attach.bind(rig.network);
+    rig.network.attach = async (...given) => {
+      await delay(50);
+      return await attach(...given);
+    };
+    const { podSandboxId } = await rig.runtime.runPodSandbox({ config: podConfig("evented") });
+    const { status } = await rig.runtime.podSandboxStatus({ podSandboxId });
+    await eventually("both events have arrived", () => events.length >= 2);
+    over.abort();
+    await reading;
+    assert.deepEqual(events.at(-1), [
+      ContainerEventType.CONTAINER_STARTED_EVENT,
+      PodSandboxState.SANDBOX_READY,
+      status?.network?.ip,
+    ]);
+    assert.deepEqual(
+      events.map(([type]) => type),
+      [ContainerEventType.CONTAINER_CREATED_EVENT, ContainerEventType.CONTAINER_STARTED_EVENT],
+    );
   });
 
   it("are disconnected while their namespace lives", async () => {
