@@ -50,7 +50,7 @@ function missing(operation: string, inventory: Inventory): ShimError {
   return new ShimError(
     "failed-precondition",
     `${operation}: Docker has no checkpoints of pods: it saves a container's memory without its file system, and ` +
-      `restores it into the same container only${off}; CheckpointContainer saves a single container's memory`,
+      `takes no checkpoint from another folder than its own${off}; CheckpointContainer saves a single container's memory`,
     { operation },
   );
 }
