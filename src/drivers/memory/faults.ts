@@ -68,7 +68,7 @@ export interface EventFaults {
 export class Faults {
   private entries: { readonly method: DockerMethod; readonly fault: Fault; left: number }[] = [];
 
-  /** @param breakStreams Breaks the open streams of a method, or all of them. */
+  /** @param breakOpen Breaks the open streams of a method, or all of them. */
   constructor(
     readonly events: EventFaults,
     private readonly breakOpen: (method: DockerMethod | undefined) => void,
