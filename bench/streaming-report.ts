@@ -46,7 +46,7 @@ function rowsOf(figures: Figures): Row[] {
   ): Row => {
     const mark =
       most === undefined ? undefined : { what: `${what}, of cri-dockerd's`, value: ratio(of), most };
-    return [what, (f) => text(of(f)), ratioText(of(ours), of(theirs)), mark];
+    return [what, (f) => textOrFailed(of(f), text), ratioText(of(ours), of(theirs)), mark];
   };
   const transfers = transferNames.map((name): Row => {
     const [what, , ...rest] = ratioRow(
@@ -91,12 +91,16 @@ function boundRow(
   text: (value: number) => string,
   most: number,
 ): Row {
-  return [what, (f) => text(of(f)), "", { what: `docker-cri, ${what}`, value: of(ours), most }];
+  return [what, (f) => textOrFailed(of(f), text), "", { what: `docker-cri, ${what}`, value: of(ours), most }];
 }
 
 function transferText({ seconds, cpuSeconds }: TransferFigure): string {
   if (!Number.isFinite(seconds)) return "bytes were lost";
   return `${seconds.toFixed(2)} s (${(1000 / seconds).toFixed(0)} MB/s), CPU ${cpuSeconds.toFixed(2)} s`;
+}
+
+function textOrFailed(value: number, text: (value: number) => string): string {
+  return Number.isNaN(value) ? "failed" : text(value);
 }
 
 function msText(value: number): string {

@@ -113,9 +113,19 @@ function middleOf(rounds: readonly Turn[]): Turn {
 
 async function takeTurn(pod: StreamingPod, payload: Payload): Promise<StreamingFigures> {
   await pause(wakeMs);
-  const execFirstByteMs = await middleTime(() => execFirstByte(pod));
-  const forwardFirstByteMs = await middleTime(() => forwardFirstByte(pod));
-  const connectionFirstByteMs = await connectionFirstByte(pod);
+  // A peer that fails leaves its figure out, and the others are measured all the same.
+  const figureOf = async (what: string, measure: () => Promise<number>): Promise<number> => {
+    try {
+      return await measure();
+    } catch (error) {
+      if (pod.peer.name === "docker-cri") throw error;
+      say(`${pod.peer.name}, ${what}: ${String(error)}`);
+      return NaN;
+    }
+  };
+  const execFirstByteMs = await figureOf("exec", () => middleTime(() => execFirstByte(pod)));
+  const forwardFirstByteMs = await figureOf("port-forward", () => middleTime(() => forwardFirstByte(pod)));
+  const connectionFirstByteMs = await figureOf("connections", () => connectionFirstByte(pod));
   const moved: Partial<Record<TransferName, TransferFigure>> = {};
   for (const name of transferNames) {
     const { service } = pod.peer;
@@ -136,12 +146,16 @@ async function takeTurn(pod: StreamingPod, payload: Payload): Promise<StreamingF
     connectionFirstByteMs,
     transfers: moved as Record<TransferName, TransferFigure>,
     ...(await execsAtOnce(pod)),
-    stalledOutputBytes: await growth(pod, () => pod.exec(["cat", "/dev/zero"])),
-    stalledInputBytes: await growth(pod, async () => {
-      const remote = await pod.exec(["sleep", "86400"], true);
-      void pour(remote.stdin, payload.bytes);
-      return remote;
-    }),
+    stalledOutputBytes: await figureOf("unread output", () =>
+      growth(pod, () => pod.exec(["cat", "/dev/zero"])),
+    ),
+    stalledInputBytes: await figureOf("unread input", () =>
+      growth(pod, async () => {
+        const remote = await pod.exec(["sleep", "86400"], true);
+        void pour(remote.stdin, payload.bytes);
+        return remote;
+      }),
+    ),
   };
 }
 
