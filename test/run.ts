@@ -133,8 +133,10 @@ function say(counts: Counts): string {
 }
 
 async function main(): Promise<void> {
-  const [which = "fast", ...only] = process.argv.slice(2);
-  const all = which === "docker" ? dockerSuites() : which === "node" ? nodeSuites() : fastSuites();
+  const names = process.argv.slice(2);
+  const [first] = names;
+  const all = first === "docker" ? dockerSuites() : first === "node" ? nodeSuites() : fastSuites();
+  const only = first === "docker" || first === "node" ? names.slice(1) : names;
   const suites = only.length === 0 ? all : all.filter((suite) => only.includes(suite.name));
   const total: Counts = { passed: 0, failed: 0, skipped: 0 };
   const lines: string[] = [];
@@ -148,7 +150,7 @@ async function main(): Promise<void> {
     lines.push(`${suite.name}: ${say(counts)} (${((Date.now() - began) / 1000).toFixed(1)} s)`);
     process.stdout.write(`${lines.at(-1)}\n`);
   }
-  // Last of all, so that whoever sees only the end of a long output knows what to look at.
+  // Repeated at the end, where a reader of a long output looks.
   process.stdout.write(`\n${[...remarks, "", ...lines, say(total)].join("\n")}\n`);
   const results = process.env["DOCKER_CRI_TEST_RESULTS"];
   if (results) appendFileSync(results, `${JSON.stringify(total)}\n`);
