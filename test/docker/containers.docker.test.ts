@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, readdir, readFile } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -13,6 +13,7 @@ import {
 import { NodeHost } from "../../src/drivers/node/index.js";
 import { openLab, run, type Dockerd, type EngineName } from "./lab/index.js";
 import { openNode, podConfig, runContainer, runPod, type NodeInView } from "./proxy/node-in-view.js";
+import { processesWith, until } from "./streams.js";
 
 const forever = ["sh", "-c", "trap exit TERM; sleep 86400 & wait"];
 
@@ -21,23 +22,8 @@ after(async () => {
   await lab.close();
 });
 
-/** How many processes of this machine were started with such a word. */
-async function processesWith(word: string): Promise<number> {
-  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
-  const lines = await Promise.all(
-    pids.map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")),
-  );
-  return lines.filter((line) => line.split("\0").includes(word)).length;
-}
-
-/** Waits until something holds, for 10 s. */
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + 10_000;
-  while (!(await holds())) {
-    assert.ok(Date.now() < end, `not within 10 s: ${holds.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
+/** How long a state is waited for. */
+const patienceMs = 10_000;
 
 /** A container's configuration as a caller writes it. */
 type Config = Exclude<MessageInitShape<typeof ContainerConfigSchema>, ContainerConfig>;
@@ -87,7 +73,10 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
       const linux = { resources: { memoryLimitInBytes: 15n << 20n } };
       const containerId = await create(name, command, { linux });
       await node.cri.runtime.startContainer({ containerId });
-      await until(async () => (await statusOf(containerId)).state === ContainerState.CONTAINER_EXITED);
+      await until(
+        async () => (await statusOf(containerId)).state === ContainerState.CONTAINER_EXITED,
+        patienceMs,
+      );
       return { containerId, ...(await statusOf(containerId)) };
     }
 
@@ -127,7 +116,7 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
         node.cri.runtime.execSync({ containerId, cmd, timeout: 1n }),
         /timed out after 1 s/,
       );
-      await until(async () => (await processesWith(word)) === 0);
+      await until(async () => (await processesWith(word)).length === 0, patienceMs);
       assert.equal((await statusOf(containerId)).state, ContainerState.CONTAINER_RUNNING);
     });
 

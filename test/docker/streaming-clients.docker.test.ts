@@ -9,6 +9,7 @@ import { DockerService } from "../../src/index.js";
 import { echoPorts, refusedPort, startEchoServer } from "./echo-server.js";
 import { moduleProgram, openLab, run, type CommandOptions, type Dockerd } from "./lab/index.js";
 import { openNode, type NodeInView } from "./proxy/node-in-view.js";
+import { startBusybox } from "./streams.js";
 import { startFront, type WebSocketRefusingFront } from "./websocket-refusing-front.js";
 
 const lab = openLab();
@@ -49,15 +50,8 @@ describe("kubectl's own libraries, on Docker 26.1", { timeout: 300_000 }, () => 
     await dockerd.stop();
   });
 
-  async function start(name: string, command: string[], more: { stdin?: boolean; stdinOnce?: boolean } = {}) {
-    const { containerId } = await node.cri.runtime.createContainer({
-      podSandboxId: podId,
-      sandboxConfig: podConfig,
-      config: { metadata: { name }, image: { image: "busybox:1.36" }, command, linux: {}, ...more },
-    });
-    await node.cri.runtime.startContainer({ containerId });
-    return containerId;
-  }
+  const start = (name: string, command: string[], more: { stdin?: boolean; stdinOnce?: boolean } = {}) =>
+    startBusybox(node.cri, podId, podConfig, { metadata: { name }, command, ...more });
 
   for (const transport of ["spdy", "websocket", "fallback"] as const) {
     /** Runs a mode of the Go program against a URL; a fallback is made to fall back. */

@@ -10,7 +10,7 @@ import { createShim, DockerService } from "../../src/index.js";
 import { echoPorts, refusedPort, startEchoServer } from "./echo-server.js";
 import { openLab, type Dockerd, type EngineName } from "./lab/index.js";
 import { openNode, type NodeInView } from "./proxy/node-in-view.js";
-import { digestOf, pour, processesWith, socketsOf, until } from "./streams.js";
+import { digestOf, pour, processesWith, socketsOf, startBusybox, until } from "./streams.js";
 
 const lab = openLab();
 after(async () => {
@@ -38,15 +38,8 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
       await dockerd.stop();
     });
 
-    async function start(name: string, command: string[], more: { stdin?: boolean; tty?: boolean } = {}) {
-      const { containerId } = await node.cri.runtime.createContainer({
-        podSandboxId: podId,
-        sandboxConfig: podConfig,
-        config: { metadata: { name }, image: { image: "busybox:1.36" }, command, linux: {}, ...more },
-      });
-      await node.cri.runtime.startContainer({ containerId });
-      return containerId;
-    }
+    const start = (name: string, command: string[], more: { stdin?: boolean; tty?: boolean } = {}) =>
+      startBusybox(node.cri, podId, podConfig, { metadata: { name }, command, ...more });
 
     for (const transport of ["spdy", "websocket"] as const) {
       const streams = { stdin: false, stdout: true, stderr: true, tty: false };

@@ -3,17 +3,32 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { readdir, readFile, readlink } from "node:fs/promises";
 import type { Readable, Writable } from "node:stream";
-import { setTimeout as delay } from "node:timers/promises";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { Clients, ContainerConfig, ContainerConfigSchema } from "../../src/client/index.js";
+import type { PodSandboxConfigSchema } from "../../src/gen/runtime/v1/api_pb.js";
+import { waitUntil } from "./lab/index.js";
 
 const mebibyte = 1024 * 1024;
 
 /** Waits until something holds, for 15 s or as long as is given. */
 export async function until(holds: () => Promise<boolean>, withinMs = 15_000): Promise<void> {
-  const end = Date.now() + withinMs;
-  while (!(await holds())) {
-    assert.ok(Date.now() < end, `not within ${withinMs} ms: ${holds.toString()}`);
-    await delay(50);
-  }
+  assert.ok(await waitUntil(holds, withinMs), `not within ${withinMs} ms: ${holds.toString()}`);
+}
+
+/** Starts a container of busybox in a pod. @returns Its id. */
+export async function startBusybox(
+  { runtime }: Clients,
+  podSandboxId: string,
+  sandboxConfig: MessageInitShape<typeof PodSandboxConfigSchema>,
+  config: Exclude<MessageInitShape<typeof ContainerConfigSchema>, ContainerConfig>,
+): Promise<string> {
+  const { containerId } = await runtime.createContainer({
+    podSandboxId,
+    sandboxConfig,
+    config: { image: { image: "busybox:1.36" }, linux: {}, ...config },
+  });
+  await runtime.startContainer({ containerId });
+  return containerId;
 }
 
 /** The processes of this machine of which one argument is such a word. */
@@ -32,7 +47,7 @@ export async function socketsOf(pid: number): Promise<number> {
   return targets.filter((target) => target.startsWith("socket:")).length;
 }
 
-/** Writes so many MiB, and tells their digest. */
+/** Writes so many MiB and ends the stream. @returns Their MD5 digest. */
 export async function pour(into: Writable, mebibytes: number): Promise<string> {
   const hash = createHash("md5");
   for (let index = 0; index < mebibytes; index++) {

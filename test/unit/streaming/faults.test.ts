@@ -116,8 +116,8 @@ for (const transport of ["spdy", "websocket"] as const) {
         await process.sleep(Infinity);
       });
       using ports = await connectPortForward(await world.portForwardUrl(), { transport });
-      world.engine.host.faults.on("network.connect", { code: "EMFILE", times: 1 });
-      world.engine.host.faults.on("network.connect", { code: "EMFILE", times: 1 });
+      // Once for each loopback address.
+      world.engine.host.faults.on("network.connect", { code: "EMFILE", times: 2 });
       await assert.rejects(text(ports.connect(80).end()), /port 80: .*EMFILE/);
       assert.equal(await text(ports.connect(80).end("still there")), "still there");
     });
