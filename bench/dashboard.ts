@@ -4,6 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { cribench, withLab } from "../test/docker/lab/index.js";
 import { evaluate, parseSamples, type Scrape } from "./promql.js";
 import { startOurs } from "./shims.js";
+import { escapeSvg, svgFile } from "./svg.js";
 
 /**
  * Draws docs/images/dashboard.svg: the panels of docs/grafana-dashboard.json over the figures of a run of docker-cri on a
@@ -82,8 +83,7 @@ function draw(panels: readonly Panel[], scrapes: readonly Scrape[]): string {
     const [x, y] = [(index % size.columns) * size.width, Math.floor(index / size.columns) * size.height];
     return `<g transform="translate(${x},${y})">${drawPanel(panel, scrapes)}</g>`;
   });
-  const head = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif" font-size="10">`;
-  return `${[head, `<rect width="${width}" height="${height}" fill="#fff"/>`, ...parts, "</svg>"].join("\n")}\n`;
+  return svgFile({ width, height, font: "sans-serif", fontSize: 10, background: "#fff" }, parts);
 }
 
 function drawPanel({ title, targets, fieldConfig }: Panel, scrapes: readonly Scrape[]): string {
@@ -98,12 +98,12 @@ function drawPanel({ title, targets, fieldConfig }: Panel, scrapes: readonly Scr
       const x = left + ((right - left) * seconds) / longest;
       return `${x.toFixed(1)},${(bottom - ((bottom - top) * value) / most).toFixed(1)}`;
     });
-    const legend = `<text x="${right + 8}" y="${top + 10 + index * 14}" fill="${color}">${escape(name)}</text>`;
+    const legend = `<text x="${right + 8}" y="${top + 10 + index * 14}" fill="${color}">${escapeSvg(name)}</text>`;
     return `<polyline points="${place.join(" ")}" fill="none" stroke="${color}"/>${legend}`;
   });
   const frame = `<path d="M${left},${top}V${bottom}H${right}" fill="none" stroke="#adb5bd"/>`;
   const scale = `<text x="${left + 4}" y="${top + 4}" fill="#868e96">${most.toPrecision(3)} ${fieldConfig.defaults.unit}</text>`;
-  const head = `<text x="${left}" y="14" font-weight="bold">${escape(title)}</text>`;
+  const head = `<text x="${left}" y="14" font-weight="bold">${escapeSvg(title)}</text>`;
   return [head, frame, scale, ...drawn].join("");
 }
 
@@ -121,10 +121,6 @@ function linesOf(expr: string, legendFormat: string, scrapes: readonly Scrape[])
 
 function highest({ points }: Line): number {
   return Math.max(...points.map(([, value]) => value));
-}
-
-function escape(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 }
 
 await main();

@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { holds, type Mark } from "./marks.js";
 import type { Measured } from "./parts.js";
+import { escapeSvg, svgFile } from "./svg.js";
 
 /**
  * The pictures of the docs. `npm run pictures` draws docs/images/demo.svg from a run of the demo, and one
@@ -37,6 +38,7 @@ async function newestMarks(folder: string): Promise<Map<string, { at: string; ma
 }
 
 const font = "ui-monospace, Menlo, Consolas, monospace";
+const fontSize = 13;
 const lineHeight = 18;
 const charWidth = 7.8;
 
@@ -50,10 +52,9 @@ function terminalSvg(command: string, output: string): string {
     const place = `x="20" y="${28 + index * lineHeight}" fill="${index === 0 ? "#7ee787" : "#e6edf3"}"`;
     // The length keeps columns aligned in a font of another width.
     const length = (line.length * charWidth).toFixed(1);
-    return `<text ${place} textLength="${length}" xml:space="preserve">${escape(line)}</text>`;
+    return `<text ${place} textLength="${length}" xml:space="preserve">${escapeSvg(line)}</text>`;
   });
-  const background = `<rect width="${width}" height="${height}" rx="8" fill="#0d1117"/>`;
-  return svg(width, height, [background, ...text]);
+  return svgFile({ width, height, font, fontSize, background: "#0d1117", radius: 8 }, text);
 }
 
 const labelWidth = 460;
@@ -71,23 +72,14 @@ function marksSvg(part: string, at: string, marks: readonly Mark[]): string {
     const limit = labelWidth + mark.most * scale;
     const value = `${mark.value.toPrecision(3)} (≤ ${mark.most})`;
     return [
-      `<text x="${labelWidth - 10}" y="${y + 12}" text-anchor="end">${escape(mark.what)}</text>`,
+      `<text x="${labelWidth - 10}" y="${y + 12}" text-anchor="end">${escapeSvg(mark.what)}</text>`,
       `<rect x="${labelWidth}" y="${y}" width="${length.toFixed(1)}" height="15" fill="${holds(mark) ? "#2da44e" : "#cf222e"}"/>`,
       `<line x1="${limit.toFixed(1)}" y1="${y - 3}" x2="${limit.toFixed(1)}" y2="${y + 18}" stroke="#24292f"/>`,
       `<text x="${labelWidth + barWidth + 10}" y="${y + 12}">${value}</text>`,
     ];
   });
-  const title = `<text x="20" y="26" font-weight="bold">${escape(part)}, ${at.slice(0, 10)}: measured, and the mark (|)</text>`;
-  return svg(width, height, [`<rect width="${width}" height="${height}" fill="#ffffff"/>`, title, ...rows]);
-}
-
-function svg(width: number, height: number, content: readonly string[]): string {
-  const head = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="${font}" font-size="13">`;
-  return `${[head, ...content, "</svg>"].join("\n")}\n`;
-}
-
-function escape(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+  const title = `<text x="20" y="26" font-weight="bold">${escapeSvg(part)}, ${at.slice(0, 10)}: measured, and the mark (|)</text>`;
+  return svgFile({ width, height, font, fontSize, background: "#ffffff" }, [title, ...rows]);
 }
 
 await main();
