@@ -74,11 +74,12 @@ export class ImageFilesystems {
    */
   async disk(): Promise<Disk> {
     const { info } = this.inventory.engine();
-    const root = this.places.get(info)?.root ?? (await this.rootOf(info));
+    const known = this.places.get(info);
+    const root = known?.root ?? (await this.rootOf(info));
     try {
-      const mountPoint = this.places.get(info)?.mountPoint ?? (await this.host.files.mountPointOf(root));
+      const mountPoint = known?.mountPoint ?? (await this.host.files.mountPointOf(root));
       const usage = await this.host.files.usage(root);
-      this.places.set(info, { root, mountPoint });
+      if (!known) this.places.set(info, { root, mountPoint });
       return { mountPoint, usage };
     } catch (error) {
       throw new ShimError(
@@ -122,7 +123,7 @@ export class ImageFilesystems {
 
   private async rootOf(info: DockerInfo): Promise<string> {
     if (!info.containerdImageStore) return info.rootDirectory ?? "/";
-    return await this.containerdRoot(info);
+    return this.containerdRoot(info);
   }
 
   /** Docker's API does not expose the root of containerd, which is Docker's own instance or the system's. */
