@@ -134,9 +134,13 @@ function say(counts: Counts): string {
 
 async function main(): Promise<void> {
   const names = process.argv.slice(2);
-  const [first] = names;
-  const all = first === "docker" ? dockerSuites() : first === "node" ? nodeSuites() : fastSuites();
-  const only = first === "docker" || first === "node" ? names.slice(1) : names;
+  const groups = new Map([
+    ["docker", dockerSuites],
+    ["node", nodeSuites],
+  ]);
+  const group = groups.get(names[0] ?? "");
+  const all = (group ?? fastSuites)();
+  const only = group ? names.slice(1) : names;
   const suites = only.length === 0 ? all : all.filter((suite) => only.includes(suite.name));
   const total: Counts = { passed: 0, failed: 0, skipped: 0 };
   const lines: string[] = [];
