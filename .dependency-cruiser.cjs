@@ -71,7 +71,7 @@ module.exports = {
     },
     {
       name: "a-module-is-entered-by-its-index",
-      comment: "Rooms show what others may use in their index.ts; the rest is their own.",
+      comment: "Modules export what others may use in their index.ts; the rest is private.",
       severity: "error",
       from: { path: inside([...modules, ...aboveModules]) },
       to: { path: inside(modules), pathNot: ["^src/$1/", "^src/[^/]+/index\\.ts$"] },

@@ -63,7 +63,7 @@ export async function createShim(options: ShimOptions = {}): Promise<Shim> {
   container.register(Logger, { useValue: log });
   container.register(DockerService, { useValue: docker });
   container.register(Host, { useValue: host ?? driver.host });
-  registerRooms(container, tracing);
+  registerModules(container, tracing);
   registerHandlers(container);
   override?.(container);
   const shim = new ContainerShim(container, { metrics, observers: [metrics?.observer, tracing?.observer] });
@@ -90,7 +90,7 @@ interface Observability {
   readonly tracing?: Tracing | undefined;
 }
 
-function registerRooms(container: DependencyContainer, tracing: Tracing | undefined): void {
+function registerModules(container: DependencyContainer, tracing: Tracing | undefined): void {
   for (const module of modules) {
     if (tracing && module !== Inventory) registerTraced(container, module, tracing);
     else container.register<unknown>(module, { useClass: module }, { lifecycle: Lifecycle.ContainerScoped });

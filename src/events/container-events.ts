@@ -33,8 +33,9 @@ export class ContainerEvents {
   ) {}
 
   /**
-   * Yields every life event of every container from now on; those of a pod that is being created, once that has ended. The status of the pod and those of its containers are both
-   * set, or neither if the pod no longer exists: to kubelet, a status without containers means a pod without any.
+   * Yields every life event of every container from now on. Events of a pod that RunPodSandbox is creating are held
+   * until that call ends. The status of the pod and those of its containers are both set, or neither if the pod no
+   * longer exists: to kubelet, a status without containers means a pod without any.
    * @throws ShimError "resource-exhausted" when the reader is more than 4,096 events behind.
    * @see CRI v1 RuntimeService.GetContainerEvents
    */

@@ -171,7 +171,7 @@ export class SandboxCreator {
   /** Whether a running pod that was returned to no caller is complete, and can be adopted, or is left over from a crash. */
   private async judge(id: string): Promise<HolderJudgement | undefined> {
     if (this.returned.has(id) || this.inProgress.has(id)) return undefined;
-    // Whoever made its containers had got its id. A kubelet that begins with an empty cache asks for such a pod anew.
+    // A pod with containers was returned to its caller. A restarted kubelet with an empty cache may request it again.
     if (this.inventory.workloadsOf(id).length > 0) return undefined;
     const record = await this.inventory.refresh(id);
     if (record?.kind !== "sandbox" || !isReady(record.docker)) return undefined;
