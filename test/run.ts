@@ -7,7 +7,7 @@ import { inspect } from "node:util";
 
 /**
  * Runs the project's suites: `npm test` the ones that need nothing but Node, `npm run test:docker` those with a dockerd,
- * `npm run test:node` the one with a whole machine.
+ * `npm run test:node` the one with a whole machine, `npm run test:cluster` the one with a cluster on one node.
  */
 
 interface Counts {
@@ -128,6 +128,10 @@ function nodeSuites(): Suite[] {
   return [tests("node", { concurrency: 1, timeoutMs: 3_600_000 })];
 }
 
+function clusterSuites(): Suite[] {
+  return [tests("cluster", { concurrency: 1, timeoutMs: 3_600_000 })];
+}
+
 function say(counts: Counts): string {
   return `${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`;
 }
@@ -137,6 +141,7 @@ async function main(): Promise<void> {
   const groups = new Map([
     ["docker", dockerSuites],
     ["node", nodeSuites],
+    ["cluster", clusterSuites],
   ]);
   const group = groups.get(names[0] ?? "");
   const all = (group ?? fastSuites)();

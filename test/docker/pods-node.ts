@@ -29,6 +29,8 @@ export interface Traces {
 /** A node with a Docker Engine and a CNI network of the real plugins, and where shims keep what they know of it. */
 export interface PodNode {
   readonly dockerd: Dockerd;
+  /** The bridge that the pods' links end at. */
+  readonly bridge: string;
   readonly root: string;
   readonly cniConf: string;
   readonly cniCache: string;
@@ -87,7 +89,7 @@ export async function openPodNode(
     rules: await rulesOf(name, subnet),
     namespaces: await namespaceMounts(folder),
   });
-  return { dockerd, root, cniConf, cniCache, ownPlugins, configure, traces };
+  return { dockerd, bridge, root, cniConf, cniCache, ownPlugins, configure, traces };
 }
 
 /** The firewall's rules that speak of this network or its pods. */

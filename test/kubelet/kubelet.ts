@@ -26,6 +26,17 @@ export interface KubeletOptions {
   readonly cgroupRoot: string;
   /** Laid over KubeletConfiguration. */
   readonly config?: KubeletConfig;
+  /** The cluster of its node. Default: none, and its pods are static. */
+  readonly cluster?: KubeletCluster;
+}
+
+/** How a kubelet and its API server know each other. */
+export interface KubeletCluster {
+  readonly kubeconfig: string;
+  /** With which the kubelet serves its API. */
+  readonly serving: Certificate;
+  /** With which `KubeletApi` is let in. */
+  readonly client: Certificate;
 }
 
 export type KubeletConfig = Readonly<Record<string, unknown>>;
@@ -90,7 +101,8 @@ export async function startKubelet(lab: Lab, options: KubeletOptions): Promise<K
   const podLogs = join(folder, "pod-logs");
   for (const each of [manifests, podLogs]) await mkdir(each, { recursive: true });
   await keepMachine(lab);
-  const certificate = await makeCertificate(folder);
+  const { cluster } = options;
+  const certificate = cluster?.serving ?? (await makeCertificate(folder));
   const port = await freePort();
   const path = join(folder, "kubelet.json");
   const write = async (config: KubeletConfig) => {
@@ -98,7 +110,8 @@ export async function startKubelet(lab: Lab, options: KubeletOptions): Promise<K
     await writeFile(path, JSON.stringify({ ...base, ...config }, undefined, 2));
   };
   await write(options.config ?? {});
-  const api = new KubeletApi(`https://127.0.0.1:${port}`, await certificate.read(), certificate);
+  const client = cluster?.client ?? certificate;
+  const api = new KubeletApi(`https://127.0.0.1:${port}`, await readCertificate(client), client);
   const service = await lab.service({
     name: "kubelet",
     command,
@@ -108,6 +121,7 @@ export async function startKubelet(lab: Lab, options: KubeletOptions): Promise<K
       `--cert-dir=${join(folder, "pki")}`,
       `--node-ip=${options.nodeIp}`,
       "--hostname-override=node",
+      ...(cluster === undefined ? [] : [`--kubeconfig=${cluster.kubeconfig}`]),
       "--v=2",
     ],
     ready: async () => (await api.get("/healthz").catch(() => "")) === "ok",
@@ -116,10 +130,16 @@ export async function startKubelet(lab: Lab, options: KubeletOptions): Promise<K
   return new Kubelet(service, api, podLogs, manifests, write);
 }
 
-interface Certificate {
+/** The files of a certificate. */
+export interface Certificate {
   readonly certFile: string;
   readonly keyFile: string;
-  readonly read: () => Promise<{ readonly ca: Buffer; readonly cert: Buffer; readonly key: Buffer }>;
+  /** Of the authority that has signed it. */
+  readonly caFile: string;
+}
+
+async function readCertificate({ caFile, certFile, keyFile }: Certificate) {
+  return { ca: await readFile(caFile), cert: await readFile(certFile), key: await readFile(keyFile) };
 }
 
 /** One certificate that is the kubelet's, its client's, and the authority of both. */
@@ -128,17 +148,14 @@ async function makeCertificate(folder: string): Promise<Certificate> {
   const key = ["-newkey", "rsa:2048", "-nodes", "-keyout", keyFile, "-out", certFile];
   const subject = ["-subj", "/CN=lab", "-addext", "subjectAltName=IP:127.0.0.1"];
   await run("openssl", ["req", "-x509", ...key, "-days", "2", ...subject]);
-  const read = async () => {
-    const cert = await readFile(certFile);
-    return { ca: cert, cert, key: await readFile(keyFile) };
-  };
-  return { certFile, keyFile, read };
+  return { certFile, keyFile, caFile: certFile };
 }
 
 function baseConfig(made: {
   readonly endpoint: string;
   readonly folder: string;
   readonly cgroupRoot: string;
+  readonly cluster?: KubeletCluster;
   readonly certificate: Certificate;
   readonly port: number;
   readonly manifests: string;
@@ -157,11 +174,11 @@ function baseConfig(made: {
     tlsCertFile: made.certificate.certFile,
     tlsPrivateKeyFile: made.certificate.keyFile,
     authentication: {
-      x509: { clientCAFile: made.certificate.certFile },
+      x509: { clientCAFile: made.certificate.caFile },
       anonymous: { enabled: false },
-      webhook: { enabled: false },
+      webhook: { enabled: made.cluster !== undefined },
     },
-    authorization: { mode: "AlwaysAllow" },
+    authorization: { mode: made.cluster === undefined ? "AlwaysAllow" : "Webhook" },
     cgroupRoot: made.cgroupRoot,
     failCgroupV1: false,
     failSwapOn: false,

@@ -8,7 +8,13 @@ import {
   type Lab,
 } from "../docker/lab/index.js";
 import { openPodNode, serveShim, type PodNode, type ServedShim } from "../docker/pods-node.js";
-import { makeCgroup, startKubelet, type Kubelet, type KubeletConfig } from "./kubelet.js";
+import {
+  makeCgroup,
+  startKubelet,
+  type Kubelet,
+  type KubeletCluster,
+  type KubeletConfig,
+} from "./kubelet.js";
 import type { Pod } from "./pods.js";
 import { removePortRules } from "./port-rules.js";
 
@@ -61,19 +67,26 @@ export async function openKubeletNode(
   return { ...parts, shim, kubelet };
 }
 
+/** The node's own address. */
+export function nodeAddress({ dockerd }: NodeParts): string {
+  return dockerd.bridge.address.split("/")[0] ?? "";
+}
+
 export async function startNodeKubelet(
   lab: Lab,
   parts: NodeParts,
   version: KubeletVersion,
   config: KubeletConfig = {},
+  cluster?: KubeletCluster,
 ): Promise<Kubelet> {
   return await startKubelet(lab, {
     version,
     endpoint: `unix://${parts.socketPath}`,
-    nodeIp: parts.dockerd.bridge.address.split("/")[0] ?? "",
+    nodeIp: nodeAddress(parts),
     folder: parts.folder,
     cgroupRoot: parts.cgroupRoot,
     config,
+    ...(cluster === undefined ? {} : { cluster }),
   });
 }
 

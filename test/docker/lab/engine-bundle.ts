@@ -65,18 +65,31 @@ export async function bundleEngine(suite: string): Promise<string> {
  * @throws as {@link bundleEngine}.
  */
 export async function newerPlugins(): Promise<string> {
-  const folder = join(await cachePath("plugins"), "forky");
-  return await withLock("plugins-forky", async () => {
+  return await newerFolder("plugins", "forky", "containernetworking-plugins", "usr/lib/cni");
+}
+
+/** Unpacks etcd of Debian's sid, as far as {@link newerPlugins}. Answers its path. @throws as {@link bundleEngine}. */
+export async function etcdProgram(): Promise<string> {
+  return join(await newerFolder("etcd", "sid", "etcd-server", "usr/bin"), "etcd");
+}
+
+/** Takes one folder of a package of another Debian release into the cache. Answers its path there. */
+async function newerFolder(
+  name: string,
+  suite: string,
+  packageName: string,
+  inside: string,
+): Promise<string> {
+  const folder = join(await cachePath(name), suite);
+  return await withLock(`${name}-${suite}`, async () => {
     if ((await stat(folder).catch(() => undefined)) !== undefined) return folder;
     await installPackages("otherEngines");
     const work = `${folder}.${process.pid}`;
     try {
-      const archives = await download("forky", work, async () =>
-        Promise.resolve(["containernetworking-plugins"]),
-      );
-      const archive = archives.find((path) => basename(path).startsWith("containernetworking"));
+      const archives = await download(suite, work, async () => Promise.resolve([packageName]));
+      const archive = archives.find((path) => basename(path).startsWith(`${packageName}_`));
       await run("dpkg-deb", ["-x", archive ?? "", join(work, "tree")]);
-      await rename(join(work, "tree", "usr", "lib", "cni"), folder);
+      await rename(join(work, "tree", inside), folder);
     } finally {
       await rm(work, { recursive: true, force: true });
     }

@@ -12,10 +12,15 @@ export { cribench, type CribenchResult, type CribenchStep } from "./cribench.js"
 export { cgroupMounts, removeTree as removeCgroupTree } from "./cgroups.js";
 export { accepts, startCriDockerd, type CriDockerd, type CriDockerdOptions } from "./cri-dockerd.js";
 export { Dockerd, startDockerd, type DockerdOptions } from "./dockerd.js";
-export { newerPlugins } from "./engine-bundle.js";
+export { etcdProgram, newerPlugins } from "./engine-bundle.js";
 export { prepareEngine, type EngineName } from "./engines.js";
 export { hasJournald, keepJournal } from "./journald.js";
-export { kubeletProgram, kubeletVersions, type KubeletVersion } from "./kubelet-program.js";
+export {
+  kubeletProgram,
+  kubeletVersions,
+  kubernetesProgram,
+  type KubeletVersion,
+} from "./kubernetes-programs.js";
 export { openLab, withLab, type Lab } from "./lab.js";
 export { installPackages, type PackageSet } from "./packages.js";
 export { cachePath, labFolder, labPath } from "./paths.js";

@@ -1,35 +1,41 @@
 import { createHash } from "node:crypto";
 import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { go } from "./go.js";
 import { cached } from "./tools.js";
 
-/** The kubelets that the lab can build. The sum of the kubernetes module pins its go.sum, and so all that it needs. */
-const kubelets = {
+/** The releases whose programs the lab can build. The sum of the kubernetes module pins its go.sum, and so all that it needs. */
+const releases = {
   "1.34": { version: "1.34.4", sum: "h1:Yy6R4QB8C9kJPp25GFqEvX5XQwY5qzKeqD0Xx6oAcmk=" },
   "1.36": { version: "1.36.1", sum: "h1:Mt7NKigaZ2KmOmCLhX81lGlH9JU5wjXnYhXnxAun9XA=" },
   "1.37": { version: "1.37.2", sum: "h1:A2VDEiObzkYqFTKhSsn0ZEb0RlLEXpHWj93gi2HqEwE=" },
 } as const;
 
-export type KubeletVersion = keyof typeof kubelets;
+export type KubeletVersion = keyof typeof releases;
 
-export const kubeletVersions = Object.keys(kubelets) as KubeletVersion[];
+export const kubeletVersions = Object.keys(releases) as KubeletVersion[];
+
+/** A kubelet. Answers its path. @throws as {@link kubernetesProgram}. */
+export async function kubeletProgram(name: KubeletVersion): Promise<string> {
+  return await kubernetesProgram("cmd/kubelet", name);
+}
 
 /**
- * A kubelet. It is kept in the cache; the first build takes some minutes. Answers its path.
+ * A program of the module k8s.io/kubernetes. It is kept in the cache; the first build takes some minutes. Answers its path.
+ * @param path Of its package in the module, such as "cmd/kube-apiserver".
  * @throws Error when the module's sum differs; CommandError when Go cannot build it.
  */
-export async function kubeletProgram(name: KubeletVersion): Promise<string> {
-  const { version, sum } = kubelets[name];
+export async function kubernetesProgram(path: string, release: KubeletVersion): Promise<string> {
+  const { version, sum } = releases[release];
   const key = `${version}-${createHash("sha256").update(sum).digest("hex").slice(0, 12)}`;
-  return await cached("kubelet", key, async (output) => {
+  return await cached(basename(path), key, async (output) => {
     const folder = `${output}-module`;
     await mkdir(folder, { recursive: true });
     try {
       await writeModule(folder, version, sum);
       const set = `-X k8s.io/component-base/version.gitVersion=v${version}`;
       const flags = ["-mod=mod", "-trimpath", `-ldflags=-s -w ${set}`, "-o", output];
-      await go(["build", ...flags, "k8s.io/kubernetes/cmd/kubelet"], folder);
+      await go(["build", ...flags, `k8s.io/kubernetes/${path}`], folder);
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
