@@ -46,6 +46,8 @@ export async function serveMetrics(options: MetricsServerOptions): Promise<Metri
     });
   });
   server.maxConnections = maxConnections;
+  // Requests that are sent without waiting for an answer must not each read the metrics.
+  server.maxRequestsPerSocket = 1;
   const bound = await listen(server, address);
   server.on("error", (error) => {
     log.error({ err: error }, "a scraper could not be accepted");
@@ -68,8 +70,6 @@ async function answer(
   response.once("close", () => {
     clearTimeout(deadline);
   });
-  // A body is not read: the connection ends with the answer.
-  response.setHeader("Connection", "close");
   const refuse = (status: number, text: string) => {
     response.writeHead(status, { "Content-Type": "text/plain" }).end(`${text}\n`);
   };

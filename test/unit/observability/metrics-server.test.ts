@@ -74,6 +74,17 @@ describe("the server of metrics", () => {
     assert.ok((await answer).length < 50_000_000);
   });
 
+  it("reads the metrics once for a connection, however many requests it sends", async () => {
+    let reads = 0;
+    const read = () => Promise.resolve(`up ${++reads}\n`);
+    using server = await open({ read });
+    const { answer } = await raw(server.url, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1_000));
+    assert.match(await answer, /^HTTP\/1\.1 200 OK\r\n[^]*Connection: close\r\n[^]*up 1\n/);
+    assert.equal(reads, 1);
+    const posted = await fetch(server.url, { method: "POST", body: "x".repeat(1_000_000) });
+    assert.deepEqual([posted.status, posted.headers.get("connection")], [405, "close"]);
+  });
+
   it("drops a scraper whose metrics cannot be read, and goes on", async () => {
     let fails = true;
     const read = () => (fails ? Promise.reject(new Error("broken")) : Promise.resolve("up 1\n"));
