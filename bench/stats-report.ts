@@ -1,9 +1,10 @@
 import { verdict, type Mark } from "./marks.js";
-import { pollSeconds, sharedRpcs, type Pair, type SharedRpc, type StatsFigures } from "./stats.js";
+import { runtimeNames } from "./runtimes.js";
+import { pollSeconds, type OfEach, type StatsFigures, type StatsRpc } from "./stats.js";
 import { ratioText, table } from "./tables.js";
 
 /** How much of cri-dockerd's time a call may take. */
-const most: Partial<Record<SharedRpc, number>> = { ListContainerStats: 0.15, ContainerStats: 0.3 };
+const most: Partial<Record<StatsRpc, number>> = { ListContainerStats: 0.15, ContainerStats: 0.3 };
 const mostPolledImageFsInfo = 1;
 const mostDockerCpu = 0.02;
 const mostCpuAtRest = 0.01;
@@ -12,13 +13,16 @@ const mostCpuAtRest = 0.01;
 export function statsMarkdown(figures: readonly StatsFigures[]): string {
   return figures
     .map((figure) => {
-      const rows = rowsOf(figure).map(({ what, values, ratio, mark }) => [
-        what,
-        values,
-        ratio,
-        verdict(mark),
-      ]);
-      return `### ${figure.containers} containers: docker-cri / cri-dockerd\n\n${table(["", "", "ratio", "wanted"], rows)}`;
+      const rows = rowsOf(figure).map(({ what, values, text, mark }) => {
+        const { "docker-cri": ours, "cri-dockerd": theirs } = values;
+        return [
+          what,
+          ...runtimeNames.map((name) => (values[name] === undefined ? "" : text(values[name]))),
+          ours === undefined || theirs === undefined ? "" : ratioText(ours, theirs),
+          verdict(mark),
+        ];
+      });
+      return `### ${figure.containers} containers\n\n${table(["", ...runtimeNames, "ratio", "wanted"], rows)}`;
     })
     .join("\n\n");
 }
@@ -30,40 +34,37 @@ export function statsMarks(figures: readonly StatsFigures[]): Mark[] {
 
 interface Row {
   readonly what: string;
-  readonly values: string;
-  readonly ratio: string;
-  readonly mark: Mark | undefined;
+  readonly values: Partial<OfEach<number>>;
+  readonly text: (value: number) => string;
+  readonly mark?: Mark;
 }
 
 function rowsOf(figures: StatsFigures): Row[] {
-  const { containers, calls, own, polledImageFsInfo, dockerCpuSeconds, dockerCpuSecondsAtRest, cpuAtRest } =
+  const { containers, calls, polledImageFsInfo, dockerCpuSeconds, dockerCpuSecondsAtRest, cpuAtRest } =
     figures;
-  const compared = (what: string, { ours, theirs }: Pair, unit: string, wanted?: number): Row => ({
-    what,
-    values: `${ours.toFixed(2)} / ${theirs.toFixed(2)} ${unit}`,
-    ratio: ratioText(ours, theirs),
-    mark:
-      wanted === undefined
-        ? undefined
-        : { what: `${what}, ${containers} containers`, value: ours / theirs, most: wanted },
-  });
-  const added = Math.max(0, dockerCpuSeconds.ours - dockerCpuSecondsAtRest);
-  const rest = "docker-cri's CPU at rest";
+  const compared = (what: string, values: Row["values"], text: Row["text"], wanted?: number): Row => {
+    const { "docker-cri": ours = NaN, "cri-dockerd": theirs = NaN } = values;
+    const mark = { what: `${what}, ${containers} containers`, value: ours / theirs };
+    return { what, values, text, ...(wanted !== undefined && { mark: { ...mark, most: wanted } }) };
+  };
+  const milliseconds = (value: number) => `${value.toFixed(2)} ms`;
+  const seconds = (value: number) => `${value.toFixed(2)} s`;
+  const added = {
+    ...dockerCpuSeconds,
+    "docker-cri": Math.max(0, dockerCpuSeconds["docker-cri"] - dockerCpuSecondsAtRest),
+  };
+  const rest = "docker-cri's CPU at rest, of a core";
   return [
-    ...sharedRpcs.map((rpc) => compared(`${rpc}, p50`, calls[rpc], "ms", most[rpc])),
-    ...Object.entries(own).map(([rpc, ms]) => ({
-      what: `${rpc}, p50`,
-      values: `${ms.toFixed(2)} / - ms`,
-      ratio: "",
-      mark: undefined,
-    })),
-    compared("ImageFsInfo every 10 s, mean", polledImageFsInfo, "ms", mostPolledImageFsInfo),
-    compared(`Docker's CPU in ${pollSeconds} s of a poll every 10 s`, dockerCpuSeconds, "s"),
-    compared("what the polls add to it", { ...dockerCpuSeconds, ours: added }, "s", mostDockerCpu),
+    ...Object.entries(calls).map(([rpc, values]) =>
+      compared(`${rpc}, p50`, values, milliseconds, most[rpc as StatsRpc]),
+    ),
+    compared("ImageFsInfo every 10 s, mean", polledImageFsInfo, milliseconds, mostPolledImageFsInfo),
+    compared(`Docker's CPU in ${pollSeconds} s of a poll every 10 s`, dockerCpuSeconds, seconds),
+    compared("what the polls add to it", added, seconds, mostDockerCpu),
     {
       what: rest,
-      values: `${(cpuAtRest * 100).toFixed(2)} % of a core`,
-      ratio: "",
+      values: { "docker-cri": cpuAtRest },
+      text: (value) => `${(value * 100).toFixed(2)} %`,
       mark: { what: `${rest}, ${containers} containers`, value: cpuAtRest, most: mostCpuAtRest },
     },
   ];

@@ -6,15 +6,29 @@ import {
   type CribenchResult,
   type CribenchStep,
   type Dockerd,
+  type Lab,
 } from "../test/docker/lab/index.js";
 import { median } from "./numbers.js";
 import type { BenchOptions } from "./options.js";
-import { alone, inTurn, startOurs, startPeer, wakeMs, type MeasuredShim } from "./shims.js";
+import {
+  runtimeNames,
+  startRuntimes,
+  type MeasuredRuntime,
+  type MeasuredRuntimes,
+  type RuntimeName,
+} from "./runtimes.js";
+import { alone, inTurn, wakeMs } from "./shims.js";
 
-/** What both shims answer. */
-export const sharedRpcs = ["ListContainerStats", "ContainerStats", "ImageFsInfo"] as const;
-/** What docker-cri alone answers. */
-const ownRpcs = ["ListPodSandboxStats", "ListPodSandboxMetrics"] as const;
+/** What is called, and who answers it. */
+export const statsRpcs = {
+  ListContainerStats: runtimeNames,
+  ContainerStats: runtimeNames,
+  ImageFsInfo: runtimeNames,
+  // containerd has none for pods without a cgroup of their own, as these are.
+  ListPodSandboxStats: ["docker-cri"],
+  ListPodSandboxMetrics: ["docker-cri"],
+} as const satisfies Readonly<Record<string, readonly RuntimeName[]>>;
+export type StatsRpc = keyof typeof statsRpcs;
 /** As a kubelet does. */
 const pollEveryMs = 10_000;
 /** A list of 250 takes cri-dockerd 20 s and more on Docker 20.10, so that in as much time it polls less often. */
@@ -26,31 +40,26 @@ const restSeconds = 60;
 const makersAtOnce = 4;
 const containersPerPod = 5;
 
-export type SharedRpc = (typeof sharedRpcs)[number];
+/** One value of each runtime. */
+export type OfEach<T> = Readonly<Record<RuntimeName, T>>;
+type Shim = Exclude<RuntimeName, "containerd">;
 
-/** One value of each shim. */
-export interface Pair {
-  readonly ours: number;
-  readonly theirs: number;
-}
-
-/** What both showed with so many containers on the node; times are milliseconds. */
+/** What all showed with so many containers on the node; times are milliseconds. */
 export interface StatsFigures {
   readonly containers: number;
   /** Medians of calls one after the other. */
-  readonly calls: Readonly<Record<SharedRpc, Pair>>;
-  readonly own: Readonly<Record<string, number>>;
+  readonly calls: Readonly<Record<StatsRpc, Partial<OfEach<number>>>>;
   /** The mean time of ImageFsInfo at a kubelet's pace: cri-dockerd repeats an answer for 30 s. */
-  readonly polledImageFsInfo: Pair;
+  readonly polledImageFsInfo: OfEach<number>;
   /** CPU that Docker used while the stats were polled, beyond what it uses without a shim. */
-  readonly dockerCpuSeconds: Pair;
+  readonly dockerCpuSeconds: Readonly<Record<Shim, number>>;
   /** The part of docker-cri's that is there without polls, too. */
   readonly dockerCpuSecondsAtRest: number;
   /** Of one core, that docker-cri used while only ImageFsInfo was asked, every 10 s. */
   readonly cpuAtRest: number;
 }
 
-/** Measures stats in turn on one dockerd, where both shims see the same containers. */
+/** Measures stats in turn: the shims see the same containers of one dockerd, and containerd has as many of its own. */
 export async function measureStats(options: BenchOptions): Promise<StatsFigures[]> {
   return await withLab(async (lab) => {
     const dockerd = await lab.dockerd({
@@ -58,109 +67,130 @@ export async function measureStats(options: BenchOptions): Promise<StatsFigures[
       engine: options.engine,
       liftNegativeOomScore: true,
     });
-    const theirs = await startPeer(lab, dockerd);
-    const ours = await startOurs(lab, dockerd, options.program);
+    const runtimes = await startRuntimes(lab, dockerd, options.program);
+    const { containerd, "cri-dockerd": theirs } = runtimes;
+    removeAtEnd(lab, containerd);
     const figures: StatsFigures[] = [];
     let made = 0;
     for (const containers of options.pods.filter((count) => count > 1)) {
-      await timed(`making ${containers - made} containers`, () => makeContainers(theirs, containers - made));
+      for (const maker of [theirs, containerd])
+        await timed(`making ${containers - made} containers with ${maker.name}`, () =>
+          makeContainers(maker, containers - made),
+        );
       made = containers;
-      const measure = () => measureWith(containers, dockerd, { ours, theirs }, options.rounds);
+      const measure = () => measureWith(containers, dockerd, runtimes, options.rounds);
       figures.push(await timed(`stats of ${containers}`, measure));
     }
     return figures;
   });
 }
 
-async function makeContainers(shim: MeasuredShim, count: number): Promise<void> {
-  const common = { rpc: "MakePods", callers: makersAtOnce, hostNetwork: true, maxSeconds: 1_800 };
+async function makeContainers(runtime: MeasuredRuntime, count: number): Promise<void> {
+  const { image } = runtime;
+  const common = { rpc: "MakePods", callers: makersAtOnce, hostNetwork: true, maxSeconds: 1_800, image };
   const rest = count % containersPerPod;
   const steps: CribenchStep[] = [
     ...(count > rest ? [{ ...common, calls: (count - rest) / containersPerPod, containersPerPod }] : []),
     ...(rest > 0 ? [{ ...common, calls: 1, containersPerPod: rest }] : []),
   ];
-  for (const { rpc, errors, firstError } of await cribench(shim.endpoint, steps, { timeoutMs: 1_900_000 }))
-    if (errors > 0) throw new Error(`${shim.name}: ${errors} ${rpc} failed: ${firstError ?? ""}`);
+  checkAll(runtime, await cribench(runtime.endpoint, steps, { timeoutMs: 1_900_000 }));
 }
 
-interface Shims {
-  readonly ours: MeasuredShim;
-  readonly theirs: MeasuredShim;
+/** What runs on containerd does not end with it, as Docker's containers do with their engine. */
+function removeAtEnd(lab: Lab, runtime: MeasuredRuntime): void {
+  lab.defer(`the pods of ${runtime.name}`, async () => {
+    runtime.service.signal("SIGCONT");
+    checkAll(runtime, await cribench(runtime.endpoint, [{ rpc: "RemovePods", callers: makersAtOnce }]));
+  });
+}
+
+function checkAll({ name }: MeasuredRuntime, results: readonly CribenchResult[]): void {
+  for (const { rpc, errors, firstError } of results)
+    if (errors > 0) throw new Error(`${name}: ${errors} ${rpc} failed: ${firstError ?? ""}`);
 }
 
 async function measureWith(
   containers: number,
   dockerd: Dockerd,
-  { ours, theirs }: Shims,
+  runtimes: MeasuredRuntimes,
   rounds: number,
 ): Promise<StatsFigures> {
-  const shims = [ours, theirs];
-  const turns: { ours: Turn; theirs: Turn }[] = [];
+  const all = Object.values(runtimes);
+  const { "docker-cri": ours, "cri-dockerd": theirs, containerd } = runtimes;
+  const turns: OfEach<Turn>[] = [];
   for (let round = 0; round < rounds; round++) {
+    const turn = (runtime: MeasuredRuntime) => () => alone(runtime, all, () => callAll(runtime, containers));
     turns.push(
       await inTurn(round, {
-        ours: () => alone(ours, shims, () => callAll(ours, [...sharedRpcs, ...ownRpcs], containers)),
-        theirs: () => alone(theirs, shims, () => callAll(theirs, sharedRpcs, containers)),
+        "docker-cri": turn(ours),
+        "cri-dockerd": turn(theirs),
+        containerd: turn(containerd),
       }),
     );
   }
   const cpuOf = <T>(work: () => Promise<T>) => dockerCpuPerSecond(dockerd, work);
-  const unasked = await alone(undefined, shims, () => cpuOf(() => pause(pollSeconds * 1_000)));
-  const resting = await alone(ours, shims, () => cpuOf(() => rest(ours)));
-  const oursPolled = await alone(ours, shims, () =>
-    cpuOf(() => poll(ours, "ListContainerStats", pollSeconds)),
-  );
-  const theirsPolled = await alone(theirs, shims, () =>
-    cpuOf(() => poll(theirs, "ListContainerStats", pollSeconds)),
-  );
-  const theirsImages = await alone(theirs, shims, () => poll(theirs, "ImageFsInfo", pollSeconds));
+  const pollAlone = (runtime: MeasuredRuntime, rpc: StatsRpc) =>
+    alone(runtime, all, () => cpuOf(() => poll(runtime, rpc, pollSeconds)));
+  const unasked = await alone(undefined, all, () => cpuOf(() => pause(pollSeconds * 1_000)));
+  const resting = await alone(ours, all, () => cpuOf(() => rest(ours)));
+  const oursPolled = await pollAlone(ours, "ListContainerStats");
+  const theirsPolled = await pollAlone(theirs, "ListContainerStats");
+  const polledImageFsInfo = {
+    "docker-cri": resting.result.imageFsInfoMs,
+    "cri-dockerd": (await pollAlone(theirs, "ImageFsInfo")).result,
+    containerd: (await pollAlone(containerd, "ImageFsInfo")).result,
+  };
   const beyond = ({ cpuPerSecond }: WithDockerCpu<unknown>) =>
     Math.max(0, cpuPerSecond - unasked.cpuPerSecond) * pollSeconds;
-  const middle = (who: keyof Shims, rpc: string) => median(turns.map((turn) => turn[who].get(rpc) ?? NaN));
-  const pairOf = (rpc: SharedRpc) => ({ ours: middle("ours", rpc), theirs: middle("theirs", rpc) });
   return {
     containers,
-    calls: {
-      ListContainerStats: pairOf("ListContainerStats"),
-      ContainerStats: pairOf("ContainerStats"),
-      ImageFsInfo: pairOf("ImageFsInfo"),
-    },
-    own: Object.fromEntries(ownRpcs.map((rpc) => [rpc, middle("ours", rpc)])),
-    polledImageFsInfo: { ours: resting.result.imageFsInfoMs, theirs: theirsImages },
-    dockerCpuSeconds: { ours: beyond(oursPolled), theirs: beyond(theirsPolled) },
+    calls: middleOf(turns),
+    polledImageFsInfo,
+    dockerCpuSeconds: { "docker-cri": beyond(oursPolled), "cri-dockerd": beyond(theirsPolled) },
     dockerCpuSecondsAtRest: beyond(resting),
     cpuAtRest: resting.result.cpu,
   };
+}
+
+function middleOf(turns: readonly OfEach<Turn>[]): StatsFigures["calls"] {
+  const rows = Object.entries(statsRpcs).map(([rpc, names]) => {
+    const middles = names.map((name) => [name, median(turns.map((turn) => turn[name].get(rpc) ?? NaN))]);
+    return [rpc, Object.fromEntries(middles) as Partial<OfEach<number>>];
+  });
+  return Object.fromEntries(rows) as StatsFigures["calls"];
 }
 
 /** The median time of each RPC. */
 type Turn = ReadonlyMap<string, number>;
 
 /** @throws Error when a call failed, or an answer is not whole. */
-async function callAll(shim: MeasuredShim, rpcs: readonly string[], containers: number): Promise<Turn> {
+async function callAll(runtime: MeasuredRuntime, containers: number): Promise<Turn> {
   await pause(wakeMs);
+  const rpcs = Object.entries<readonly RuntimeName[]>(statsRpcs).filter(([, names]) =>
+    names.includes(runtime.name),
+  );
   // A server of Node's is not measured in its first calls; cri-dockerd's are all the same, and take long.
-  const warmup = shim.name === "docker-cri" ? 10 : 0;
-  const steps = rpcs.map((rpc): CribenchStep => ({ rpc, calls: 50, seconds: listSeconds, warmup }));
-  const results = await cribench(shim.endpoint, steps);
+  const warmup = runtime.name === "cri-dockerd" ? 0 : 10;
+  const steps = rpcs.map(([rpc]): CribenchStep => ({ rpc, calls: 50, seconds: listSeconds, warmup }));
+  const results = await cribench(runtime.endpoint, steps);
   const least: Readonly<Record<string, number>> = { ListContainerStats: containers, ImageFsInfo: 1 };
   for (const result of results) {
-    checkCalls(shim, result);
+    checkCalls(runtime, result);
     const { rpc, minItems } = result;
-    if (minItems < (least[rpc] ?? 0)) throw new Error(`${shim.name}: ${rpc} shows only ${minItems}`);
+    if (minItems < (least[rpc] ?? 0)) throw new Error(`${runtime.name}: ${rpc} shows only ${minItems}`);
   }
   return new Map(results.map(({ rpc, p50Ms }) => [rpc, p50Ms]));
 }
 
 /** Calls an RPC at a kubelet's pace. @returns The mean time in milliseconds. */
-async function poll(shim: MeasuredShim, rpc: string, seconds: number): Promise<number> {
+async function poll(shim: MeasuredRuntime, rpc: StatsRpc, seconds: number): Promise<number> {
   const [result] = await cribench(shim.endpoint, [{ rpc, seconds, everyMs: pollEveryMs }]);
   if (!result) throw new Error(`${shim.name}: ${rpc} was not called`);
   checkCalls(shim, result);
   return result.meanMs;
 }
 
-function checkCalls({ name }: MeasuredShim, { rpc, errors, firstError, calls }: CribenchResult): void {
+function checkCalls({ name }: MeasuredRuntime, { rpc, errors, firstError, calls }: CribenchResult): void {
   if (errors > 0 || calls === 0) throw new Error(`${name}: ${errors} ${rpc} failed: ${firstError ?? ""}`);
 }
 
@@ -177,7 +207,9 @@ async function dockerCpuPerSecond<T>(dockerd: Dockerd, work: () => Promise<T>): 
   return { result, cpuPerSecond: (cpuSeconds * 1_000) / (performance.now() - beganMs) };
 }
 
-async function rest(shim: MeasuredShim): Promise<{ readonly cpu: number; readonly imageFsInfoMs: number }> {
+async function rest(
+  shim: MeasuredRuntime,
+): Promise<{ readonly cpu: number; readonly imageFsInfoMs: number }> {
   const beganMs = performance.now();
   const before = shim.service.cpuSeconds();
   const imageFsInfoMs = await poll(shim, "ImageFsInfo", restSeconds);

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { connectPortForward, connectProcess, createClients, type Clients } from "../src/client/index.js";
 import { SecurityProfile_ProfileType } from "../src/gen/runtime/v1/api_pb.js";
 import type { Lab } from "../test/docker/lab/index.js";
-import type { StreamingPeer } from "./streaming-peers.js";
+import type { MeasuredRuntime } from "./runtimes.js";
 
 type Process = Awaited<ReturnType<typeof connectProcess>>;
 type Ports = Awaited<ReturnType<typeof connectPortForward>>;
@@ -78,7 +78,7 @@ export class StreamingPod {
   private containers = 0;
 
   private constructor(
-    readonly peer: StreamingPeer,
+    readonly peer: MeasuredRuntime,
     private readonly clients: Clients,
     /** A folder of the node, which containers see as /data. */
     readonly folder: string,
@@ -90,11 +90,15 @@ export class StreamingPod {
   private endServer: () => void = () => undefined;
 
   /** It goes with the lab. */
-  static async open(lab: Lab, peer: StreamingPeer, folder: string, payload: Payload): Promise<StreamingPod> {
+  static async open(
+    lab: Lab,
+    peer: MeasuredRuntime,
+    folder: string,
+    payload: Payload,
+  ): Promise<StreamingPod> {
     await mkdir(folder, { recursive: true });
     await writeFile(join(folder, "payload"), payload.bytes);
     const clients = createClients({ endpoint: peer.endpoint });
-    if (peer.name === "containerd") await clients.images.pullImage({ image: { image: peer.image } });
     const name = `streaming-${peer.name}`;
     const config = { metadata: { name, namespace: "bench", uid: name } };
     const options = { namespaceOptions: { network: peer.name === "containerd" ? 2 : 0 } };

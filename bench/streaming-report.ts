@@ -1,6 +1,6 @@
 import { verdict, type Mark } from "./marks.js";
 import { transferNames, type StreamingFigures, type TransferFigure } from "./streaming.js";
-import { streamingNames, type StreamingName } from "./streaming-peers.js";
+import { runtimeNames, type RuntimeName } from "./runtimes.js";
 import { megabytesText, ratioText, table } from "./tables.js";
 
 const mostOfPeer = {
@@ -11,7 +11,7 @@ const mostOfPeer = {
 } as const;
 const mostStalledBytes = 64 * 1_048_576;
 
-type Figures = Readonly<Record<StreamingName, StreamingFigures>>;
+type Figures = Readonly<Record<RuntimeName, StreamingFigures>>;
 type Row = readonly [
   what: string,
   value: (figures: StreamingFigures) => string,
@@ -23,11 +23,11 @@ type Row = readonly [
 export function streamingMarkdown(figures: Figures): string {
   const rows = rowsOf(figures).map(([what, value, ratio, mark]) => [
     what,
-    ...streamingNames.map((name) => value(figures[name])),
+    ...runtimeNames.map((name) => value(figures[name])),
     ratio,
     verdict(mark),
   ]);
-  return `### Exec, attach and port-forward\n\n${table(["", ...streamingNames, "ratio", "wanted"], rows)}`;
+  return `### Exec, attach and port-forward\n\n${table(["", ...runtimeNames, "ratio", "wanted"], rows)}`;
 }
 
 /** What must hold of the figures. */

@@ -8,7 +8,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { say, timed, withLab, type EngineName } from "../test/docker/lab/index.js";
 import { median } from "./numbers.js";
 import { alone, inTurn, wakeMs } from "./shims.js";
-import { startStreamingPeers, streamingNames, type StreamingName } from "./streaming-peers.js";
+import { runtimeNames, startRuntimes, type RuntimeName } from "./runtimes.js";
 import { makePayload, md5Of, podPorts, StreamingPod, type Payload } from "./streaming-pod.js";
 
 const pieceBytes = 64 * 1024;
@@ -60,8 +60,8 @@ export interface StreamingBenchOptions {
   readonly megabytes: number;
 }
 
-type Turn = Readonly<Record<StreamingName, StreamingFigures>>;
-type Turns = Readonly<Record<StreamingName, () => Promise<StreamingFigures>>>;
+type Turn = Readonly<Record<RuntimeName, StreamingFigures>>;
+type Turns = Readonly<Record<RuntimeName, () => Promise<StreamingFigures>>>;
 type Process = Awaited<ReturnType<StreamingPod["exec"]>>;
 
 /** Measures exec, attach and port-forward of docker-cri, cri-dockerd and containerd in turn. */
@@ -73,9 +73,9 @@ export async function measureStreaming(options: StreamingBenchOptions): Promise<
       engine: options.engine,
       liftNegativeOomScore: true,
     });
-    const peers = await startStreamingPeers(lab, dockerd, options.program);
+    const peers = Object.values(await startRuntimes(lab, dockerd, options.program));
     const rounds: Turn[] = [];
-    const turns: Partial<Record<StreamingName, () => Promise<StreamingFigures>>> = {};
+    const turns: Partial<Record<RuntimeName, () => Promise<StreamingFigures>>> = {};
     for (const peer of peers) {
       const pod = await StreamingPod.open(lab, peer, join(dockerd.folder, `data-${peer.name}`), payload);
       turns[peer.name] = () =>
@@ -87,7 +87,7 @@ export async function measureStreaming(options: StreamingBenchOptions): Promise<
 }
 
 function middleOf(rounds: readonly Turn[]): Turn {
-  const middle = (name: StreamingName): StreamingFigures => {
+  const middle = (name: RuntimeName): StreamingFigures => {
     const of = (figure: (figures: StreamingFigures) => number) =>
       median(rounds.map((turn) => figure(turn[name])));
     const transfers = transferNames.map((transfer) => [
@@ -108,7 +108,7 @@ function middleOf(rounds: readonly Turn[]): Turn {
       stalledInputBytes: of((f) => f.stalledInputBytes),
     };
   };
-  return Object.fromEntries(streamingNames.map((name) => [name, middle(name)])) as Turn;
+  return Object.fromEntries(runtimeNames.map((name) => [name, middle(name)])) as Turn;
 }
 
 async function takeTurn(pod: StreamingPod, payload: Payload): Promise<StreamingFigures> {

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { createClients } from "../src/client/index.js";
 import {
   accepts,
   basicImageNames,
@@ -10,36 +11,34 @@ import {
 } from "../test/docker/lab/index.js";
 import { startOurs, startPeer, type MeasuredShim } from "./shims.js";
 
-/** Who is measured, in the order of the table. */
-export const streamingNames = ["docker-cri", "cri-dockerd", "containerd"] as const;
-export type StreamingName = (typeof streamingNames)[number];
+/** The runtimes, in the order of the tables. */
+export const runtimeNames = ["docker-cri", "cri-dockerd", "containerd"] as const;
+export type RuntimeName = (typeof runtimeNames)[number];
 
-/** A CRI runtime with a streaming server. */
-export interface StreamingPeer extends Omit<MeasuredShim, "name"> {
-  readonly name: StreamingName;
+/** A CRI runtime that is measured, and has the image busybox. */
+export interface MeasuredRuntime extends Omit<MeasuredShim, "name"> {
+  readonly name: RuntimeName;
   /** Its own name of busybox. */
   readonly image: string;
 }
 
+export type MeasuredRuntimes = Readonly<Record<RuntimeName, MeasuredRuntime>>;
+
 /** Starts all three, with Docker's two on one dockerd. */
-export async function startStreamingPeers(
-  lab: Lab,
-  dockerd: Dockerd,
-  program: string,
-): Promise<StreamingPeer[]> {
+export async function startRuntimes(lab: Lab, dockerd: Dockerd, program: string): Promise<MeasuredRuntimes> {
   const image = basicImageNames.busybox;
-  return [
-    { ...(await startOurs(lab, dockerd, program)), image },
-    { ...(await startPeer(lab, dockerd)), image },
-    await startContainerd(lab),
-  ];
+  return {
+    "docker-cri": { ...(await startOurs(lab, dockerd, program)), image },
+    "cri-dockerd": { ...(await startPeer(lab, dockerd)), image },
+    containerd: await startContainerd(lab),
+  };
 }
 
 /**
  * Starts the containerd of Debian 14, as a CRI runtime with images from a registry of the lab.
  * @throws CommandError when its packages cannot be had; Error when it does not serve.
  */
-async function startContainerd(lab: Lab): Promise<StreamingPeer> {
+async function startContainerd(lab: Lab): Promise<MeasuredRuntime> {
   const engine = await prepareEngine("28");
   const registry = await lab.registry({ name: "bench-registry" });
   for (const image of (await imageSet("basic")).images) await registry.push(image);
@@ -57,7 +56,10 @@ async function startContainerd(lab: Lab): Promise<StreamingPeer> {
     ready: async (folder) => await accepts(socketIn(folder)),
   });
   const image = registry.nameOf(basicImageNames.busybox);
-  return { name: "containerd", service, endpoint: `unix://${socketIn(service.folder)}`, image };
+  const endpoint = `unix://${socketIn(service.folder)}`;
+  using clients = createClients({ endpoint });
+  await clients.images.pullImage({ image: { image } });
+  return { name: "containerd", service, endpoint, image };
 }
 
 function containerdConfig(folder: string, pause: string): string {
