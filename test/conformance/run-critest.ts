@@ -3,12 +3,23 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { serveUnixSocket } from "../../src/adapters/unix-socket/index.js";
 import { createShim } from "../../src/index.js";
-import { critest, imageSet, manifestDigest, run, type EngineName, type Lab } from "../docker/lab/index.js";
-import { leftOut } from "./left-out.js";
+import {
+  critest,
+  imageSet,
+  labPath,
+  manifestDigest,
+  run,
+  type Dockerd,
+  type EngineName,
+  type Lab,
+  type Registry,
+} from "../docker/lab/index.js";
 import { serveTls } from "./tls-front.js";
 
 /** One spec's outcome, out of ginkgo's JSON report. */
 export interface Spec {
+  /** Where critest describes it, such as "Streaming". */
+  readonly group: string;
   readonly name: string;
   readonly state: string;
   /** Of a failure or a skip. */
@@ -25,7 +36,7 @@ interface ReportedSpec {
 
 const registryHosts = ["registry.k8s.io", "k8s.gcr.io", "gcr.io"];
 
-/** The engine that critest judges the shim on. */
+/** The engine that critest judges docker-cri on. */
 export interface CritestEngine {
   readonly engine: EngineName;
   readonly containerdStore: boolean;
@@ -39,25 +50,18 @@ export interface CritestPart {
   readonly webSocket?: boolean;
 }
 
-export type Critest = (part?: CritestPart) => Promise<Spec[]>;
+/** A runtime for critest to run against. */
+export interface Critest {
+  /** The runtime with its version, and that of its engine. */
+  readonly runtime: string;
+  readonly run: (part?: CritestPart) => Promise<Spec[]>;
+}
 
-/** Starts a shim over a Docker Engine of its own, with CNI plugins and a registry of the test images, for critest to run against. */
-export async function openCritest(lab: Lab, { engine, containerdStore }: CritestEngine): Promise<Critest> {
-  const { images } = await imageSet("critest");
-  const pulledByDigest = images.find(({ tags }) => tags.some((tag) => tag.includes("/test-image-digest:")));
-  assert.ok(pulledByDigest, "the image set has a test-image-digest");
-  const program = await critest(manifestDigest(pulledByDigest));
-  // First, for dockerd believes for seconds what it has once read in /etc/hosts.
-  const registry = await lab.registry({ hosts: registryHosts });
-  const dockerd = await lab.dockerd({
-    engine,
-    liftNegativeOomScore: true,
-    insecureRegistries: registryHosts,
-    ...(containerdStore ? { containerdStore } : {}),
-  });
-  for (const image of images) await registry.push(image);
-  if (containerdStore) await serveTls(lab, registry, dockerd.folder);
-  const confDir = await writeCniConfig(dockerd.folder, lab);
+/** Starts docker-cri over a Docker Engine of its own, with CNI plugins and a registry of the test images. */
+export async function openCritest(lab: Lab, engine: CritestEngine): Promise<Critest> {
+  const bench = await openBench(lab);
+  const dockerd = await startEngine(lab, bench, engine);
+  const cniConfDir = await writeCniConfig(dockerd.folder, lab);
   const shim = await createShim({
     engine: { kind: "docker", endpoint: dockerd.endpoint },
     restrictOomScoreAdj: true,
@@ -65,7 +69,7 @@ export async function openCritest(lab: Lab, { engine, containerdStore }: Critest
     logLevel: "error",
     network: {
       plugin: "cni",
-      cniConfDir: confDir,
+      cniConfDir,
       cniBinDirs: ["/usr/lib/cni"],
       cniCacheDir: join(dockerd.folder, "cni-cache"),
     },
@@ -75,7 +79,72 @@ export async function openCritest(lab: Lab, { engine, containerdStore }: Critest
   const path = join(dockerd.folder, "cri.sock");
   const server = await serveUnixSocket(shim, { path });
   lab.defer("the shim's socket", () => server.close());
-  return (part = {}) => runCritest(program, path, dockerd.folder, part);
+  return critestOf(bench, `docker-cri on ${nameOf(dockerd)}`, path, dockerd.folder);
+}
+
+/** Starts cri-dockerd likewise, on Docker 26.1. */
+export async function openCriDockerdCritest(lab: Lab): Promise<Critest> {
+  const bench = await openBench(lab);
+  const dockerd = await startEngine(lab, bench, { engine: "26.1", containerdStore: false });
+  const { socketPath } = await lab.criDockerd({
+    dockerEndpoint: dockerd.endpoint,
+    networkPlugin: "cni",
+    cniConfFolder: await writeCniConfig(dockerd.folder, lab),
+  });
+  return critestOf(bench, `cri-dockerd 0.4.4 on ${nameOf(dockerd)}`, socketPath, dockerd.folder);
+}
+
+/** Starts containerd likewise. */
+export async function openContainerdCritest(lab: Lab): Promise<Critest> {
+  const bench = await openBench(lab);
+  const folder = await labPath("critest-containerd");
+  lab.defer("the CNI configuration", () => rm(folder, { recursive: true }));
+  const { service, socketPath, version } = await lab.containerd({
+    pauseImage: "registry.k8s.io/pause:3.10",
+    cniConfFolder: await writeCniConfig(folder, lab),
+    insecureRegistries: registryHosts,
+  });
+  return critestOf(bench, `containerd ${version}`, socketPath, service.folder);
+}
+
+/** critest, and a registry of the images that it pulls. */
+interface Bench {
+  readonly program: string;
+  readonly registry: Registry;
+}
+
+async function openBench(lab: Lab): Promise<Bench> {
+  const { images } = await imageSet("critest");
+  const pulledByDigest = images.find(({ tags }) => tags.some((tag) => tag.includes("/test-image-digest:")));
+  assert.ok(pulledByDigest, "the image set has a test-image-digest");
+  const program = await critest(manifestDigest(pulledByDigest));
+  // Before the engine, for dockerd believes for seconds what it has once read in /etc/hosts.
+  const registry = await lab.registry({ hosts: registryHosts });
+  for (const image of images) await registry.push(image);
+  return { program, registry };
+}
+
+async function startEngine(
+  lab: Lab,
+  { registry }: Bench,
+  { engine, containerdStore }: CritestEngine,
+): Promise<Dockerd> {
+  const dockerd = await lab.dockerd({
+    engine,
+    liftNegativeOomScore: true,
+    insecureRegistries: registryHosts,
+    ...(containerdStore ? { containerdStore } : {}),
+  });
+  if (containerdStore) await serveTls(lab, registry, dockerd.folder);
+  return dockerd;
+}
+
+function nameOf({ engine }: Dockerd): string {
+  return `Docker ${/[\d.]+/.exec(engine.version)?.[0] ?? engine.version}`;
+}
+
+function critestOf({ program }: Bench, runtime: string, socketPath: string, folder: string): Critest {
+  return { runtime, run: (part = {}) => runCritest(program, socketPath, folder, part) };
 }
 
 async function runCritest(
@@ -94,14 +163,15 @@ async function runCritest(
       `-image-endpoint=unix://${socketPath}`,
       `-ginkgo.json-report=${report}`,
       "-ginkgo.no-color",
+      // A runtime that hangs has its report all the same.
+      "-ginkgo.timeout=14m",
       ...(focus ? [`-ginkgo.focus=${focus.source}`] : []),
       ...(webSocket ? overWebSocket : []),
-      ...leftOut.map(({ name }) => `-ginkgo.skip=${name}`),
     ],
     { allowFailure: true, timeoutMs: 900_000, logPath: join(folder, "critest.log") },
   );
   const specs = specsOf(await readFile(report, "utf8"));
-  return specs.filter(({ name }) => focus?.test(name) ?? true);
+  return specs.filter(({ group, name }) => focus?.test(`${group} ${name}`) ?? true);
 }
 
 /** A bridge with its plugins, as a node has them; its link goes when the lab closes. */
@@ -136,9 +206,13 @@ function specsOf(report: string): Spec[] {
   return suites
     .flatMap(({ SpecReports }) => SpecReports)
     .filter(({ LeafNodeType }) => LeafNodeType === "It")
-    .map(({ ContainerHierarchyTexts, LeafNodeText, State, Failure }) => ({
-      name: [...(ContainerHierarchyTexts ?? []), LeafNodeText].join(" "),
-      state: State,
-      message: Failure?.Message ?? "",
-    }));
+    .map(({ ContainerHierarchyTexts, LeafNodeText, State, Failure }) => {
+      const [group = "", ...rest] = ContainerHierarchyTexts ?? [];
+      return {
+        group: group.replace("[k8s.io] ", ""),
+        name: [...rest, LeafNodeText].join(" "),
+        state: State,
+        message: Failure?.Message ?? (State === "skipped" ? "critest runs it only on request" : ""),
+      };
+    });
 }

@@ -10,6 +10,7 @@
 export { CommandError, run, type CommandOptions, type CommandResult } from "./command.js";
 export { cribench, type CribenchResult, type CribenchStep } from "./cribench.js";
 export { cgroupMounts, removeTree as removeCgroupTree } from "./cgroups.js";
+export { type Containerd, type ContainerdOptions } from "./containerd.js";
 export { accepts, startCriDockerd, type CriDockerd, type CriDockerdOptions } from "./cri-dockerd.js";
 export { Dockerd, startDockerd, type DockerdOptions } from "./dockerd.js";
 export { etcdProgram, newerPlugins } from "./engine-bundle.js";

@@ -1,4 +1,5 @@
 import { loadBasicImages } from "../images/sets.js";
+import { startContainerd, stopContainerd, type Containerd, type ContainerdOptions } from "./containerd.js";
 import { startCriDockerd, type CriDockerd, type CriDockerdOptions } from "./cri-dockerd.js";
 import { startDockerd, type Dockerd, type DockerdOptions } from "./dockerd.js";
 import { startRegistry, type Registry, type RegistryOptions } from "./registry.js";
@@ -13,6 +14,8 @@ export interface Lab extends AsyncDisposable {
   registry(options?: RegistryOptions): Promise<Registry>;
   /** Starts cri-dockerd v0.4.4 on an engine. */
   criDockerd(options: CriDockerdOptions): Promise<CriDockerd>;
+  /** Starts the containerd of Debian 14. */
+  containerd(options: ContainerdOptions): Promise<Containerd>;
   /** Runs a program beside the tests. */
   service(options: ServiceOptions): Promise<Service>;
   /** Adds something to undo. The last added is undone first; what fails does not keep the others from it. */
@@ -80,6 +83,14 @@ class OpenLab implements Lab {
       await criDockerd.service.stop();
     });
     return criDockerd;
+  }
+
+  async containerd(options: ContainerdOptions): Promise<Containerd> {
+    const containerd = await startContainerd(options);
+    this.defer("containerd", async () => {
+      await stopContainerd(containerd);
+    });
+    return containerd;
   }
 
   async service(options: ServiceOptions): Promise<Service> {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { sweepHosts } from "./hosts.js";
 import { withLock } from "./lock.js";
@@ -51,15 +51,12 @@ export async function sweep(): Promise<void> {
 }
 
 async function abandon(folder: string, bridge: string | undefined): Promise<void> {
-  if (bridge !== undefined) {
-    await removeTraces({ folder, bridge });
-    return;
-  }
-  for (const file of await readdir(folder)) {
+  const files = bridge === undefined ? await readdir(folder) : [];
+  for (const file of files) {
     const ref = /^process-\d+\.json$/.test(file) ? await readJson<ProcessRef>(join(folder, file)) : undefined;
     if (ref !== undefined) await endProcess(ref);
   }
-  await rm(folder, { recursive: true, force: true });
+  await removeTraces({ folder, ...(bridge === undefined ? {} : { bridge }) });
 }
 
 async function readJson<T>(path: string): Promise<T | undefined> {

@@ -18,7 +18,7 @@ import {
 export interface DaemonTraces {
   /** Folder of everything that is the daemon's: socket, data-root, exec-root, log. */
   readonly folder: string;
-  readonly bridge: string;
+  readonly bridge?: string;
 }
 
 /** The processes of a daemon that name its folder in their command line: dockerd, containerd, shims, proxies. */
@@ -53,7 +53,7 @@ export async function countProcesses(folder: string): Promise<number> {
 }
 
 /**
- * Removes all that a daemon leaves on the machine once dockerd itself has ended, or was killed: shims,
+ * Removes all that a daemon leaves on the machine once dockerd or containerd has ended, or was killed: shims,
  * container processes, mounts, control groups, bridges, firewall rules and its folder.
  */
 export async function removeTraces({ folder, bridge }: DaemonTraces): Promise<void> {
@@ -66,7 +66,7 @@ export async function removeTraces({ folder, bridge }: DaemonTraces): Promise<vo
     return (await countProcesses(folder)) === 0;
   }, 30_000);
   await unmountBelow(folder);
-  const links = [bridge, ...(await networkBridges(folder))];
+  const links = [...(bridge === undefined ? [] : [bridge]), ...(await networkBridges(folder))];
   for (const name of links) await removeLink(name);
   await restoreFirewall(links);
   await removeCgroups(await readdir(join(folder, "data", "containers")).catch(() => []));
