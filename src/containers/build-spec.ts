@@ -2,6 +2,7 @@ import { fileFailure, isPassingFailure, messageOf, ShimError } from "../base/ind
 import type { DockerContainerSpec } from "../docker/index.js";
 import {
   NamespaceMode,
+  SupplementalGroupsPolicy,
   type ContainerConfig,
   type Mount,
   type PodSandboxConfig,
@@ -11,6 +12,8 @@ import type { Inventory, SandboxRecord } from "../inventory/index.js";
 import { requireApparmorProfile } from "./apparmor.js";
 import { containerSpec, seccompFile, type ExportedImages } from "../translate/index.js";
 import type { ContainersContext } from "./context.js";
+import type { ImageExport } from "./image-export.js";
+import { userWithGroup } from "./strict-groups.js";
 
 /** Real seccomp profiles have tens of KiB. */
 const maxProfileBytes = 4 * 1024 * 1024;
@@ -30,6 +33,7 @@ export interface BuildSpecRequest {
 export async function buildSpec(
   { config, sandboxConfig, sandbox, exportedImages }: BuildSpecRequest,
   context: ContainersContext,
+  images: ImageExport,
 ): Promise<DockerContainerSpec> {
   const { host, inventory } = context;
   const security = config.linux?.securityContext;
@@ -47,7 +51,9 @@ export async function buildSpec(
     exportedImages,
   });
   for (const mount of config.mounts) await prepareHostPath(mount, context);
-  return spec;
+  if (security?.supplementalGroupsPolicy !== SupplementalGroupsPolicy.Strict) return spec;
+  const user = await userWithGroup(spec.config, inventory, images);
+  return { ...spec, config: { ...spec.config, user } };
 }
 
 /**

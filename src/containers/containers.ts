@@ -22,8 +22,10 @@ import { createNamed } from "./create-named.js";
 import { removeContainer, stopContainer } from "./stop-and-remove.js";
 import { execSync, type ExecSyncRequest, type ExecSyncResult } from "./exec-sync.js";
 import { matchesContainer } from "./filters.js";
+import { ImageExport } from "./image-export.js";
 import { ImageVolumes } from "./image-volumes.js";
 import { ContainerMessages } from "./container-messages.js";
+import { ContainerUsers } from "./container-users.js";
 import { refuseCheckpointPod, refuseRestorePod } from "./pod-checkpoint.js";
 import { requireCreated, requireRunning } from "./require-state.js";
 import { rollbackOnCancel } from "./rollback-on-cancel.js";
@@ -39,7 +41,9 @@ const recentNanos = 2_000_000_000n;
 @injectable()
 export class Containers {
   private readonly context: ContainersContext;
+  private readonly users: ContainerUsers;
   private readonly messages: ContainerMessages;
+  private readonly imageExport: ImageExport;
   private readonly imageVolumes: ImageVolumes;
   private readonly cgroupLimits: CgroupLimits;
   private readonly closed = new AbortController();
@@ -54,9 +58,11 @@ export class Containers {
     @inject(ShimConfig) private readonly config: ShimConfig,
     @inject(Logger) private readonly log: Logger,
   ) {
-    this.messages = new ContainerMessages(inventory);
+    this.users = new ContainerUsers(host, config);
+    this.messages = new ContainerMessages(inventory, this.users);
     this.context = { docker, host, inventory, config, log };
-    this.imageVolumes = new ImageVolumes(this.context);
+    this.imageExport = new ImageExport(docker, host, log);
+    this.imageVolumes = new ImageVolumes(this.context, this.imageExport);
     this.cgroupLimits = new CgroupLimits(this.context);
   }
 
@@ -67,6 +73,7 @@ export class Containers {
   async keepLogs(): Promise<void> {
     this.inventory.subscribe(({ type, record }) => {
       if (type !== "created") this.returned.delete(record.id);
+      if (type === "deleted") this.users.forget(record.id);
       if (type !== "stopped") return;
       // A restarted container continues its log.
       const now = this.inventory.record(record.id);
@@ -115,7 +122,11 @@ export class Containers {
     const sandbox = this.inventory.sandbox(sandboxId);
     if (!config) throw new ShimError("invalid-argument", "CreateContainer: config is missing");
     return await this.imageVolumes.withUnpacked(config.mounts, signal, async (exportedImages) => {
-      const spec = await buildSpec({ config, sandboxConfig, sandbox, exportedImages }, this.context);
+      const spec = await buildSpec(
+        { config, sandboxConfig, sandbox, exportedImages },
+        this.context,
+        this.imageExport,
+      );
       const files = this.cgroupLimits.of(config.linux?.resources, spec.host.resources);
       if (signal.aborted) throw abortError("CreateContainer", signal.reason);
       return await this.createFrom(spec, files, signal);
@@ -222,6 +233,7 @@ export class Containers {
     const found = this.inventory.workload(id);
     if (justEnded(found)) await this.logs.finish(found.id, { deadlineMs: lastLinesMs });
     const record = this.inventory.workload(found.id);
+    await this.users.read(record);
     return {
       status: this.messages.status(record),
       info: verbose ? containerInfo(record.docker, record.sandboxId) : {},

@@ -1,5 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { fileFailure, isKind, messageOf, type Logger } from "../base/index.js";
+import { posix } from "node:path";
+import { Readable } from "node:stream";
+import { extract } from "tar-stream";
+import { excerpt, fileFailure, isKind, messageOf, ShimError, type Logger } from "../base/index.js";
 import type { DockerContainer, DockerService } from "../docker/index.js";
 import type { ArchiveEntry, Host } from "../host/index.js";
 import { stageOf } from "../inventory/index.js";
@@ -42,20 +45,63 @@ export class ImageExport {
    * @throws ShimError "not-found" for a missing image; "resource-exhausted" on a full disk.
    */
   async unpack(image: LabelledImage, folder: string): Promise<void> {
-    const { containers } = this.docker;
+    await this.withContainer(image, async (id) => {
+      try {
+        const { createdAtNanos = 0n } = await this.docker.containers.inspect(id);
+        const createdMs = Number(createdAtNanos / 1_000_000n);
+        const leaveOut = ({ path, modifiedAt }: ArchiveEntry) =>
+          dockerFiles.has(path) && modifiedAt.getTime() + roundingMs >= createdMs;
+        await this.host.trees.unpack(this.docker.containers.export(id), folder, { leaveOut });
+      } catch (error) {
+        throw fileFailure(`cannot unpack the image ${image.id} into ${folder}`, error);
+      }
+    });
+  }
+
+  /**
+   * Reads a file of an image; undefined when the image has none at the path. What follows it in the archive is not read.
+   * @param path Relative to the root.
+   * @throws ShimError "unsupported" when it is not a file, or larger than `maxBytes`; "not-found" for a missing image.
+   */
+  async readFile(image: LabelledImage, path: string, maxBytes: number): Promise<string | undefined> {
+    return await this.withContainer(image, async (id) => {
+      const archive = Readable.from(this.docker.containers.export(id));
+      const entries = archive.pipe(extract());
+      archive.on("error", (error) => {
+        entries.destroy(error);
+      });
+      try {
+        for await (const entry of entries) {
+          const { name, type, size } = entry.header;
+          if (posix.normalize(name).replace(/^\//, "") !== path) {
+            entry.resume();
+            continue;
+          }
+          if (type !== "file" || size > maxBytes)
+            throw new ShimError(
+              "unsupported",
+              `${path} of the image ${excerpt(image.id)} is not a file of at most ${maxBytes} bytes`,
+            );
+          const chunks: Buffer[] = [];
+          for await (const chunk of entry as AsyncIterable<Buffer>) chunks.push(chunk);
+          return Buffer.concat(chunks).toString("utf8");
+        }
+        return undefined;
+      } finally {
+        archive.destroy();
+      }
+    });
+  }
+
+  /** Runs `work` with a container of the image that is never started. @throws ShimError "not-found" for a missing image. */
+  private async withContainer<T>(image: LabelledImage, work: (id: string) => Promise<T>): Promise<T> {
     // Docker requires a command. This one never runs.
     const config = { entrypoint: ["/"], labels: { [exportLabel]: this.run }, healthcheckDisabled: true };
     const name = `${namePrefix}${randomBytes(8).toString("hex")}`;
     const spec = withOwnLabels({ name, config, host: { networkMode: "none" } }, image);
-    const { id } = await containers.create(spec);
+    const { id } = await this.docker.containers.create(spec);
     try {
-      const { createdAtNanos = 0n } = await containers.inspect(id);
-      const createdMs = Number(createdAtNanos / 1_000_000n);
-      const leaveOut = ({ path, modifiedAt }: ArchiveEntry) =>
-        dockerFiles.has(path) && modifiedAt.getTime() + roundingMs >= createdMs;
-      await this.host.trees.unpack(containers.export(id), folder, { leaveOut });
-    } catch (error) {
-      throw fileFailure(`cannot unpack the image ${image.id} into ${folder}`, error);
+      return await work(id);
     } finally {
       await this.remove(id);
     }

@@ -5,7 +5,7 @@ import type { DockerContainer } from "../docker/index.js";
 import type { ImageSpec, Mount } from "../gen/runtime/v1/api_pb.js";
 import type { ImageRecord } from "../inventory/index.js";
 import { checkedImage, mountsImages, type ExportedImage, type ExportedImages } from "../translate/index.js";
-import { ImageExport } from "./image-export.js";
+import type { ImageExport } from "./image-export.js";
 import { resolveInImage } from "./resolve-in-image.js";
 import type { ContainersContext } from "./context.js";
 
@@ -24,16 +24,17 @@ const temporaryPattern = /^\.([0-9a-f]{64})\.[0-9a-f]+\.tmp$/;
  */
 export class ImageVolumes {
   private readonly folder: string;
-  private readonly exporter: ImageExport;
   private readonly unpacking = new SingleFlight<void>("CreateContainer");
   private readonly locks = new KeyedLock();
   /** The number of running creates and creates awaiting a retry, by image. */
   private readonly holds = new Map<string, number>();
   private readonly timers = new Set<NodeJS.Timeout>();
 
-  constructor(private readonly context: ContainersContext) {
+  constructor(
+    private readonly context: ContainersContext,
+    private readonly exporter: ImageExport,
+  ) {
     this.folder = posix.join(context.config.rootDirectory, "image-volumes");
-    this.exporter = new ImageExport(context.docker, context.host, context.log);
   }
 
   /**

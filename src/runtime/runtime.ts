@@ -62,7 +62,7 @@ export class Runtime {
     return {
       status: { conditions },
       runtimeHandlers: this.handlers(),
-      features: { supplementalGroupsPolicy: false },
+      features: { supplementalGroupsPolicy: true },
       info,
     };
   }

@@ -7,6 +7,7 @@ import {
   ContainerStatusSchema,
   type Container,
   type ContainerStatus,
+  type LinuxContainerUser,
 } from "../gen/runtime/v1/api_pb.js";
 import { quote } from "./validation.js";
 import { currentResources, currentUser, int32, timeNanos } from "./status-fields.js";
@@ -27,6 +28,8 @@ export interface ContainerContext {
   readonly image?: ImageNames | undefined;
   /** Absent: derived from the inspect result. */
   readonly identity?: Identity | undefined;
+  /** Absent: the request's, if that has numbers. */
+  readonly user?: LinuxContainerUser | undefined;
 }
 
 /** How a container exited. Times are nanoseconds since the epoch; 0 is unset. */
@@ -88,7 +91,7 @@ export function toContainer(docker: DockerContainer, context: ContainerContext =
 export function toContainerStatus(docker: DockerContainer, context: ContainerContext = {}): ContainerStatus {
   const identity = workloadOf(docker, context);
   const imageId = imageIdOf(docker, context.image);
-  const user = currentUser(docker);
+  const user = context.user ?? currentUser(docker);
   return create(ContainerStatusSchema, {
     id: docker.id,
     metadata: identity.container,

@@ -62,6 +62,7 @@ export function checkedImage(
   if (mount.propagation !== MountPropagation.PROPAGATION_PRIVATE) {
     throw invalid(`${field}.propagation`, "must be private for an image");
   }
+  if (!mount.readonly) throw invalid(`${field}.readonly`, "must be true for an image");
   const image = mount.image?.image ?? "";
   if (image === "") throw invalid(`${field}.image.image`, "is missing");
   checkImageHandler(mount.image, env, `${field}.image`);

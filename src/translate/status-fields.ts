@@ -33,7 +33,8 @@ export function currentUser({ config, host }: DockerContainer): LinuxContainerUs
   return create(LinuxContainerUserSchema, {
     uid: BigInt(uid),
     gid: BigInt(gid),
-    supplementalGroups: groups.map((group) => BigInt(group)),
+    // Docker gives a process its own group as a supplemental one too.
+    supplementalGroups: [...new Set([gid, ...groups])].map(BigInt),
   });
 }
 

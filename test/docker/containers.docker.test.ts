@@ -193,8 +193,8 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
       const image = "busybox:1.36";
       const folder = `${dockerd.folder}/shim/image-volumes`;
       const mounts = [
-        { containerPath: "/whole", image: { image } },
-        { containerPath: "/part", image: { image }, imageSubPath: "bin" },
+        { containerPath: "/whole", readonly: true, image: { image } },
+        { containerPath: "/part", readonly: true, image: { image }, imageSubPath: "bin" },
       ];
       const one = await create("volume1", forever, { mounts });
       const two = await create("volume2", forever, { mounts: mounts.slice(0, 1) });
@@ -219,7 +219,7 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
       );
       await assert.rejects(
         create("volume3", forever, {
-          mounts: [{ containerPath: "/x", image: { image }, imageSubPath: "none" }],
+          mounts: [{ containerPath: "/x", readonly: true, image: { image }, imageSubPath: "none" }],
         }),
         /nothing at the sub-path "none"/,
       );

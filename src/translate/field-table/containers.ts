@@ -76,7 +76,9 @@ export const containerFields: FieldTable = {
     ...each(mapped("Config.User"), "run_as_user", "run_as_group", "run_as_username"),
     readonly_rootfs: mapped("ReadonlyRootfs"),
     supplemental_groups: mapped("GroupAdd"),
-    supplemental_groups_policy: refused("is not Merge, but Docker always merges the image's groups"),
+    supplemental_groups_policy: mapped(
+      "Config.User with a group, for Strict: Docker then adds none of the image's groups",
+    ),
     no_new_privs: mapped("SecurityOpt no-new-privileges, or no-new-privileges=false"),
     masked_paths: mapped("MaskedPaths"),
     readonly_paths: mapped("ReadonlyPaths"),

@@ -38,7 +38,7 @@ export const podFields: FieldTable = {
     ...each(mapped("Config.User"), "run_as_user", "run_as_group"),
     readonly_rootfs: mapped("HostConfig.ReadonlyRootfs"),
     supplemental_groups: mapped("HostConfig.GroupAdd"),
-    supplemental_groups_policy: refused("is not Merge, but Docker always merges the image's groups"),
+    supplemental_groups_policy: ignored("the pause image has no groups"),
     privileged: mapped("whether the pod's containers may be privileged"),
     ...each(mapped("SecurityOpt seccomp="), "seccomp", "seccomp_profile_path"),
     apparmor: mapped("SecurityOpt apparmor="),

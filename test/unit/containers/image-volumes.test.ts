@@ -52,7 +52,7 @@ function createWith(
   mount: { readonly imageSubPath?: string; readonly image?: { readonly image: string } } = {},
   signal?: AbortSignal,
 ) {
-  const mounts = [{ containerPath: "/model", image: { image: model }, ...mount }];
+  const mounts = [{ containerPath: "/model", readonly: true, image: { image: model }, ...mount }];
   const config = containerConfig(name, forever, { mounts });
   return runtime
     .createContainer({ podSandboxId, sandboxConfig: podConfig, config }, signal ? { signal } : {})

@@ -9,7 +9,6 @@ import {
   PodSandboxConfigSchema,
   SecurityProfile_ProfileType as ProfileType,
   Signal,
-  SupplementalGroupsPolicy,
 } from "../../../src/gen/runtime/v1/api_pb.js";
 import { containerSpec, type ContainerSpecRequest } from "../../../src/translate/index.js";
 import { sandboxId } from "./docker-container.js";
@@ -144,7 +143,7 @@ describe("a container's spec", () => {
     ],
     [
       "image mounts on Docker 20.10",
-      { mounts: [{ containerPath: "/c", image: { image: "i" } }] },
+      { mounts: [{ containerPath: "/c", readonly: true, image: { image: "i" } }] },
       {
         config: {
           labels: {
@@ -356,11 +355,6 @@ describe("a container's spec", () => {
       "unsupported",
       /add_ambient_capabilities/,
       secured({ capabilities: { addAmbientCapabilities: ["NET_RAW"] } }),
-    ],
-    [
-      "unsupported",
-      /supplemental_groups_policy/,
-      secured({ supplementalGroupsPolicy: SupplementalGroupsPolicy.Strict }),
     ],
     ["unsupported", /userns_options/, secured({ namespaceOptions: { usernsOptions: {} } })],
     [

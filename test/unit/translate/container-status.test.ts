@@ -266,8 +266,8 @@ describe("toContainerStatus", () => {
   });
 
   for (const [user, groupAdd, expected] of [
-    ["1000:2000", ["3000"], { uid: 1000n, gid: 2000n, supplementalGroups: [3000n] }],
-    ["0:0", undefined, { uid: 0n, gid: 0n, supplementalGroups: [] }],
+    ["1000:2000", ["3000"], { uid: 1000n, gid: 2000n, supplementalGroups: [2000n, 3000n] }],
+    ["0:0", undefined, { uid: 0n, gid: 0n, supplementalGroups: [0n] }],
     ["1000", undefined, undefined],
     ["", undefined, undefined],
     ["www-data:33", undefined, undefined],

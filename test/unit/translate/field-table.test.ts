@@ -6,7 +6,6 @@ import {
   file_runtime_v1_api,
   PullImageRequestSchema,
   RunPodSandboxRequestSchema,
-  SupplementalGroupsPolicy,
   UpdateContainerResourcesRequestSchema,
 } from "../../../src/gen/runtime/v1/api_pb.js";
 import { fieldTable, refuseUnsupported } from "../../../src/translate/index.js";
@@ -78,14 +77,12 @@ describe("refuseUnsupported", () => {
   it("names the field that it refuses", () => {
     refuses(
       "unsupported",
-      /^config\.linux\.security_context\.supplemental_groups_policy is not Merge/,
+      /^config\.linux\.security_context\.capabilities\.add_ambient_capabilities are not supported/,
       () => {
+        const capabilities = { addAmbientCapabilities: ["NET_RAW"] };
         refuseUnsupported(
-          create(RunPodSandboxRequestSchema, {
-            config: {
-              linux: { securityContext: { supplementalGroupsPolicy: SupplementalGroupsPolicy.Strict } },
-            },
-          }),
+          create(ContainerConfigSchema, { linux: { securityContext: { capabilities } } }),
+          "config",
         );
       },
     );

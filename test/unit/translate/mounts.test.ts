@@ -60,13 +60,13 @@ describe("mounts", () => {
     ["one to label, where there is no SELinux", { ...base, selinuxRelabel: true }, bind],
     [
       "an image",
-      { containerPath: "/c", image: { image: "img:1" }, imageSubPath: "a/b" },
+      { containerPath: "/c", readonly: true, image: { image: "img:1" }, imageSubPath: "a/b" },
       { type: "image", source: "img:1", target: "/c", readonly: true, imageSubpath: "a/b" },
       api48,
     ],
     [
       "an image with the default runtime's name",
-      { containerPath: "/c", image: { image: "img:1", runtimeHandler: "runc" } },
+      { containerPath: "/c", readonly: true, image: { image: "img:1", runtimeHandler: "runc" } },
       { type: "image", source: "img:1", target: "/c", readonly: true },
       api48,
     ],
@@ -105,7 +105,7 @@ describe("mounts", () => {
     });
   }
 
-  const ofImage = { containerPath: "/c", image: { image: "img:1" }, imageSubPath: "a" };
+  const ofImage = { containerPath: "/c", readonly: true, image: { image: "img:1" }, imageSubPath: "a" };
   const exported: ExportedImages = new Map([["/c", { imageId: "sha256:1", path: "/export/a" }]]);
 
   it("mounts the folder of an image, where Docker cannot mount images", () => {
@@ -158,7 +158,12 @@ describe("mounts", () => {
     const id = `sha256:${"0123456789abcdef".repeat(4)}`;
     const { mounts } = dockerMounts(
       ["/a", "/b", "/c"].map((containerPath) =>
-        create(MountSchema, { containerPath, image: { image: id }, imageSubPath: containerPath.slice(1) }),
+        create(MountSchema, {
+          containerPath,
+          readonly: true,
+          image: { image: id },
+          imageSubPath: containerPath.slice(1),
+        }),
       ),
       { env: environment(api48), runtime: "", exportedImages: new Map() },
     );
@@ -183,7 +188,7 @@ describe("mounts", () => {
 
   it("refuses to mount one name several times", () => {
     const twice = ["/a", "/b"].map((containerPath) =>
-      create(MountSchema, { containerPath, image: { image: "img:1" } }),
+      create(MountSchema, { containerPath, readonly: true, image: { image: "img:1" } }),
     );
     refuses("unsupported", /mounts\[1\]\.image\.image.*full ID/, () =>
       dockerMounts(twice, { env: environment(api48), runtime: "", exportedImages: new Map() }),
@@ -233,7 +238,7 @@ describe("mounts", () => {
     );
   });
 
-  const image = { containerPath: "/c", image: { image: "img:1" } };
+  const image = { containerPath: "/c", readonly: true, image: { image: "img:1" } };
   const recursive = { ...base, readonly: true, recursiveReadOnly: true };
   for (const [kind, message, init, env] of [
     ["invalid-argument", /mounts\[0\]\.container_path must be an absolute/, { ...base, containerPath: "c" }],
@@ -255,6 +260,7 @@ describe("mounts", () => {
     ["unsupported", /^RROUnsupported: /, recursive, { defaultRuntime: "kata" }],
     ["unsupported", /selinux_relabel.*colon/, { ...base, hostPath: "/h:1", selinuxRelabel: true }, selinux],
     ["invalid-argument", /host_path excludes an image/, { ...image, hostPath: "/h" }, api48],
+    ["invalid-argument", /readonly must be true for an image/, { ...image, readonly: false }, api48],
     ["invalid-argument", /image\.image is missing/, { ...image, image: {} }, api48],
     ["invalid-argument", /propagation/, { ...image, propagation: PROPAGATION_BIDIRECTIONAL }, api48],
     ["invalid-argument", /image_sub_path/, { ...image, imageSubPath: "/etc" }, api48],

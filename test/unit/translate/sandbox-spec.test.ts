@@ -8,7 +8,6 @@ import {
   PodSandboxConfigSchema,
   Protocol,
   SecurityProfile_ProfileType as ProfileType,
-  SupplementalGroupsPolicy,
 } from "../../../src/gen/runtime/v1/api_pb.js";
 import { resolvConf, sandboxSpec, type EngineEnvironment } from "../../../src/translate/index.js";
 import { environment } from "./engine-environment.js";
@@ -229,11 +228,6 @@ describe("a sandbox's spec", () => {
     ["invalid-argument", /port_mappings\[0\]\.protocol/, { portMappings: [{ protocol: unknownEnum() }] }],
     ["invalid-argument", /dns_config\.searches/, { dnsConfig: { searches: ["a\nnameserver 6.6.6.6"] } }],
     ["invalid-argument", /run_as_group needs/, context({ runAsGroup: { value: 1n } })],
-    [
-      "unsupported",
-      /config\.linux\.security_context\.supplemental_groups_policy/,
-      context({ supplementalGroupsPolicy: SupplementalGroupsPolicy.Strict }),
-    ],
     ["unsupported", /userns_options/, context({ namespaceOptions: { usernsOptions: {} } })],
     ["unsupported", /config\.windows/, { windows: {} }],
   ];
