@@ -8,7 +8,8 @@ import { Checkpoints } from "../checkpoint/index.js";
 import { ShimConfig } from "../config/index.js";
 import { Containers } from "../containers/index.js";
 import { DockerService } from "../docker/index.js";
-import type { StreamHandler, UnaryHandler } from "../handlers/index.js";
+import { RuntimeService } from "../gen/runtime/v1/api_pb.js";
+import type { CallContext, StreamHandler, UnaryHandler } from "../handlers/index.js";
 import { Images } from "../images/index.js";
 import { Inventory } from "../inventory/index.js";
 import { ContainerLogs } from "../logs/index.js";
@@ -23,6 +24,7 @@ import type { Shim, ShimMetricsReader } from "./shim.js";
 type AnyHandler = UnaryHandler<DescMethodUnary> | StreamHandler<DescMethodServerStreaming>;
 
 const defaultStartMs = 30_000;
+const firstSyncMs = 10_000;
 
 /** What watches a shim. */
 export interface ShimObservability {
@@ -94,12 +96,25 @@ export class ContainerShim implements Shim {
     return this.container.resolve(handler as InjectionToken<AnyHandler>);
   }
 
+  /**
+   * While Docker's state is read for the first time, calls wait for it: a kubelet that lists too early would take an
+   * error for an empty node. Version needs no containers, and its time does not depend on how many there are.
+   */
+  beforeCall(
+    method: DescMethodUnary | DescMethodServerStreaming,
+    { signal }: CallContext,
+  ): Promise<void> | undefined {
+    if (!this.inventory.isReading || method === RuntimeService.method.version) return undefined;
+    return this.inventory.whenReady({ signal, deadlineMs: firstSyncMs }).catch(() => undefined);
+  }
+
   mount(router: ConnectRouter, options: RpcOptions = {}): void {
     mountHandlers(router, {
       ...options,
       log: this.log,
       observer: this.observer,
       handlerFor: (method) => this.handlerFor(method),
+      beforeCall: (method, context) => this.beforeCall(method, context),
     });
   }
 

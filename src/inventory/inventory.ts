@@ -50,9 +50,11 @@ export class Inventory {
   private readonly listeners = new Set<(event: LifeEvent) => void>();
   private readonly follower: Follower;
   private readonly oomKills: OomKills | undefined;
+  private readonly factsWaiters = new Set<() => void>();
   private readonly readyWaiters = new Set<() => void>();
   private facts: EngineFacts | undefined;
   private synced = false;
+  private answers = true;
   private connected: ConnectionState = { ok: false, message: "the first sync with Docker is under way" };
 
   constructor(
@@ -102,29 +104,21 @@ export class Inventory {
     this.follower.start();
   }
 
-  /** Resolves after the first sync. @throws ShimError "unavailable" when the deadline comes first. */
+  /** Resolves after the first sync. @throws ShimError "deadline-exceeded" when the deadline comes first. */
   async whenReady(options: CallOptions = {}): Promise<void> {
-    if (this.synced) return;
-    await withDeadline(
-      "inventory.whenReady",
-      options,
-      (signal) =>
-        new Promise<void>((resolve) => {
-          const done = () => {
-            this.readyWaiters.delete(done);
-            resolve();
-          };
-          this.readyWaiters.add(done);
-          onAbort(signal, done);
-        }),
-    );
+    if (!this.synced) await withDeadline("inventory.whenReady", options, waiter(this.readyWaiters));
+  }
+
+  /** Resolves when the engine is known, before the first sync. @throws ShimError as {@link Inventory.whenReady} does. */
+  async whenEngineKnown(options: CallOptions = {}): Promise<void> {
+    if (!this.facts) await withDeadline("inventory.whenEngineKnown", options, waiter(this.factsWaiters));
   }
 
   /** Stops following; leaves no timer and no connection. */
   async close(): Promise<void> {
     const closing = this.follower.close();
     this.containers.close();
-    for (const done of [...this.readyWaiters]) done();
+    for (const done of [...this.factsWaiters, ...this.readyWaiters]) done();
     await closing;
     await this.oomKills?.close();
   }
@@ -144,7 +138,17 @@ export class Inventory {
     return this.synced;
   }
 
-  /** @throws ShimError "unavailable" before the first sync. */
+  /** True while the first sync is under way, and Docker has not failed to answer. */
+  get isReading(): boolean {
+    return this.answers && !this.synced;
+  }
+
+  /** True once Docker has answered: {@link Inventory.engine} has an answer. */
+  get isEngineKnown(): boolean {
+    return this.facts !== undefined;
+  }
+
+  /** @throws ShimError "unavailable" before Docker has answered. */
   engine(): EngineFacts {
     if (!this.facts) throw this.notReady();
     return this.facts;
@@ -272,6 +276,7 @@ export class Inventory {
       this.log.warn({ err: message }, "lost Docker; serving the last known state until it is back");
     }
     this.connected = { ok: false, message };
+    this.answers = false;
   }
 
   private async readFacts(options: CallOptions): Promise<void> {
@@ -285,7 +290,22 @@ export class Inventory {
     const kernelRelease = host.kernel.release;
     const environment = engineEnvironment({ info, apiVersion, kernelRelease, oomScoreAdj, config });
     this.facts = { version, info, apiVersion, environment };
+    this.answers = true;
+    for (const done of [...this.factsWaiters]) done();
   }
+}
+
+/** Resolves when one of `waiters` is called, or at the abort. */
+function waiter(waiters: Set<() => void>): (signal: AbortSignal) => Promise<void> {
+  return (signal) =>
+    new Promise((resolve) => {
+      const done = () => {
+        waiters.delete(done);
+        resolve();
+      };
+      waiters.add(done);
+      onAbort(signal, done);
+    });
 }
 
 function isOfKind<K extends ContainerRecord["kind"]>(

@@ -131,6 +131,8 @@ export class Calls {
     const request = isPromise(received) ? await call.settle(received) : received;
     call.request = request;
     call.throwIfAborted();
+    const wait = this.target.beforeCall?.(call.endpoint.method, call);
+    if (wait) await call.settle(wait);
     return request;
   }
 }

@@ -1,6 +1,6 @@
 import type { DescMethodServerStreaming, DescMethodUnary } from "@bufbuild/protobuf";
 import type { Logger } from "../base/index.js";
-import type { StreamHandler, UnaryHandler } from "../handlers/index.js";
+import type { CallContext, StreamHandler, UnaryHandler } from "../handlers/index.js";
 import type { CallObserver } from "./call-observer.js";
 import type { ServiceName } from "./services.js";
 
@@ -13,6 +13,14 @@ export interface RpcTarget {
   handlerFor(
     method: DescMethodUnary | DescMethodServerStreaming,
   ): UnaryHandler<DescMethodUnary> | StreamHandler<DescMethodServerStreaming>;
+  /**
+   * What a call has to wait for before its handler runs; undefined, which is the rule, when there is nothing. It
+   * does not reject.
+   */
+  beforeCall?(
+    method: DescMethodUnary | DescMethodServerStreaming,
+    context: CallContext,
+  ): Promise<void> | undefined;
   /** The logger for the line of each call. */
   readonly log: Logger;
   /** Is shown each call; without it, none is watched. */

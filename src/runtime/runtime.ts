@@ -27,18 +27,18 @@ export class Runtime {
     @inject(ShimConfig) private readonly config: ShimConfig,
   ) {}
 
-  /** True once Docker has been read: what the engine is does not have to be waited for. */
+  /** True once Docker has answered: its version does not have to be waited for. */
   get isKnown(): boolean {
-    return this.inventory.isReady;
+    return this.inventory.isEngineKnown;
   }
 
-  /** Waits up to ten seconds for the first contact with Docker. @throws ShimError "unavailable". */
+  /** Waits up to ten seconds for Docker's first answer. @throws ShimError "unavailable". */
   async firstVersion(signal: AbortSignal) {
-    await this.inventory.whenReady({ signal, deadlineMs: firstContactMs }).catch(() => undefined);
+    await this.inventory.whenEngineKnown({ signal, deadlineMs: firstContactMs }).catch(() => undefined);
     return this.version();
   }
 
-  /** @throws ShimError "unavailable" before the first sync. */
+  /** @throws ShimError "unavailable" before Docker has answered. */
   version() {
     const { version } = this.inventory.engine();
     return {

@@ -37,8 +37,13 @@ export function runningServer(address: string, close: (graceMs: number) => Promi
 
 /** The target with the logger of the options, if they have one. */
 export function targetWithLog(target: RpcTarget, log: Logger | undefined): RpcTarget {
-  const { observer } = target;
-  return log ? { handlerFor: (method) => target.handlerFor(method), log, observer } : target;
+  if (!log) return target;
+  return {
+    handlerFor: (method) => target.handlerFor(method),
+    beforeCall: (method, context) => target.beforeCall?.(method, context),
+    log,
+    observer: target.observer,
+  };
 }
 
 /**

@@ -8,6 +8,12 @@ import { mountHandlers, type RpcOptions, type RpcTarget } from "../../rpc/servin
 export function inProcessTransport(target: RpcTarget, options: RpcOptions = {}): Transport {
   const { log, observer } = target;
   return createRouterTransport((router) => {
-    mountHandlers(router, { ...options, handlerFor: (method) => target.handlerFor(method), log, observer });
+    mountHandlers(router, {
+      ...options,
+      handlerFor: (method) => target.handlerFor(method),
+      beforeCall: (method, context) => target.beforeCall?.(method, context),
+      log,
+      observer,
+    });
   });
 }

@@ -8,6 +8,7 @@ import { createShim } from "../../../src/composition/index.js";
 import { ImageService, RuntimeService } from "../../../src/gen/runtime/v1/api_pb.js";
 import { PullImageHandler, VersionHandler, type CallContext } from "../../../src/handlers/index.js";
 import { Images } from "../../../src/images/index.js";
+import { Inventory } from "../../../src/inventory/index.js";
 import { Runtime } from "../../../src/runtime/index.js";
 import { createMemoryDocker, createTestShim } from "../../../src/testing/index.js";
 
@@ -61,6 +62,34 @@ describe("createShim", () => {
       [...codes].filter(([, code]) => ["Unimplemented", "Internal", "Unknown"].includes(code)),
       [],
     );
+  });
+
+  it("answers Version as soon as Docker has, and lets other calls wait for its state", async () => {
+    await using test = await createTestShim();
+    const { engine } = test;
+    const config = { metadata: { name: "a", namespace: "default", uid: "1" }, linux: {} };
+    await createClients(test.shim.inProcessTransport()).runtime.runPodSandbox({ config });
+    engine.faults.on("containers.list", { delayMs: 300 });
+    await using shim = await createShim({ engine: engine.connect(), host: engine.host, log });
+    const { runtime } = createClients(shim.inProcessTransport());
+    const listed = runtime.listPodSandbox({});
+    assert.equal((await runtime.version({})).runtimeName, "docker");
+    assert.equal(shim.resolve(Inventory).isReady, false);
+    assert.equal((await listed).items.length, 1);
+    assert.equal((await runtime.listPodSandbox({})).items.length, 1);
+  });
+
+  it("refuses calls at once when Docker's state cannot be read", async () => {
+    await using test = await createTestShim();
+    const { engine } = test;
+    engine.faults.on("containers.list", { error: "internal", message: "the database is locked" });
+    await using shim = await createShim({ engine: engine.connect(), host: engine.host, log });
+    const { runtime } = createClients(shim.inProcessTransport());
+    await runtime.version({});
+    await assert.rejects(runtime.listPodSandbox({}), (error) => {
+      const { code, rawMessage } = ConnectError.from(error);
+      return code === Code.Unavailable && rawMessage.includes("the database is locked");
+    });
   });
 
   it("makes shims that know nothing of each other", async () => {
