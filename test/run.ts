@@ -1,131 +1,80 @@
-import { spawn } from "node:child_process";
-import { appendFileSync, readdirSync } from "node:fs";
-import { join } from "node:path";
-import { run } from "node:test";
-import { spec } from "node:test/reporters";
-import { inspect } from "node:util";
+import { appendFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { Writable } from "node:stream";
+import { compile, root } from "./runner/compile.js";
+import { command, tests, type Counts, type Found, type Suite } from "./runner/suites.js";
 
 /**
  * Runs the project's suites: `npm test` the ones that need nothing but Node, `npm run test:docker` those with a dockerd,
  * `npm run test:node` the one with a whole machine, `npm run test:cluster` the one with a cluster on one node.
  */
 
-interface Counts {
-  passed: number;
-  failed: number;
-  skipped: number;
-}
+/** Suites that run in turn. The lanes of a group run side by side. */
+type Lane = readonly Suite[];
 
-/** What a suite found: its counts, and the tests that a reader of the last lines must know about. */
-interface Found extends Counts {
-  /** Each test that failed or was skipped, with the reason. */
-  readonly remarks: string[];
-}
-
-/** So much of an error, in characters, is told once more at the end. */
-const remarkLength = 2_000;
-
-interface Suite {
-  readonly name: string;
-  /** Runs the suite and prints what it finds. */
-  readonly run: () => Promise<Found>;
-}
-
-const root = join(import.meta.dirname, "..");
-
-/** A command that passes or fails as a whole. */
-function command(name: string, file: string, ...args: string[]): Suite {
-  return {
-    name,
-    run: () =>
-      new Promise((resolve, reject) => {
-        const child = spawn(join(root, "node_modules", ".bin", file), args, { cwd: root, stdio: "inherit" });
-        child.on("error", reject);
-        child.on("close", (code) => {
-          const passed = code === 0 ? 1 : 0;
-          const remarks = passed ? [] : [`failed: ${file} ended with ${String(code)}`];
-          resolve({ passed, failed: 1 - passed, skipped: 0, remarks });
-        });
-      }),
-  };
-}
-
-/** The test files below a folder. */
-function filesBelow(folder: string): string[] {
-  return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
-    .filter((file) => file.endsWith(".test.ts"))
-    .map((file) => join(root, folder, file))
-    .sort();
-}
-
-interface TestSuiteOptions {
-  readonly concurrency: number;
-  readonly timeoutMs: number;
-}
-
-/** The suite of the test files below `test/NAME`. */
-function tests(name: string, options: TestSuiteOptions): Suite {
-  return {
-    name,
-    run: () =>
-      new Promise((resolve, reject) => {
-        const counts: Found = { passed: 0, failed: 0, skipped: 0, remarks: [] };
-        const stream = run({
-          files: filesBelow(`test/${name}`),
-          concurrency: options.concurrency,
-          timeout: options.timeoutMs,
-        });
-        stream.on("test:pass", (event) => {
-          if (event.details.type === "suite") return;
-          if (event.skip === undefined) counts.passed++;
-          else {
-            counts.skipped++;
-            counts.remarks.push(`skipped: ${event.name}: ${String(event.skip)}`);
-          }
-        });
-        stream.on("test:fail", (event) => {
-          if (event.details.type === "suite") return;
-          counts.failed++;
-          const error = inspect(event.details.error.cause).slice(0, remarkLength);
-          counts.remarks.push(`failed: ${event.name}\n${error.replaceAll(/^/gm, "  ")}`);
-        });
-        const report = new spec();
-        stream.on("error", reject).pipe(report);
-        report.on("error", reject);
-        report.on("end", () => {
-          // A suite that ran nothing has not shown anything.
-          if (counts.passed + counts.failed + counts.skipped === 0) counts.failed = 1;
-          process.stdout.write("\n");
-          resolve(counts);
-        });
-        report.pipe(process.stdout, { end: false });
-      }),
-  };
-}
-
-function fastSuites(): Suite[] {
-  const quick = { concurrency: 2, timeoutMs: 120_000 };
+function fastSuites(): Lane[] {
+  const quick = { concurrency: availableParallelism(), timeoutMs: 120_000 };
+  const single = { ...quick, concurrency: 1 };
+  const packed = { concurrency: 1, timeoutMs: 300_000 };
   return [
-    command("types", "tsc", "--noEmit"),
-    command("lint", "eslint", ".", "--max-warnings", "0"),
-    command("format", "prettier", "--check", "."),
-    tests("architecture", quick),
-    tests("contract", quick),
-    tests("unit", quick),
-    tests("wire", quick),
-    tests("package", { ...quick, concurrency: 1 }),
-    tests("examples", { ...quick, concurrency: 1 }),
+    [tests("unit", quick), tests("wire", quick)],
+    [
+      command("types", "tsc", "--noEmit"),
+      command("lint", "eslint", ".", "--max-warnings", "0"),
+      tests("package", packed),
+      tests("architecture", single),
+      tests("contract", single),
+      command("format", "prettier", "--check", "."),
+    ],
   ];
 }
 
-function dockerSuites(): Suite[] {
+function dockerSuites(): Lane[] {
   // One at a time: each starts a dockerd, and the machine may be small.
   const slow = { concurrency: 1, timeoutMs: 1_200_000 };
-  return ["docker", "kubelet", "conformance"].map((name) => tests(name, slow));
+  return [["docker", "kubelet", "conformance"].map((name) => tests(name, slow))];
 }
 
-function nodeSuites(): Suite[] {
-  return [tests("node", { concurrency: 1, timeoutMs: 3_600_000 })];
+function nodeSuites(): Lane[] {
+  return [[tests("node", { concurrency: 1, timeoutMs: 3_600_000 })]];
+}
+
+/** Keeps what is written to it, so that suites that run side by side do not mix their lines. */
+class Kept extends Writable {
+  readonly #chunks: Uint8Array[] = [];
+
+  override _write(chunk: Uint8Array, _encoding: BufferEncoding, done: () => void): void {
+    this.#chunks.push(chunk);
+    done();
+  }
+
+  take(): Buffer {
+    return Buffer.concat(this.#chunks);
+  }
+}
+
+interface Outcome {
+  readonly found: Found;
+  /** The suite's counts and its time. */
+  readonly line: string;
+}
+
+async function runLane(lane: Lane, alone: boolean, compiled: string): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (const suite of lane) {
+    const began = Date.now();
+    const kept = alone ? undefined : new Kept();
+    if (!kept) process.stdout.write(`\n== ${suite.name}\n`);
+    const found = await suite.run(kept ?? process.stdout, compiled);
+    const line = `${suite.name}: ${say(found)} (${((Date.now() - began) / 1000).toFixed(1)} s)`;
+    if (kept) {
+      process.stdout.write(`\n== ${suite.name}\n`);
+      process.stdout.write(kept.take());
+    }
+    process.stdout.write(`${line}\n`);
+    outcomes.push({ found, line });
+  }
+  return outcomes;
 }
 
 function clusterSuites(): Suite[] {
@@ -146,27 +95,25 @@ async function main(): Promise<void> {
   const group = groups.get(names[0] ?? "");
   const all = (group ?? fastSuites)();
   const only = group ? names.slice(1) : names;
-  const suites = only.length === 0 ? all : all.filter((suite) => only.includes(suite.name));
+  const lanes = all
+    .map((lane) => lane.filter((suite) => only.length === 0 || only.includes(suite.name)))
+    .filter((lane) => lane.length > 0);
+  await using compiled = await compile();
+  const alone = lanes.length === 1;
+  const outcomes = (await Promise.all(lanes.map((lane) => runLane(lane, alone, compiled.folder)))).flat();
   const total: Counts = { passed: 0, failed: 0, skipped: 0 };
-  const lines: string[] = [];
-  const remarks: string[] = [];
-  for (const suite of suites) {
-    const began = Date.now();
-    process.stdout.write(`\n== ${suite.name}\n`);
-    const counts = await suite.run();
-    remarks.push(...counts.remarks);
-    for (const key of ["passed", "failed", "skipped"] as const) total[key] += counts[key];
-    lines.push(`${suite.name}: ${say(counts)} (${((Date.now() - began) / 1000).toFixed(1)} s)`);
-    process.stdout.write(`${lines.at(-1)}\n`);
-  }
+  for (const { found } of outcomes)
+    for (const key of ["passed", "failed", "skipped"] as const) total[key] += found[key];
   // Repeated at the end, where a reader of a long output looks.
+  const remarks = outcomes.flatMap(({ found }) => found.remarks);
+  const lines = outcomes.map(({ line }) => line);
   process.stdout.write(`\n${[...remarks, "", ...lines, say(total)].join("\n")}\n`);
   const results = process.env["DOCKER_CRI_TEST_RESULTS"];
   if (results) appendFileSync(results, `${JSON.stringify(total)}\n`);
-  process.exitCode = total.failed === 0 && suites.length > 0 ? 0 : 1;
+  process.exitCode = total.failed === 0 && lanes.length > 0 ? 0 : 1;
 }
 
-// The test files are TypeScript: their processes need the loader that this one runs under.
-process.env["NODE_OPTIONS"] = `${process.env["NODE_OPTIONS"] ?? ""} --import tsx`.trim();
+// Stack traces name the sources.
+process.env["NODE_OPTIONS"] = `${process.env["NODE_OPTIONS"] ?? ""} --enable-source-maps`.trim();
 process.chdir(root);
 await main();

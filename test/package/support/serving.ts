@@ -1,12 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { plainEnvironment } from "./stage.js";
+import { plainEnvironment, root } from "./stage.js";
 
-const root = join(import.meta.dirname, "..", "..", "..");
-
-/** How long a server may take to listen; it is compiled while it starts. */
+/** How long a server may take to listen. */
 const startMs = 60_000;
 
 /** A `docker-cri serve` that runs in a process of its own. */
@@ -28,13 +25,13 @@ export interface ServingOptions {
   readonly socketFd?: number;
 }
 
-/** Starts `docker-cri serve` with flags. */
-export function startServe(flags: readonly string[], options: ServingOptions = {}): Serving {
-  const program = [process.execPath, "--import", "tsx", join(root, "src/cli/main.ts"), "serve", ...flags];
+/** Starts `serve` of a built program with flags. */
+export function startServe(file: string, flags: readonly string[], options: ServingOptions = {}): Serving {
+  const program = [process.execPath, file, "serve", ...flags];
   // systemd tells the process its own id, which is known only once there is a process.
   const activated = ["sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', "sh", ...program];
-  const [file = "", ...args] = options.socketFd === undefined ? program : activated;
-  const child = spawn(file, args, {
+  const [first = "", ...args] = options.socketFd === undefined ? program : activated;
+  const child = spawn(first, args, {
     cwd: root,
     env: { ...plainEnvironment(), ...options.env },
     stdio: ["ignore", "ignore", "pipe", ...(options.socketFd === undefined ? [] : [options.socketFd])],

@@ -3,7 +3,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/pr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const root = join(import.meta.dirname, "..", "..", "..");
+export const root = join(import.meta.dirname, "..", "..", "..");
 
 /** What `npm pack`, which builds, needs of the tree. */
 const sources = [
@@ -28,6 +28,8 @@ export interface Stage extends AsyncDisposable {
   readonly tarball: string;
   /** A folder where the packed package is installed, as a user's project would have it. */
   readonly project: string;
+  /** The program of the installed package. */
+  readonly program: string;
 }
 
 /** What a program printed, and its exit code; null when a signal ended it. */
@@ -58,6 +60,7 @@ export async function stagePackage(): Promise<Stage> {
     source,
     tarball,
     project,
+    program: join(installed, "dist", "cli", "docker-cri.cjs"),
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
   };
 }
