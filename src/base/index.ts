@@ -27,6 +27,7 @@ export { onAbort } from "./on-abort.js";
 export { readFileDefaults, readRegularFile, type ReadFileOptions } from "./read-file.js";
 export { present } from "./present.js";
 export { withoutCredentials } from "./redact.js";
+export { RepeatedWarning, type WarningOfOne } from "./repeated-warning.js";
 export { SingleFlight } from "./single-flight.js";
 export { TlsHandshakes } from "./tls-handshakes.js";
 export { excerpt, trimTrailing } from "./text.js";

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { Gate, messageOf, nowNanos, type Logger } from "../base/index.js";
+import { Gate, nowNanos, RepeatedWarning, type Logger } from "../base/index.js";
 import type { DockerContainer, DockerContainerSummary, DockerEvent } from "../docker/index.js";
 import {
   isPresent,
@@ -53,7 +53,14 @@ export class ContainerIndex {
   private readonly gate = new Gate(inspectsAtOnce, inspectPatienceMs);
   private readonly closed = new AbortController();
 
-  constructor(private readonly options: ContainerIndexOptions) {}
+  private readonly unanswered: RepeatedWarning;
+
+  constructor(private readonly options: ContainerIndexOptions) {
+    this.unanswered = new RepeatedWarning(options.log, {
+      failing: "Docker did not answer an inspect: containers are shown as last known",
+      recovered: "Docker answers the inspects of all containers again",
+    });
+  }
 
   *records(): Iterable<ContainerRecord> {
     for (const { state } of this.entries.values()) if (isPresent(state) && state.record) yield state.record;
@@ -189,7 +196,10 @@ export class ContainerIndex {
 
   private index(entry: Entry, before: ContainerRecord | undefined, { phase, record }: ContainerState): void {
     const { id } = entry;
-    if (phase === "gone") this.entries.delete(id);
+    if (phase === "gone") {
+      this.entries.delete(id);
+      this.unanswered.of(id).forget();
+    }
     const was = before && sandboxOf(before);
     const is = phase === "gone" || !record ? undefined : sandboxOf(record);
     if (was === is) return;
@@ -226,11 +236,9 @@ export class ContainerIndex {
     const answer = await inspector.inspect(entry.id, { deadlineMs, signal: this.closed.signal });
     this.dispatch(entry, answer);
     if (this.isClosed()) return;
+    if (answer.kind === "inspected") this.unanswered.of(entry.id).recovered();
     if (answer.kind === "unanswered") {
-      log.warn(
-        { container: entry.id, err: messageOf(answer.error), retryInMs: deadlineMs },
-        "Docker did not answer an inspect: the container is shown as last known",
-      );
+      this.unanswered.of(entry.id, { retryInMs: deadlineMs }).failed(answer.error);
       await this.markIfProcessGone(entry);
     } else if (answer.kind === "inspected" && entry.state.phase === "foreign" && phase !== "foreign") {
       const { name } = answer.docker;

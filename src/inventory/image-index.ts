@@ -103,11 +103,17 @@ export class ImageIndex {
       if (known && sameNames(known, summary)) next.set(known.id, known);
       else missing.push(summary);
     }
+    const failures: unknown[] = [];
     for (let start = 0; start < missing.length; start += inspectsAtOnce) {
       const batch = missing.slice(start, start + inspectsAtOnce);
-      const images = await Promise.all(batch.map((summary) => this.inspect(summary, options)));
+      const images = await Promise.all(batch.map((summary) => this.inspect(summary, failures, options)));
       for (const image of images) if (image) next.set(image.id, image);
     }
+    if (failures.length > 0)
+      this.log.warn(
+        { images: failures.length, err: messageOf(failures[0]) },
+        "Docker did not answer for images: they are shown as listed",
+      );
     // Images that were inspected meanwhile are newer than the list.
     for (const [id, when] of this.refreshed) {
       if (when <= asked) continue;
@@ -123,7 +129,11 @@ export class ImageIndex {
     if (this.listing) this.refreshed.set(id, this.refreshes);
   }
 
-  private async inspect(summary: DockerImageSummary, options: CallOptions): Promise<DockerImage | undefined> {
+  private async inspect(
+    summary: DockerImageSummary,
+    failures: unknown[],
+    options: CallOptions,
+  ): Promise<DockerImage | undefined> {
     try {
       const image = await this.docker.images.inspect(summary.id, {
         deadlineMs: inspectDeadlineMs,
@@ -134,7 +144,7 @@ export class ImageIndex {
     } catch (error) {
       if (isKind(error, "not-found")) return undefined;
       if (isKind(error, "cancelled")) throw error;
-      this.log.warn({ image: summary.id, err: messageOf(error) }, "Docker did not answer for an image");
+      failures.push(error);
       return { ...summary, config: { labels: summary.labels }, layers: [] };
     }
   }

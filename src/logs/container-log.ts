@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import { sleep, type Gate, type Logger } from "../base/index.js";
+import { RepeatedWarning, sleep, type Gate, type Logger } from "../base/index.js";
 import type { DockerContainer, DockerContainers } from "../docker/index.js";
 import type { Host } from "../host/index.js";
 import type { BufferPool } from "./pump/line-buffer.js";
@@ -38,11 +38,37 @@ export interface WrittenLines {
   readonly lagSeconds: number;
 }
 
+/** The warnings that the logs of all containers share. */
+export interface LogWarnings {
+  readonly reading: RepeatedWarning;
+  readonly writing: RepeatedWarning;
+  readonly linking: RepeatedWarning;
+}
+
+export function logWarnings(log: Logger): LogWarnings {
+  return {
+    reading: new RepeatedWarning(log, {
+      failing: "cannot copy container logs from Docker to their files; trying again",
+      recovered: "container logs are copied to their files again",
+    }),
+    writing: new RepeatedWarning(log, {
+      failing:
+        "cannot write container log files; lines wait, and Docker with them, until they can be written",
+      recovered: "container log files can be written again",
+    }),
+    linking: new RepeatedWarning(log, {
+      failing: "cannot link container logs; trying again",
+      recovered: "container logs are linked again",
+    }),
+  };
+}
+
 /** What the logs of all containers share. */
 export interface LogContext {
   readonly docker: LogSource;
   readonly host: Pick<Host, "files" | "logFiles">;
   readonly log: Logger;
+  readonly warnings: LogWarnings;
   readonly pool: BufferPool;
   /** Limits how many containers read what Docker has stored at the same time. */
   readonly gate: Gate;

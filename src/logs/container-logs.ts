@@ -7,6 +7,7 @@ import {
   rootOf,
   type ContainerLog,
   type Describe,
+  logWarnings,
   type LogContext,
   type LogTarget,
   type WrittenLines,
@@ -51,7 +52,14 @@ export class ContainerLogs {
     @inject(Logger) private readonly log: Logger,
   ) {
     const gate = new Gate(catchUpsAtOnce, longCatchUpMs);
-    this.context = { docker: docker.containers, host, log, pool: new BufferPool(), gate };
+    this.context = {
+      docker: docker.containers,
+      host,
+      log,
+      pool: new BufferPool(),
+      gate,
+      warnings: logWarnings(log),
+    };
   }
 
   /** Calls `listener` with each write of a pump; there is one listener. @returns Ends that. */
@@ -224,10 +232,7 @@ export class ContainerLogs {
       await writer.open();
     } catch (error) {
       if (standsInTheWay(error)) throw openError(error, `making the log of container ${id}`);
-      this.log.warn(
-        { container: id, path, err: messageOf(error) },
-        "cannot make the container's log file yet",
-      );
+      this.context.warnings.writing.of(id, { path }).failed(error);
     }
   }
 

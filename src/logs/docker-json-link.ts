@@ -28,7 +28,7 @@ export class DockerJsonLink implements ContainerLog {
 
   /** @param options.exists The link is there already, made by docker-cri or by cri-dockerd. */
   constructor(
-    private readonly context: Pick<LogContext, "docker" | "host" | "log">,
+    private readonly context: Pick<LogContext, "docker" | "host" | "log" | "warnings">,
     private readonly target: LogTarget,
     { exists }: { readonly exists: boolean },
   ) {
@@ -62,20 +62,20 @@ export class DockerJsonLink implements ContainerLog {
 
   private async run(): Promise<void> {
     const { id, logPath: path } = this.target;
+    const warning = this.context.warnings.linking.of(id, { path });
     const backoff = new Backoff(firstRetryMs, longestRetryMs);
     while (!this.isComplete && !this.isStopped()) {
       await this.wakeup.sleep(backoff.next());
       if (this.isStopped()) return;
       try {
         this.isComplete = await this.link();
+        warning.recovered();
       } catch (error) {
         if (isKind(error, "not-found")) this.isComplete = true;
-        else if (!this.isStopped()) {
-          const fields = { container: id, path, err: messageOf(error) };
-          this.context.log.warn(fields, "cannot link the container's log; trying again");
-        }
+        else if (!this.isStopped()) warning.failed(error);
       }
     }
+    warning.forget();
   }
 
   /** @returns False when the container was not started yet. */

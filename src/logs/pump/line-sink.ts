@@ -1,11 +1,10 @@
 import { setImmediate } from "node:timers/promises";
-import { Backoff, sleep } from "../../base/index.js";
+import { Backoff, sleep, type WarningOfOne } from "../../base/index.js";
 import type { LogFrame } from "../../docker/index.js";
 import { Wakeup } from "../container-log.js";
 import { LineBuffer, type BufferPool } from "./line-buffer.js";
 import { LogFileGone, type LogWriter } from "./log-writer.js";
 import type { ResumePoint } from "./resume-point.js";
-import type { ThrottledWarning } from "./throttled-warning.js";
 
 /** How much may wait while as much is being written. */
 const fullBytes = 256 * 1024;
@@ -20,7 +19,7 @@ export interface LineSinkOptions {
   readonly writer: LogWriter;
   readonly pool: BufferPool;
   readonly signal: AbortSignal;
-  readonly warning: Pick<ThrottledWarning, "failed" | "recovered">;
+  readonly warning: Pick<WarningOfOne, "failed" | "recovered">;
   /** Called with lines that are in the file now. */
   readonly onWritten: (lines: LineBuffer) => void;
   /** Called when the file was removed; what waits is dropped. */

@@ -1,4 +1,4 @@
-import { Backoff, isKind, messageOf, settlesWithin, ShimError } from "../../base/index.js";
+import { Backoff, isKind, messageOf, settlesWithin, ShimError, type WarningOfOne } from "../../base/index.js";
 import {
   Wakeup,
   type ContainerLog,
@@ -10,7 +10,6 @@ import { DockerLog, phaseOf, type Phase } from "./docker-log.js";
 import { LineSink } from "./line-sink.js";
 import { LogCopier } from "./log-copier.js";
 import { LogFileGone, type LogWriter } from "./log-writer.js";
-import { ThrottledWarning } from "./throttled-warning.js";
 
 const firstRetryMs = 25;
 const longestRetryMs = 5_000;
@@ -24,15 +23,6 @@ const streamEndMs = 500;
 /** How long a pump that is stopped may write what it has read. */
 const stopMs = 500;
 const nanosPerMs = 1_000_000n;
-const readingTexts = {
-  failing: "cannot copy the container's log from Docker to its file; trying again",
-  recovered: "the container's log is copied to its file again",
-};
-const writingTexts = {
-  failing:
-    "cannot write the container's log file; its lines wait, and Docker with them, until it can be written",
-  recovered: "the container's log file can be written again",
-};
 
 /** Copies the log of one container from Docker into its file, from its first line to its last. */
 export class Pump implements ContainerLog {
@@ -43,7 +33,8 @@ export class Pump implements ContainerLog {
   private readonly sink: LineSink;
   private readonly copier: LogCopier;
   private readonly running: Promise<void>;
-  private readonly warning: ThrottledWarning;
+  private readonly warning: WarningOfOne;
+  private readonly writeWarning: WarningOfOne;
   private markComplete: () => void = () => undefined;
   private readonly wakeup = new Wakeup();
   private hasEnded = false;
@@ -60,10 +51,11 @@ export class Pump implements ContainerLog {
     private readonly isNew: boolean,
     private readonly onGone: () => void,
   ) {
-    const { docker, log, pool } = context;
+    const { docker, pool, warnings } = context;
     const { signal } = this.stopped;
     this.complete = new Promise((resolve) => (this.markComplete = resolve));
-    this.warning = new ThrottledWarning(log, { container: id }, readingTexts);
+    this.warning = warnings.reading.of(id, { path });
+    this.writeWarning = warnings.writing.of(id, { path });
     this.source = new DockerLog(id, docker, signal, container);
     this.sink = new LineSink({
       writer,
@@ -76,7 +68,7 @@ export class Pump implements ContainerLog {
           lagSeconds: Math.max(0, Date.now() - Number(lines.lastNanos / nanosPerMs)) / 1_000,
         });
       },
-      warning: new ThrottledWarning(log, { container: id, path }, writingTexts),
+      warning: this.writeWarning,
       onGone: () => {
         this.copier.cut();
       },
@@ -141,8 +133,10 @@ export class Pump implements ContainerLog {
     }
     clearTimeout(this.endTimer);
     await this.writer.close().catch((error: unknown) => {
-      this.warning.failed(error);
+      this.writeWarning.failed(error);
     });
+    this.warning.forget();
+    this.writeWarning.forget();
   }
 
   /** Copies until the stream ends. @returns The container's phase then. */
