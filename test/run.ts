@@ -39,6 +39,10 @@ function nodeSuites(): Lane[] {
   return [[tests("node", { concurrency: 1, timeoutMs: 3_600_000 })]];
 }
 
+function clusterSuites(): Lane[] {
+  return [[tests("cluster", { concurrency: 1, timeoutMs: 3_600_000 })]];
+}
+
 /** Keeps what is written to it, so that suites that run side by side do not mix their lines. */
 class Kept extends Writable {
   readonly #chunks: Uint8Array[] = [];
@@ -75,10 +79,6 @@ async function runLane(lane: Lane, alone: boolean, compiled: string): Promise<Ou
     outcomes.push({ found, line });
   }
   return outcomes;
-}
-
-function clusterSuites(): Suite[] {
-  return [tests("cluster", { concurrency: 1, timeoutMs: 3_600_000 })];
 }
 
 function say(counts: Counts): string {

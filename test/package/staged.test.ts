@@ -1,5 +1,6 @@
 import { after, before, describe } from "node:test";
 import { describeExamples } from "./examples.js";
+import { describeMetrics } from "./metrics.js";
 import { describePackage } from "./package.js";
 import { describeServe } from "./serve.js";
 import { stagePackage, type Stage } from "./support/stage.js";
@@ -15,4 +16,5 @@ describe("docker-cri as it is packed", () => {
   describePackage(() => stage);
   describeExamples(() => stage);
   describeServe(() => stage);
+  describeMetrics(() => stage);
 });
