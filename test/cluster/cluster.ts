@@ -1,6 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { kubernetesProgram, run, type Lab } from "../docker/lab/index.js";
+import { freePort, kubernetesProgram, run, type Lab } from "../docker/lab/index.js";
 import { serveShim } from "../docker/pods-node.js";
 import { nodeAddress, openParts, startNodeKubelet, type KubeletNode } from "../kubelet/node.js";
 import { namespace } from "../kubelet/pods.js";
@@ -19,7 +19,7 @@ export interface Cluster extends KubeletNode {
 
 const subnet = 90;
 /** The first three numbers of the services' addresses. */
-export const serviceNet = `10.220.${subnet}`;
+export const serviceNet = `10.221.${subnet}`;
 
 /** Settings of the cluster's kubelet beside those of every kubelet of the lab. */
 export const kubeletConfig = {
@@ -52,7 +52,7 @@ export async function openCluster(lab: Lab): Promise<Cluster> {
   });
   await startKubeProxy(lab, folder, controlPlane);
   await kubectl.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
-  await kubectl.out("wait", "node/node", "--for=condition=Ready", "--timeout=90s");
+  await kubectl.out("wait", "node/node", "--for=condition=Ready", "--timeout=240s");
   const account = async () => await kubectl.out("get", "serviceaccount", "default", "-o", "name");
   await kubectl.until("the namespace's account", account, (name) => name !== "");
   return { ...parts, shim, kubelet, controlPlane, kubectl, address };
@@ -70,6 +70,7 @@ async function letForward(lab: Lab, bridge: string): Promise<void> {
 async function startKubeProxy(lab: Lab, folder: string, { authority, server }: ControlPlane): Promise<void> {
   const command = await kubernetesProgram("cmd/kube-proxy", "1.36");
   const user = await authority.sign("kube-proxy", "/CN=system:kube-proxy");
+  const health = `127.0.0.1:${await freePort()}`;
   const config = await writeConfig(folder, "kube-proxy.json", {
     apiVersion: "kubeproxy.config.k8s.io/v1alpha1",
     kind: "KubeProxyConfiguration",
@@ -77,8 +78,8 @@ async function startKubeProxy(lab: Lab, folder: string, { authority, server }: C
     mode: "iptables",
     clusterCIDR: `10.219.${subnet}.0/24`,
     hostnameOverride: "node",
-    healthzBindAddress: "127.0.0.1:0",
-    metricsBindAddress: "127.0.0.1:0",
+    healthzBindAddress: health,
+    metricsBindAddress: `127.0.0.1:${await freePort()}`,
     // The machine's own limits stay.
     conntrack: { maxPerCore: 0, min: 0, tcpEstablishedTimeout: "0s", tcpCloseWaitTimeout: "0s" },
     oomScoreAdj: 0,
@@ -89,5 +90,10 @@ async function startKubeProxy(lab: Lab, folder: string, { authority, server }: C
     await run(command, ["--cleanup"], { allowFailure: true });
     await writeFile(setting, before);
   });
-  await lab.service({ name: "kube-proxy", command, args: [`--config=${config}`] });
+  await lab.service({
+    name: "kube-proxy",
+    command,
+    args: [`--config=${config}`],
+    ready: async () => (await fetch(`http://${health}/healthz`).catch(() => undefined))?.status === 200,
+  });
 }

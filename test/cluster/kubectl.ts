@@ -21,10 +21,10 @@ export class Kubectl {
     return [this.program, "--kubeconfig", this.kubeconfig, ...args].join(" ");
   }
 
-  /** Runs a command to its end, within two minutes. @throws CommandError as `run` does. */
+  /** Runs a command to its end, within five minutes. @throws CommandError as `run` does. */
   async run(args: readonly string[], options: CommandOptions = {}) {
     return await run(this.program, ["--kubeconfig", this.kubeconfig, ...args], {
-      timeoutMs: 120_000,
+      timeoutMs: 300_000,
       ...options,
     });
   }
@@ -60,7 +60,7 @@ export class Kubectl {
   }
 
   /** Waits until a pod is as asked for. @throws AssertionError with its last status. */
-  async untilPod(name: string, holds: (pod: Pod) => boolean, withinMs = 90_000): Promise<Pod> {
+  async untilPod(name: string, holds: (pod: Pod) => boolean, withinMs = 180_000): Promise<Pod> {
     return await this.until(`pod ${name}`, async () => await this.pod(name), holds, withinMs);
   }
 
@@ -69,7 +69,7 @@ export class Kubectl {
     what: string,
     ask: () => Promise<T>,
     holds: (answer: T) => boolean,
-    withinMs = 90_000,
+    withinMs = 180_000,
   ): Promise<T> {
     let last: { readonly answer: T } | undefined;
     let error: unknown;

@@ -66,6 +66,7 @@ export async function openPodNode(
     type: "host-local",
     dataDir,
     ranges: [[{ subnet: `10.219.${subnet}.0/24` }], [{ subnet: `fd00:219:${subnet}::/64` }]],
+    routes: [{ dst: "0.0.0.0/0" }, { dst: "::/0" }],
   };
   const configure = async ({ ipMasq }: { readonly ipMasq: boolean }) => {
     const plugins = [

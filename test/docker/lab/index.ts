@@ -37,7 +37,14 @@ export {
 export { freePort, manifestDigest, Registry, startRegistry, type RegistryOptions } from "./registry.js";
 export { say, timed } from "./say.js";
 export { Service, startService, type ServiceOptions } from "./service.js";
-export { criDockerdProgram, crictl, critest, moduleProgram, v1alpha2Program } from "./tools.js";
+export {
+  criDockerdProgram,
+  crictl,
+  critest,
+  metricsServerProgram,
+  moduleProgram,
+  v1alpha2Program,
+} from "./tools.js";
 export { basicImageNames } from "../images/basic.js";
 export { makeImage, packLayer, writeArchive, type Image, type ImageConfig } from "../images/image.js";
 export { imageSet, loadBasicImages, loadImages, type ImageSet, type ImageSetName } from "../images/sets.js";

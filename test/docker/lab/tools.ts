@@ -7,11 +7,30 @@ import { withLock } from "./lock.js";
 import { cachePath, goModuleFolder } from "./paths.js";
 import { timed } from "./say.js";
 
+/** A program of another project, built from a copy of its own module. */
+interface Pinned {
+  readonly name: string;
+  readonly module: string;
+  /** Of the module; it pins its go.sum, and so all that it needs. */
+  readonly sum: string;
+  /** The program's package in the module. */
+  readonly path: string;
+}
+
 /** cri-dockerd, the shim that this project is measured against. */
-const criDockerd = {
+const criDockerd: Pinned = {
+  name: "cri-dockerd",
   module: "github.com/Mirantis/cri-dockerd@v0.4.4",
   sum: "h1:QE4/sdB3MR24UJHLJshFtfg3aLfC1Na0GtExucqPWRI=",
-} as const;
+  path: ".",
+};
+
+const metricsServer: Pinned = {
+  name: "metrics-server",
+  module: "sigs.k8s.io/metrics-server@v0.9.0",
+  sum: "h1:nlqqZ2H0Xfko8eJC/1qaNVVT17hu4rxndkOi22KTZ4w=",
+  path: "./cmd/metrics-server",
+};
 
 /** Small programs of the test images: standard library only, one file, built static. */
 export type ImageProgram = "pause" | "nnp" | "webserver";
@@ -104,17 +123,25 @@ export async function imageProgram(name: ImageProgram): Promise<string> {
 
 /** cri-dockerd v0.4.4. Answers its path. @throws Error when the module's sum differs; CommandError of Go. */
 export async function criDockerdProgram(): Promise<string> {
-  const key = createHash("sha256").update(criDockerd.sum).digest("hex").slice(0, 12);
-  return await cached("cri-dockerd", key, async (output) => {
+  return await pinnedProgram(criDockerd);
+}
+
+/** metrics-server, with which kubectl top works. Answers its path. @throws as {@link criDockerdProgram}. */
+export async function metricsServerProgram(): Promise<string> {
+  return await pinnedProgram(metricsServer);
+}
+
+async function pinnedProgram({ name, module, sum: wanted, path }: Pinned): Promise<string> {
+  const key = createHash("sha256").update(wanted).digest("hex").slice(0, 12);
+  return await cached(name, key, async (output) => {
     const folder = await cachePath("tools");
-    const stdout = await go(["mod", "download", "-json", criDockerd.module], folder);
+    const stdout = await go(["mod", "download", "-json", module], folder);
     const { Dir: source, Sum: sum } = JSON.parse(stdout) as { readonly Dir: string; readonly Sum: string };
-    if (sum !== criDockerd.sum)
-      throw new Error(`${criDockerd.module} has the sum ${sum}, not ${criDockerd.sum}`);
-    const copy = join(folder, `cri-dockerd-source-${process.pid}`);
+    if (sum !== wanted) throw new Error(`${module} has the sum ${sum}, not ${wanted}`);
+    const copy = join(folder, `${name}-source-${process.pid}`);
     try {
       await copyModule(source, copy);
-      await go(["build", "-trimpath", "-o", output, "."], copy);
+      await go(["build", "-trimpath", "-o", output, path], copy);
     } finally {
       await rm(copy, { recursive: true, force: true });
     }
