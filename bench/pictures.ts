@@ -57,29 +57,44 @@ function terminalSvg(command: string, output: string): string {
   return svgFile({ width, height, font, fontSize, background: "#0d1117", radius: 8 }, text);
 }
 
-const labelWidth = 460;
-const barWidth = 400;
+const barWidth = 360;
+/** Where the mark is in a bar. */
+const markAt = 240;
+const rowHeight = 24;
+const firstRow = 66;
+const figures = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
 
-/** A bar for each figure, with a line where its mark is. All are ratios or counts: shorter is better. */
+/**
+ * A bar for each figure, with a line where its mark is. All are ratios or counts: shorter is better. The picture has a
+ * background of its own, so it reads the same on light and dark pages.
+ */
 function marksSvg(part: string, at: string, marks: readonly Mark[]): string {
-  const width = labelWidth + barWidth + 160;
-  const height = (marks.length + 2) * 22 + 20;
+  const labelWidth = Math.ceil(Math.max(...marks.map(({ what }) => what.length)) * charWidth) + 36;
+  const width = labelWidth + barWidth + 190;
+  const height = firstRow + marks.length * rowHeight + 12;
   const rows = marks.flatMap((mark, index) => {
-    const y = 44 + index * 22;
-    // A scale for each row: the marks differ by orders of magnitude.
-    const scale = barWidth / (1.5 * mark.most);
-    const length = Math.min(barWidth, mark.value * scale);
-    const limit = labelWidth + mark.most * scale;
-    const value = `${mark.value.toPrecision(3)} (≤ ${mark.most})`;
+    const y = firstRow + index * rowHeight;
+    // Each row has its own scale, because the marks differ by orders of magnitude.
+    const share = mark.value === 0 ? 0 : mark.value / mark.most;
+    const length = Math.min(barWidth, share * markAt);
+    const color = holds(mark) ? "#2da44e" : "#cf222e";
     return [
-      `<text x="${labelWidth - 10}" y="${y + 12}" text-anchor="end">${escapeSvg(mark.what)}</text>`,
-      `<rect x="${labelWidth}" y="${y}" width="${length.toFixed(1)}" height="15" fill="${holds(mark) ? "#2da44e" : "#cf222e"}"/>`,
-      `<line x1="${limit.toFixed(1)}" y1="${y - 3}" x2="${limit.toFixed(1)}" y2="${y + 18}" stroke="#24292f"/>`,
-      `<text x="${labelWidth + barWidth + 10}" y="${y + 12}">${value}</text>`,
+      `<text x="${labelWidth - 12}" y="${y + 13}" text-anchor="end" fill="#1f2328">${escapeSvg(mark.what)}</text>`,
+      `<rect x="${labelWidth}" y="${y + 1}" width="${barWidth}" height="16" fill="#eaeef2"/>`,
+      `<rect x="${labelWidth}" y="${y + 1}" width="${length.toFixed(1)}" height="16" fill="${color}"/>`,
+      `<line x1="${labelWidth + markAt}" y1="${y - 2}" x2="${labelWidth + markAt}" y2="${y + 20}" stroke="#1f2328" stroke-width="2"/>`,
+      `<text x="${labelWidth + barWidth + 12}" y="${y + 13}" fill="${color}">${figures.format(mark.value)}</text>`,
+      `<text x="${labelWidth + barWidth + 82}" y="${y + 13}" fill="#59636e">(≤ ${figures.format(mark.most)})</text>`,
     ];
   });
-  const title = `<text x="20" y="26" font-weight="bold">${escapeSvg(part)}, ${at.slice(0, 10)}: measured, and the mark (|)</text>`;
-  return svgFile({ width, height, font, fontSize, background: "#ffffff" }, [title, ...rows]);
+  const title = `<text x="20" y="28" font-size="15" font-weight="bold" fill="#1f2328">${escapeSvg(part)}</text>`;
+  const key = `measured ${at.slice(0, 10)}; shorter is better, the line is the most that is wanted`;
+  const legend = `<text x="20" y="48" fill="#59636e">${escapeSvg(key)}</text>`;
+  return svgFile({ width, height, font, fontSize, background: "#ffffff", radius: 8 }, [
+    title,
+    legend,
+    ...rows,
+  ]);
 }
 
 await main();

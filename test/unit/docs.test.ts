@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { describe, it } from "node:test";
@@ -8,7 +8,8 @@ import { createProgram } from "../../src/cli/program.js";
 import { parseServeConfig, serveFlags } from "../../src/config/index.js";
 import { ImageService, RuntimeService } from "../../src/gen/runtime/v1/api_pb.js";
 
-const docs = join(import.meta.dirname, "..", "..", "docs");
+const root = join(import.meta.dirname, "..", "..");
+const docs = join(root, "docs");
 const rpcSupport = readFileSync(join(docs, "rpc-support.md"), "utf8");
 const configuration = readFileSync(join(docs, "configuration.md"), "utf8");
 
@@ -79,4 +80,43 @@ describe("the docs", () => {
       ["0", "1", "2"],
     );
   });
+
+  it("link to files and headings that exist", () => {
+    const files = [".", "docs", "docs/decisions", "examples/*"].flatMap(markdownIn);
+    assert.ok(files.length > 20);
+    for (const file of files) {
+      const text = readFileSync(file, "utf8").replaceAll(/```[^]*?```/g, "");
+      for (const [, target = ""] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+        if (/^https?:/.test(target)) continue;
+        const [path = "", heading] = target.split("#");
+        const linked = path === "" ? file : join(file, "..", path);
+        assert.ok(existsSync(linked), `${file} links to ${target}`);
+        if (heading !== undefined) assert.ok(headingsOf(linked).includes(heading), `${file}: ${target}`);
+      }
+    }
+  });
+
+  it("begin with a README of at most 10 KB", () => {
+    assert.ok(statSync(join(root, "README.md")).size <= 10_000);
+  });
 });
+
+/** The Markdown files in a folder of the project; `/*` at its end stands for the folders in it. */
+function markdownIn(folder: string): string[] {
+  const names = readdirSync(join(root, folder.replace("/*", "")), { withFileTypes: true });
+  if (folder.endsWith("/*"))
+    return names.flatMap(({ name }) => markdownIn(join(folder.replace("/*", ""), name)));
+  return names.filter(({ name }) => name.endsWith(".md")).map(({ name }) => join(root, folder, name));
+}
+
+/** The anchors of a file's headings, as GitHub makes them. */
+function headingsOf(file: string): string[] {
+  const lines = readFileSync(file, "utf8").match(/^#+ .*$/gm) ?? [];
+  return lines.map((line) =>
+    line
+      .replace(/^#+ /, "")
+      .toLowerCase()
+      .replaceAll(/[^\w\s-]/g, "")
+      .replaceAll(" ", "-"),
+  );
+}
