@@ -73,11 +73,14 @@ export class Checkpoints {
     }
   }
 
-  /** Removes a sandbox's file; a missing one is a success. */
+  /** Removes a sandbox's file, or the folder in its place; a missing one is a success. */
   async remove(sandboxId: string): Promise<void> {
     const path = this.path(sandboxId);
     try {
-      await this.host.files.remove(path);
+      await this.host.files.remove(path).catch(async (error: unknown) => {
+        if (codeOf(error) !== "EISDIR") throw error;
+        await this.host.trees.remove(this.folder, sandboxId);
+      });
     } catch (error) {
       throw fileFailure(`cannot remove the checkpoint ${path}`, error);
     }

@@ -107,6 +107,14 @@ describe("Checkpoints", () => {
     assert.deepEqual(await checkpoints.ids(), [id]);
   });
 
+  it("removes a folder that stands in a file's place, so that its pod can go", async () => {
+    const { host, checkpoints } = open();
+    await host.files.writeAtomic(`/var/lib/cri-dockerd/sandbox/${id}/file`, "x");
+    assert.equal(await checkpoints.read(id), undefined);
+    await checkpoints.remove(id);
+    assert.deepEqual(await checkpoints.ids(), []);
+  });
+
   it("does not take a file for missing when too many files are open", async () => {
     const { host, checkpoints } = open();
     await checkpoints.write(id, plain);

@@ -58,7 +58,9 @@ export class MemoryHostFiles implements HostFiles {
 
   async remove(path: string): Promise<void> {
     await this.faults.meet("files.remove", path);
-    if (this.tree.stat(path)) this.tree.remove(path);
+    const kind = this.tree.stat(path)?.kind;
+    if (kind === "directory") throw fsError("EISDIR", "unlink", path);
+    if (kind) this.tree.remove(path);
   }
 
   async makeDirectory(path: string, options: { readonly mode?: number } = {}): Promise<void> {
