@@ -24,7 +24,7 @@ describe("the generated contract", () => {
 });
 
 describe("differences", () => {
-  it("reports what is missing, extra and changed", () => {
+  it("reports missing, extra and changed elements", () => {
     const published = new Map([
       ["field Mount.readonly", "3 bool"],
       ["field Mount.image", "9 ImageSpec"],

@@ -80,7 +80,7 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
       return { containerId, ...(await statusOf(containerId)) };
     }
 
-    it("gives OOMKilled as the reason when a child was killed, and none of it for another SIGKILL", async () => {
+    it("reports OOMKilled when a child was OOM killed, and not for another SIGKILL", async () => {
       const { reason } = await runOutOfMemory("oom", ["sh", "-c", "tail /dev/zero; exit $?"]);
       assert.equal(reason, "OOMKilled");
       const killed = await runOutOfMemory("killed", ["sh", "-c", "sh -c 'kill -9 $$'; exit 137"]);

@@ -85,7 +85,7 @@ for (const variant of variants) {
       await engine.stop();
     });
 
-    it("is unavailable while dockerd is down, and asks for the version again after it", async () => {
+    it("is unavailable while dockerd is down, and negotiates the version again afterwards", async () => {
       const subscription = service.events.subscribe({});
       await subscription.ready;
       const broken = rejectsWith("unavailable", collect(subscription));
@@ -108,7 +108,7 @@ for (const variant of variants) {
       await service.images.list();
     });
 
-    it("ends its calls in time while dockerd is frozen, and goes on after it", async () => {
+    it("ends its calls in time while dockerd is frozen, and recovers afterwards", async () => {
       await service.images.list();
       engine.pause();
       try {
@@ -208,7 +208,7 @@ for (const variant of variants) {
       await rejectsWith("invalid-argument", pull("NOT A NAME"));
     });
 
-    it("gives a registry the credentials that it asks for", async () => {
+    it("sends a registry the credentials it requires", async () => {
       const locked = await lab.registry({ users: { alice: "p?>~ss" } });
       const [busybox] = (await imageSet("basic")).images;
       assert.ok(busybox);

@@ -70,7 +70,7 @@ for (const { name, options } of engines) {
       assert.equal(await node.status(at("both")), undefined);
     });
 
-    it("shows an image whose tag has moved on without a name, and lets it go", async () => {
+    it("shows an image whose tag has moved without a name, and removes it", async () => {
       const old = await node.pull(at("moving"));
       await world.publish("moving", 64 * kib);
       const id = await node.pull(at("moving"));
@@ -104,7 +104,7 @@ for (const { name, options } of engines) {
       assert.equal(await node.status(repoDigests?.[0] ?? ""), undefined);
     });
 
-    it("shows in crictl what the image's config says, and lets crictl remove it", async () => {
+    it("shows the image's config in crictl, and crictl removes the image", async () => {
       const id = await node.pull(at("shown"));
       const path = join(root, "cri.sock");
       await using _server = await serveUnixSocket(node.shim, { path });
@@ -129,7 +129,7 @@ for (const { name, options } of engines) {
       assert.equal(await node.status(id), undefined);
     });
 
-    it("removes an image whole or not at all", async () => {
+    it("removes an image completely or not at all", async () => {
       const id = await node.pull(at("gone"));
       await dockerd.docker(["tag", at("gone"), "second/name:2"]);
       await node.pull(at("gone"));

@@ -113,7 +113,7 @@ for (const { name, options } of engines) {
       assert.doesNotMatch(JSON.stringify(node.lines), /hunter2|"right"/);
     });
 
-    it("reports what is wrong with image, manifest, layer and registry", async () => {
+    it("reports faults of image, manifest, layer and registry", async () => {
       await using proxy = await RegistryProxy.start(world.plain.url);
       const missing = await node.refusal(`${world.plain.address}/lab/plain:none`);
       assert.equal(missing.code, Code.NotFound, missing.text);

@@ -204,7 +204,7 @@ describe("the inventory on Docker 20.10, for longer", { timeout: 240_000 }, () =
     dockerd = await lab.dockerd({ name: "inventory", iptables: false });
   });
 
-  it("outlives a dockerd that is frozen for 20 s, and is right within 3 s after it", async () => {
+  it("survives a dockerd frozen for 20 s, and is correct within 3 s afterwards", async () => {
     await using node = await openNode(dockerd);
     const id = await runPod(node, "frozen");
     const containerId = await runContainer(node, { id, name: "frozen" }, "main", forever);

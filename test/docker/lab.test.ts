@@ -52,7 +52,7 @@ describe("the lab", () => {
     await assertGone(dockerd);
   });
 
-  it("serves images from a registry that asks for a password", async () => {
+  it("serves images from a registry that requires a password", async () => {
     await using lab = openLab();
     const dockerd = await lab.dockerd({ name: "selftest", images: false });
     const registry = await lab.registry({ users: { someone: "secret" } });

@@ -89,7 +89,7 @@ for (const engine of engines) {
       });
     }
 
-    it("none cannot be read, which is logged, and the log stays empty", async () => {
+    it("none cannot be read: a warning is logged, and the log stays empty", async () => {
       const { stdout } = await dockerd.docker([
         ...["run", "--detach", "--log-driver", "none", basicImageNames.busybox, "echo", "unheard"],
       ]);
@@ -100,7 +100,7 @@ for (const engine of engines) {
       assert.equal(pump.sizeBytes(), 0);
     });
 
-    it("that was rotated away while no shim ran goes on with what is left, and the gap is logged", async () => {
+    it("that was rotated while no shim ran resumes with the remaining lines, and the gap is logged", async () => {
       const lines = 40_000;
       const container = await CountingContainer.start(lab, dockerd, { lines, maxSize: "1m", maxFile: 2 });
       const pump = new KilledPump(dockerd, container.id, "pods/gap");

@@ -246,7 +246,7 @@ async function contentOf(file: string): Promise<string> {
 }
 
 describe("kubelet's own reader of logs", () => {
-  it("shows just what the container wrote, followed, rotated and from the whole file", async () => {
+  it("prints exactly the container's output: followed, rotated and from the whole file", async () => {
     const dockerd = await lab.dockerd({ name: "logs" });
     const program = await moduleProgram("logreader");
     const container = await CountingContainer.start(lab, dockerd, { lines: 60_000 });

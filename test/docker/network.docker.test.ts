@@ -125,7 +125,7 @@ describe("CNI with the real plugins", () => {
     assert.deepEqual(await traces(), clean);
   });
 
-  it("gives two pods one port on different addresses, and none a port that is taken", async () => {
+  it("maps one port on different addresses for two pods, and refuses a port in use", async () => {
     await writeConf();
     const network = await open();
     const clean = await traces();

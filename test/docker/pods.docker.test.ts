@@ -146,7 +146,7 @@ describe("pods on a real engine with real CNI plugins", { timeout: 900_000 }, ()
     });
   }
 
-  it("does not call a pod ready whose sandbox was started again, and leaves nothing of it", async () => {
+  it("reports a pod as not ready after its sandbox was restarted, and removes it completely", async () => {
     const clean = await node.traces();
     const id = await run("restarted", { hostPort: 28_080 });
     await node.dockerd.docker(["restart", "--time", "0", id]);

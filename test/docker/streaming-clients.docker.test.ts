@@ -66,7 +66,7 @@ describe("kubectl's own libraries, on Docker 26.1", { timeout: 300_000 }, () => 
     const portUrl = async () => (await node.cri.runtime.portForward({ podSandboxId: podId })).url;
 
     describe(`over ${transport}`, () => {
-      it("runs a command: stdin to its end, both outputs, the exit code", async () => {
+      it("runs a command with stdin, stdout, stderr and the exit code", async () => {
         const url = await execUrl(["sh", "-c", "cat; echo err >&2; exit 7"], { stdin: true });
         assert.deepEqual(await kubestream("process", url, ["-stdin"], { input: "in\n" }), {
           stdout: "in\n",
@@ -100,7 +100,7 @@ describe("kubectl's own libraries, on Docker 26.1", { timeout: 300_000 }, () => 
         assert.deepEqual({ stdout, exitCode }, { stdout: "xterm\r\n", exitCode: 9 });
       });
 
-      it("reports a command that is not there", async () => {
+      it("reports a missing command", async () => {
         const url = await execUrl(["no-such-command"]);
         const { stdout, stderr, exitCode } = await kubestream("process", url, []);
         assert.ok(exitCode === 126 || exitCode === 127, `exit code ${exitCode}`);
@@ -138,7 +138,7 @@ describe("kubectl's own libraries, on Docker 26.1", { timeout: 300_000 }, () => 
         }
       });
 
-      it("reports a refused port while its session goes on with others", async () => {
+      it("reports a refused port, and the session continues with others", async () => {
         const { echo: first, echoOverIpv6 } = echoPorts;
         const words = [`${first}:20`, String(refusedPort), `${echoOverIpv6}:20`];
         const { stdout, stderr } = await kubestream("connect", await portUrl(), words);

@@ -145,7 +145,7 @@ describe("streaming from a server of its own", { timeout: 400_000 }, () => {
         }
       });
 
-      it("needs no more memory for a client, a command or a port that reads nothing", async () => {
+      it("keeps memory bounded for a client, a command or a port that reads nothing", async () => {
         const stalled = async () => {
           const remote = await exec(transport, ["sleep", "86400"], true);
           void pour(remote.stdin, 500).catch(() => undefined);
@@ -241,7 +241,7 @@ describe("streaming from a server of its own", { timeout: 400_000 }, () => {
     await until(async () => (await goroutines()) <= before[1] + 30, patienceMs);
   });
 
-  it("ends what its sessions had started, once it was killed and serves again", async () => {
+  it("kills the commands of earlier sessions after it was killed and restarted", async () => {
     const word = "96125";
     const remotes = await Promise.all(
       transports.map((transport) =>

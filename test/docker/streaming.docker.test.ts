@@ -51,7 +51,7 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
       };
 
       describe(`over ${transport}`, () => {
-        it("keeps the outputs apart and reports the exit code", async () => {
+        it("keeps stdout and stderr apart and reports the exit code", async () => {
           const remote = await exec(["sh", "-c", "echo out; echo err >&2; exit 7"]);
           const outputs = await Promise.all([text(remote.stdout), text(remote.stderr)]);
           assert.deepEqual([...outputs, await remote.exitCode], ["out\n", "err\n", 7]);
@@ -67,7 +67,7 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
           assert.equal(await remote.exitCode, 0);
         });
 
-        it("sends all output to a reader that is slow, and then the status", async () => {
+        it("sends a slow reader all output, and then the status", async () => {
           const remote = await exec(["seq", "1", "2000000"]);
           remote.stderr.resume();
           let last = "";
@@ -102,7 +102,7 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
           );
         });
 
-        it("stops a container whose output a client does not read", async () => {
+        it("stops a container while a client does not read its output", async () => {
           const containerId = await start(`shouting-${transport}`, ["yes"]);
           const { url } = await node.cri.runtime.attach({ containerId, ...streams });
           const remote = await connectProcess(url, { transport });
@@ -132,7 +132,7 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
           });
         });
 
-        it("attaches two clients to a container, whose stdin outlives them", async () => {
+        it("attaches two clients to a container, and its stdin stays open after them", async () => {
           const containerId = await start(`echo-${transport}`, ["cat"], { stdin: true });
           const wanted = { ...streams, stdin: true };
           const attach = async () => {

@@ -29,7 +29,7 @@ describe("pods on an engine with userns-remap", { timeout: 300_000 }, () => {
     shim = await serveShim(lab, node);
   });
 
-  it("are in the node's user namespace, and may read what is root's on the node", async () => {
+  it("are in the node's user namespace, and may read files of the node's root", async () => {
     const folder = join(node.root, "volume");
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await writeFile(join(folder, "secret"), "root's own", { mode: 0o600 });

@@ -57,7 +57,7 @@ export function describeMetrics(staged: () => Stage): void {
       assert.ok(value("process_open_fds") > 3);
     });
 
-    it("ends with one line for an address that is none, or that this node has not", async () => {
+    it("ends with one line for an invalid address, or one that this node does not have", async () => {
       for (const [address, code, complaint] of [
         [
           "127.0.0.1",

@@ -144,7 +144,7 @@ export function describeServe(staged: () => Stage): void {
       await shown();
     });
 
-    it("lives on at SIGHUP without certificates", async () => {
+    it("ignores SIGHUP without certificates", async () => {
       await using serving = serve(flags);
       await serving.said("serving CRI");
       serving.signal("SIGHUP");

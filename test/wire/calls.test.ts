@@ -183,7 +183,7 @@ for (const adapter of adapters) {
       assert.equal((await failure(server.clients.runtime.version({}))).rawMessage, "half \ufffd of it");
     });
 
-    it("asks again for a handler that could not be made", async () => {
+    it("retries a handler that could not be created", async () => {
       const target = testTarget({ Version: () => ({ version: "made" }) });
       let refusals = 1;
       await using server = await adapter.serve({
@@ -373,7 +373,7 @@ for (const adapter of adapters) {
       );
     });
 
-    it("answers UNIMPLEMENTED for a service that is not served", async () => {
+    it("returns UNIMPLEMENTED for a service that is not served", async () => {
       await using server = await adapter.serve(testTarget({ Version: () => ({}) }), {
         services: ["RuntimeService"],
       });

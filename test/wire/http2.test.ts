@@ -118,7 +118,7 @@ for (const adapter of socketAdapters) {
       assert.equal(versionOf(await raw.call({}, ...bytes)), "v1");
     });
 
-    it("refuses a large request before it has all arrived, and goes on with the connection", async () => {
+    it("refuses a large request before it has all arrived, and keeps the connection", async () => {
       await using server = await adapter.serve(testTarget(versionHandlers));
       await using raw = rawSession(server.dial);
       const stream = raw.open({});
@@ -311,7 +311,7 @@ for (const adapter of socketAdapters) {
       assert.equal(versionOf(await raw.call({}, frame(versionRequest()))), "alive");
     });
 
-    it("holds a handler back while its client takes nothing", async () => {
+    it("pauses a handler while its client does not read", async () => {
       let produced = 0;
       const target = testTarget({
         GetContainerEvents: async function* () {

@@ -108,7 +108,7 @@ for (const adapter of socketAdapters) {
       await halfDone[Symbol.asyncDispose]();
     });
 
-    it("takes no calls once it is closing, closes once, and leaves nothing behind", async () => {
+    it("refuses calls once it is closing, closes once, and leaves no socket behind", async () => {
       const before = resources();
       {
         const target = hangingTarget();
@@ -129,7 +129,7 @@ for (const adapter of socketAdapters) {
       await until(() => resources() <= before);
     });
 
-    it("cuts off a client that takes nothing", async () => {
+    it("disconnects a client that does not read", async () => {
       const target = testTarget({
         GetContainerEvents: async function* () {
           for (;;) {

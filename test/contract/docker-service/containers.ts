@@ -6,7 +6,7 @@ import { rejectsWith, uniqueName, type Scene } from "./scene.js";
 
 /** Making, finding, listing and changing containers. */
 export function testContainers(scene: () => Scene): void {
-  it("creates a container that is not started, and answers a 64-hex id", async () => {
+  it("creates a container without starting it, and returns a 64-hex id", async () => {
     const id = await scene().create(["sleep", "600"], {
       config: { labels: { "contract.kind": "created" }, env: ["A=1", "B=two words"], workingDir: "/tmp" },
     });
@@ -40,7 +40,7 @@ export function testContainers(scene: () => Scene): void {
     }
   });
 
-  it("refuses a name that is taken, and reports who holds it", async () => {
+  it("refuses a name in use, and reports its holder", async () => {
     const name = uniqueName();
     const holder = await scene().create(["true"], { name });
     const error = await rejectsWith("already-exists", scene().create(["true"], { name }));
@@ -120,7 +120,7 @@ export function testContainers(scene: () => Scene): void {
     assert.equal((await containers.inspect(id)).host.resources?.memoryBytes, 64 * 1024 * 1024);
   });
 
-  it("refuses a memory limit above the limit of memory and swap, which is none where there was no limit", async () => {
+  it("refuses a memory limit above the limit of memory and swap", async () => {
     const { containers } = scene().service;
     const limited = await scene().sleeper({ host: { resources: { memoryBytes: 64 * 1024 * 1024 } } });
     await rejectsWith("invalid-argument", containers.update(limited, { memoryBytes: 256 * 1024 * 1024 }));
@@ -136,7 +136,7 @@ export function testContainers(scene: () => Scene): void {
     await containers.update(unlimited, both);
   });
 
-  it("answers not-found for a container that is not there, whatever is asked", async () => {
+  it("returns not-found for a missing container from every call", async () => {
     const { containers, execs } = scene().service;
     const id = "f".repeat(64);
     const asked: Readonly<Record<string, () => Promise<unknown>>> = {

@@ -92,7 +92,7 @@ export function testEvents(scene: () => Scene): void {
     await replay.close();
   });
 
-  it("serves several subscribers, and goes on when one leaves", async () => {
+  it("serves several subscribers, and continues when one leaves", async () => {
     const first = await EventWatch.open(scene().service);
     const second = await EventWatch.open(scene().service);
     await first.close();

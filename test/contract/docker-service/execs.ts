@@ -167,7 +167,7 @@ export function testExecs(scene: () => Scene): void {
     await assert.rejects(failing, /the client has gone/);
   });
 
-  it("goes on in the container when the holder leaves", async () => {
+  it("continues in the container when the client disconnects", async () => {
     const container = await scene().sleeper();
     const { id, stream } = await scene().exec(container, {
       command: ["sh", "-c", "echo up; sleep 0.3; exit 4"],

@@ -62,7 +62,7 @@ export function testImages(scene: () => Scene): void {
     assert.deepEqual((await images.inspect(id)).repoTags, repoTags);
   });
 
-  it("answers not-found for an image that is not there, whatever is asked", async () => {
+  it("returns not-found for a missing image from every call", async () => {
     const { images } = scene().service;
     for (const name of ["contract-no-such-image:1", `sha256:${"0".repeat(64)}`]) {
       await rejectsWith("not-found", images.inspect(name));
@@ -72,7 +72,7 @@ export function testImages(scene: () => Scene): void {
     }
   });
 
-  it("refuses a name that is none", async () => {
+  it("refuses an invalid name", async () => {
     const { images } = scene().service;
     await rejectsWith("invalid-argument", images.tag(scene().image, { repository: "UPPER", tag: "1" }));
     await rejectsWith("invalid-argument", collect(images.pull({ reference: "UPPER:1" })));

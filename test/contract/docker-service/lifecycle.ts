@@ -39,7 +39,7 @@ export function testLifecycle(scene: () => Scene): void {
     assert.ok((second.state.startedAtNanos ?? 0n) > (first.state.startedAtNanos ?? 0n));
   });
 
-  it("refuses to start a command that is not there, and stays created", async () => {
+  it("refuses to start a missing command, and stays created", async () => {
     const { containers } = scene().service;
     const id = await scene().create(["/no/such/program"]);
     await rejectsWith("invalid-argument", containers.start(id));
@@ -106,7 +106,7 @@ export function testLifecycle(scene: () => Scene): void {
     }
   });
 
-  it("refuses a signal that is none", async () => {
+  it("refuses an invalid signal", async () => {
     const id = await scene().sleeper();
     await rejectsWith("invalid-argument", scene().service.containers.kill(id, { killSignal: "SIGNONSENSE" }));
     assert.equal((await scene().service.containers.inspect(id)).state.running, true);
@@ -153,7 +153,7 @@ export function testLifecycle(scene: () => Scene): void {
     assert.equal(guest.networkNamespacePath, undefined);
   });
 
-  it("starts one container once, however many ask at the same time", async () => {
+  it("starts a container once for concurrent calls", async () => {
     const { containers } = scene().service;
     const id = await scene().create(["sleep", "600"]);
     const results = await Promise.allSettled([1, 2, 3].map(() => containers.start(id)));

@@ -149,7 +149,7 @@ export function testLogs(scene: () => Scene): void {
     await rejectsWith("unsupported", scene().logs(id));
   });
 
-  it("loses nothing of a log that is written fast", async () => {
+  it("loses no line of a log that is written fast", async () => {
     const lines = Array.from({ length: 3000 }, (_, index) => `line ${index}`);
     const { id } = await scene().runToEnd(lines.map((line) => `echo ${line}`).join("; "));
     const text = textOf(await scene().logs(id));

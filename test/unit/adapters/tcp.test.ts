@@ -39,7 +39,7 @@ describe("serveTcp", () => {
     assert.equal(server.host, "0.0.0.0");
   });
 
-  it("refuses a port in use, an unknown host and ports that are none", async () => {
+  it("refuses a port in use, an unknown host and invalid ports", async () => {
     await using server = await serveTcp(target, { port: 0 });
     for (const port of [-1, 65_536, 1.5]) {
       await assert.rejects(serveTcp(target, { port }), (error) => isKind(error, "invalid-argument"));

@@ -26,7 +26,7 @@ describe("KeyedLock", () => {
     assert.equal(lock.size, 0);
   });
 
-  it("goes on after a failure", async () => {
+  it("continues after a failure", async () => {
     const lock = new KeyedLock();
     const failing = lock.run("pod", () => Promise.reject(new Error("no")));
     const after = lock.run("pod", () => Promise.resolve("yes"));
@@ -53,7 +53,7 @@ describe("SingleFlight", () => {
     assert.equal(await flights.run("x", work), 2);
   });
 
-  it("fails a cancelled call at once; the work goes on for the other callers and for a retry", async () => {
+  it("fails a cancelled call at once; the work continues for the other callers and for a retry", async () => {
     const flights = new SingleFlight<string>("op");
     const gate = deferred();
     const work = async (signal: AbortSignal) => {
@@ -87,7 +87,7 @@ describe("SingleFlight", () => {
 });
 
 describe("Gate", () => {
-  it("admits no more than its limit", async () => {
+  it("admits at most its limit", async () => {
     const gate = new Gate(2, 60_000);
     let running = 0;
     let most = 0;

@@ -64,7 +64,7 @@ describe("withDeadline", () => {
     assert.equal(started, false);
   });
 
-  it("has a text of its own for the deadline, if one is given", async () => {
+  it("uses the given text for a missed deadline", async () => {
     const options = { deadlineMs: 5, timeoutText: "the client sent nothing within 5 ms" };
     await assert.rejects(withDeadline("op", options, never), {
       kind: "deadline-exceeded",

@@ -21,7 +21,7 @@ describe("parseRfc3339Nanos", () => {
 });
 
 describe("formatRfc3339Nanos", () => {
-  it("writes what it reads", () => {
+  it("formats what it has parsed to the same text", () => {
     for (const text of ["2026-11-23T21:01:02.123456789Z", "1999-12-31T23:59:59.000000001Z"]) {
       assert.equal(formatRfc3339Nanos(parseRfc3339Nanos(text) ?? 0n), text);
     }

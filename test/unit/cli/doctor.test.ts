@@ -219,14 +219,14 @@ describe("doctor", () => {
     });
   }
 
-  it("is content with AppArmor that Docker uses, and with a node that has none", async () => {
+  it("accepts AppArmor in use by Docker, and a node without AppArmor", async () => {
     const host = withApparmor("docker-default (enforce)\n");
     const used = await finding("AppArmor", { host, info: { securityOptions: ["name=apparmor"] } });
     assert.deepEqual([used.level, used.found], ["ok", "Docker uses it"]);
     assert.equal((await finding("AppArmor", {})).found, "not on this node");
   });
 
-  it("asks a Docker that does not answer nothing else", async () => {
+  it("sends no further request to a Docker that does not answer", async () => {
     const all = await findings({ engine: (docker) => docker.stop() });
     assert.deepEqual(
       all.filter(({ level }) => level === "fail").map(({ about }) => about),

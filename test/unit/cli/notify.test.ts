@@ -31,11 +31,11 @@ describe("notifySystemd", () => {
     assert.equal(await readFile(join(folder, "told"), "utf8"), "/run/systemd/notify\nREADY=1\nSTATUS=a b\n");
   });
 
-  it("does nothing where systemd does not ask", async () => {
+  it("does nothing without a notify socket", async () => {
     assert.equal(await told({ PATH: "/nowhere" }), "");
   });
 
-  it("advises the operator where the tool is missing, and goes on", async () => {
+  it("warns the operator about a missing tool, and continues", async () => {
     assert.match(
       await told({ NOTIFY_SOCKET: "/run/systemd/notify", PATH: "/nowhere" }),
       /Type=exec in the unit/,

@@ -47,7 +47,7 @@ describe("docker-cri's command line", () => {
     });
   }
 
-  it("without a command prints the help, and that is a usage error", async () => {
+  it("prints the help without a command, as a usage error", async () => {
     const { code, err } = await runCli([]);
     assert.equal(code, 2);
     assert.match(err, /^Usage: docker-cri/);

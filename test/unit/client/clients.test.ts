@@ -149,7 +149,7 @@ describe("createClients", () => {
     }
   });
 
-  it("gives up on a server that never answers", async () => {
+  it("times out on a server that never answers", async () => {
     const silent = createServer();
     await new Promise<void>((resolve) => silent.listen(join(folder, "silent"), resolve));
     using clients = createClients({ endpoint: endpoint("silent"), requestTimeoutMs: 200 });

@@ -152,7 +152,7 @@ describe("createShim", () => {
     assert.ok(!tags.includes(image.image), String(tags));
   });
 
-  it("lets a module be replaced by its token, for every handler that asks it", async () => {
+  it("replaces a module by its token for every handler that uses it", async () => {
     await using test = await createTestShim({
       override: (container) => {
         container.register(Runtime, {
@@ -204,7 +204,7 @@ describe("createShim", () => {
     assert.ok(paths.every((path) => path.startsWith("/runtime.v1.ImageService/")));
   });
 
-  it("names each option that is wrong", async () => {
+  it("names each invalid option", async () => {
     const wrong = { engine: { kind: "docker", endpoint: "nowhere" }, sandboxImage: "", colour: "red" };
     await assert.rejects(createShim(wrong as never), (error: Error) => {
       for (const key of ["engine.endpoint", "sandboxImage", "colour"])

@@ -22,7 +22,7 @@ async function lines(prefix: string): Promise<string[]> {
 }
 
 describe("stderrLog", () => {
-  it("gives the journal each line's severity, and nothing else", async () => {
+  it("gives the journal only each line's severity", async () => {
     const shown = await lines("JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2)");
     // At the end of a process, what waited may overtake what was being written.
     const severities = shown.map((line) => line.slice(0, 3)).sort();

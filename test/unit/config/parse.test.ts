@@ -12,7 +12,7 @@ describe("parseConfig", () => {
     assert.equal(config.streaming.address, "127.0.0.1:0");
   });
 
-  it("takes no CNI plugins for given where the engine is in memory", () => {
+  it("expects no CNI plugins with the memory engine", () => {
     assert.equal(parseConfig({ engine: { kind: "memory" } }).network.plugin, "none");
     assert.equal(
       parseConfig({ engine: { kind: "memory" }, network: { cniConfDir: "/c" } }).network.plugin,

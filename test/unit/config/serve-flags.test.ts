@@ -208,7 +208,7 @@ describe("Docker's environment", () => {
     });
   });
 
-  it("is refused where it asks for TLS or for a way that is not there", async () => {
+  it("refuses TLS and unsupported transports", async () => {
     const tls = { DOCKER_HOST: "tcp://10.0.0.1:2376", DOCKER_TLS_VERIFY: "1" };
     await assert.rejects(load({ "--docker-endpoint": "" }, tls), { message: /DOCKER_TLS_VERIFY is set/ });
     await assert.rejects(load({ "--docker-endpoint": "" }, { DOCKER_HOST: "ssh://me@node" }), {

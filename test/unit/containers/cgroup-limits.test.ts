@@ -138,7 +138,7 @@ describe("limits of cgroup v2", () => {
     await until(() => node.read(id, "memory.oom.group") === "1");
   });
 
-  it("survive a restart of docker-cri, and are written for containers started or reset meanwhile", async () => {
+  it("survive a restart of docker-cri, and are written for containers started or reset in between", async () => {
     await using node = await openNode();
     const id = await node.run({ "memory.high": "48M" });
     await node.runtime.updateContainerResources({

@@ -77,7 +77,7 @@ describe("creating a container under a name that is taken", () => {
     await lab.runtime.startContainer({ containerId });
   });
 
-  it("returns the container to one of many callers, and replaces none that was returned", async () => {
+  it("returns the container to one of many callers, and never replaces a returned one", async () => {
     await using lab = await openLab();
     lab.engine.settings.timing.createMs = 5;
     const results = await Promise.allSettled(Array.from({ length: 5 }, () => createOne(lab)));
@@ -151,7 +151,7 @@ describe("the requirements of a create on the node", () => {
     assert.deepEqual(await others(lab), []);
   });
 
-  it("is refused in both settings where it cannot be used", async () => {
+  it("is refused in both settings where it is unsupported", async () => {
     for (const missingHostPath of ["create", "refuse"] as const) {
       await using lab = await openLab({ missingHostPath });
       await lab.engine.host.files.writeAtomic("/data/file", "");
@@ -194,7 +194,7 @@ describe("the requirements of a create on the node", () => {
     assert.deepEqual(await others(lab), [id]);
   });
 
-  it("is refused when an AppArmor profile is asked of an engine that has none", async () => {
+  it("is refused for an AppArmor profile on an engine without AppArmor", async () => {
     await using lab = await openLab();
     const securityContext = {
       apparmor: { profileType: SecurityProfile_ProfileType.Localhost, localhostRef: "mine" },

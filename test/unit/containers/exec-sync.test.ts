@@ -28,7 +28,7 @@ describe("ExecSync", () => {
     }
   });
 
-  it("takes the exit code from Docker's event, and asks Docker when none comes", async () => {
+  it("takes the exit code from Docker's event, or inspects the exec when no event comes", async () => {
     await using lab = await openLab();
     const { engine } = lab;
     const id = await lab.run(forever);
@@ -44,7 +44,7 @@ describe("ExecSync", () => {
     assert.equal(engine.calls.count("execs.inspect"), 2);
   });
 
-  it("believes no event of another exec, and no code that is none", async () => {
+  it("ignores events of other execs and invalid exit codes", async () => {
     const ends = new ExecEnds();
     const { exitCode, forget } = ends.expect("mine");
     const attributes = [
@@ -81,7 +81,7 @@ describe("ExecSync", () => {
     await nothingLeft(lab, before);
   });
 
-  it("reports that the command could not be killed, and goes on until it is gone", async () => {
+  it("reports that the command could not be killed, and retries until it has ended", async () => {
     await using lab = await openLab();
     const { engine } = lab;
     const id = await lab.run(forever);
@@ -129,7 +129,7 @@ describe("ExecSync", () => {
     bystander.finish(0);
   });
 
-  it("kills the command when the caller goes", async () => {
+  it("kills the command when the caller cancels", async () => {
     await using lab = await openLab();
     const id = await lab.run(forever);
     const before = lab.engine.host.processTable.size;
@@ -144,7 +144,7 @@ describe("ExecSync", () => {
     await nothingLeft(lab, before);
   });
 
-  it("kills a command whose start was still in flight when the time was up", async () => {
+  it("kills a command whose start was still in flight at the timeout", async () => {
     await using lab = await openLab();
     const { engine } = lab;
     const id = await lab.run(forever);
@@ -154,7 +154,7 @@ describe("ExecSync", () => {
     await until(() => engine.host.processTable.size === before);
   });
 
-  it("looks again for the process of an exec that is being born", async () => {
+  it("retries for the process of an exec that is starting", async () => {
     await using lab = await openLab();
     const { engine } = lab;
     const id = await lab.run(forever);
@@ -180,7 +180,7 @@ describe("ExecSync", () => {
     assert.equal((await engine.execs.inspect(execId)).exitCode, 137);
   });
 
-  it("cuts what is over 16 MiB, and reports it in the log", async () => {
+  it("truncates output at 16 MiB, and logs it", async () => {
     const chunk = Buffer.alloc(1024 * 1024, "x");
     const flood: Program = async ({ stdout, stderr }) => {
       for (let count = 0; count < 20; count++) await (count % 2 === 0 ? stdout : stderr).write(chunk);

@@ -145,7 +145,7 @@ describe("images as volumes, on an engine that cannot mount them", () => {
       await fails(createWith(runtime, pod, "bad", { imageSubPath }), Code.InvalidArgument, /image_sub_path/);
   });
 
-  it("need an image that is there", async () => {
+  it("need an existing image", async () => {
     const engine = oldEngine();
     await using node = await startShim(engine);
     const pod = await runPod(node.runtime);
@@ -171,7 +171,7 @@ describe("images as volumes, on an engine that cannot mount them", () => {
     assert.equal((await folders(engine)).length, 1);
   });
 
-  it("are kept for the retry when the caller goes, or the create fails, and unpacked no second time", async () => {
+  it("are kept for a retry after a cancelled or failed create, and not unpacked again", async () => {
     const engine = oldEngine();
     await using node = await startShim(engine);
     const { runtime } = node;

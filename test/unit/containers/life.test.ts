@@ -39,7 +39,7 @@ describe("starting a container", () => {
     await fails(lab.runtime.startContainer({ containerId: "f00" }), Code.NotFound, /f00/);
   });
 
-  it("whose answer is lost shows the true state, and a retry reports it", async () => {
+  it("whose answer is lost shows the true state, and a retry returns it", async () => {
     await using lab = await openLab();
     const containerId = await lab.create(forever);
     lab.engine.faults.on("containers.start", { error: "unavailable", after: true, times: 1 });
@@ -62,7 +62,7 @@ describe("stopping a container", () => {
     assert.equal(lab.engine.calls.count("containers.stop"), 1);
   });
 
-  it("kills it after the grace period, and at once when there is none", async () => {
+  it("kills it after the grace period, or at once without one", async () => {
     await using lab = await openLab();
     for (const timeout of [1n, 0n, -5n]) {
       const containerId = await lab.run(deaf);
@@ -102,7 +102,7 @@ describe("stopping a container", () => {
     assert.equal(status?.state, ContainerState.CONTAINER_EXITED);
   });
 
-  it("is a success when Docker fails because it ended meanwhile, and a failure when it did not", async () => {
+  it("succeeds when Docker fails because the container ended, and fails otherwise", async () => {
     await using lab = await openLab();
     const { engine } = lab;
     const id = await lab.run(forever);

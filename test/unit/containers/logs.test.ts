@@ -34,7 +34,7 @@ describe("the log of a container", () => {
     assert.equal(lab.engine.calls.count("containers.stop"), 0);
   });
 
-  it("goes nowhere when a link leads out of the pod's log directory, also above the file's folder", async () => {
+  it("is refused when a link leads out of the pod's log directory, also above the file's folder", async () => {
     await using lab = await openLab();
     await lab.engine.host.files.makeDirectory("/elsewhere/app");
     await lab.engine.host.files.makeDirectory(logDirectory);

@@ -94,7 +94,7 @@ describe("a container that `docker rename` has changed", () => {
 });
 
 describe("the image of a container", () => {
-  it("is called as it was asked for, with the user's word beside it", async () => {
+  it("keeps the requested name and the user's spelling", async () => {
     await using lab = await openLab();
     const { id } = lab.engine.load({ name: "aaa.example/other:1", otherNames: [image], seed: "x" });
     const told = async (asked: string, userSpecifiedImage: string) => {

@@ -13,7 +13,7 @@ describe("checkpoints of pods", () => {
     await fails(lab.runtime.restorePod(restore), Code.FailedPrecondition, lacks);
   });
 
-  it("name what is wrong with a request", async () => {
+  it("name the invalid part of a request", async () => {
     await using lab = await openLab();
     const { runtime } = lab;
     const [id, created] = [await lab.run(forever), await lab.create(forever)];

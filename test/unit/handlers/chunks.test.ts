@@ -36,7 +36,7 @@ describe("inChunks", () => {
       assert.ok(bytesOf([...chunk, chunks[index + 1]![0]!]) > 1024 * 1024 - 20_000, "a chunk is half empty");
   });
 
-  it("sends an item alone that is longer than a chunk may be", async () => {
+  it("sends an item longer than a chunk by itself", async () => {
     const items = [container(0, 10), container(1, 5_000), container(2, 10)];
     const chunks = await chunksOf(items, { limitBytes: 1_000 });
     assert.deepEqual(

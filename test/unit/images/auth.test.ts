@@ -7,7 +7,7 @@ import { auth } from "./lab.js";
 const base64 = (text: string) => Buffer.from(text).toString("base64");
 
 describe("credentials of a request", () => {
-  it("are none when nothing is filled in", () => {
+  it("are absent when no field is set", () => {
     assert.deepEqual(readAuth(undefined, "docker.io"), { kind: "none" });
     assert.deepEqual(readAuth(auth({}), "docker.io"), { kind: "none" });
     assert.deepEqual(readAuth(auth({ serverAddress: "r.example" }), "docker.io"), { kind: "none" });

@@ -76,7 +76,7 @@ describe("the file systems", () => {
     }
   });
 
-  it("read each layer's size once, and ask Docker nothing", async () => {
+  it("read each layer's size once, and send Docker no request", async () => {
     await using lab = await openImages();
     const { files } = lab.engine.host;
     const [layer = ""] = (await lab.engine.images.inspect(pauseImage)).layers;
@@ -125,7 +125,7 @@ describe("the file systems", () => {
     assert.equal(await mountpoint(), "/var/lib");
   });
 
-  it("never take more than is used, and leave out inodes that no one counts", async () => {
+  it("never report more than is used, and omit uncounted inodes", async () => {
     await using lab = await openImages();
     lab.engine.host.files.usages.set("/", {
       totalBytes: 900n,

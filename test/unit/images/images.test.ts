@@ -22,7 +22,7 @@ describe("the images", () => {
     }
   });
 
-  it("answer nothing for one that is unknown, and no error", async () => {
+  it("return an empty answer for an unknown image", async () => {
     await using lab = await openImages();
     for (const name of ["nope:1", "sha256:" + "0".repeat(64), "ffff", "UPPER case!", "a@sha256:1"]) {
       assert.deepEqual(await lab.images.status(spec(name), plain), {});
@@ -32,7 +32,7 @@ describe("the images", () => {
     await assert.rejects(lab.images.status(undefined, plain), { kind: "invalid-argument" });
   });
 
-  it("are found by a short id that is one's alone, and not by one that two share", async () => {
+  it("are found by a unique short id, not by one that two images share", async () => {
     await using lab = await openImages({ images: Array.from({ length: 400 }, (_, at) => `many:${at}`) });
     const digits = lab.images.list(undefined).map(({ id }) => id.slice("sha256:".length));
     const owners = (prefix: string) => digits.filter((each) => each.startsWith(prefix)).length;
@@ -60,7 +60,7 @@ describe("the images", () => {
     assert.ok(Object.isFrozen(first));
   });
 
-  it("ask Docker nothing, but for the history of a verbose answer", async () => {
+  it("send Docker no request, except for the history of a verbose answer", async () => {
     await using lab = await openImages();
     const { calls } = lab.engine;
     const asked = () =>

@@ -33,7 +33,7 @@ const answer =
   };
 
 describe("the node's Docker logins", () => {
-  it("are none without a file, and nothing is logged", async () => {
+  it("are empty without a file, and nothing is logged", async () => {
     const { find, lines } = open(undefined);
     assert.deepEqual(await find("r.example/a"), []);
     assert.deepEqual(lines, []);
@@ -141,7 +141,7 @@ describe("the node's Docker logins", () => {
     });
   }
 
-  it("go without a helper that is missing, hangs, or is no name", async () => {
+  it("ignore a helper that is missing, hangs or has an invalid name", async () => {
     for (const credsStore of ["missing", "../../bin/sh", "-x", "a b"]) {
       const { find, lines } = open({ credsStore });
       assert.deepEqual(await find("r.example/a"), []);

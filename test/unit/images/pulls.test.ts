@@ -34,7 +34,7 @@ describe("a pull", () => {
     assert.equal(lab.engine.calls.count("images.pull"), 2, "nothing is kept of a pull that has ended");
   });
 
-  it("is not shared with a caller who brings other credentials", async () => {
+  it("is not shared with a caller with other credentials", async () => {
     await using lab = await openImages();
     lab.engine.registry.add("r.example/a:1");
     lab.engine.registry.behave("r.example/a", {
@@ -59,7 +59,7 @@ describe("a pull", () => {
     assert.doesNotMatch(JSON.stringify(lab.lines), /right|wrong/);
   });
 
-  it("continues for the others when a caller cancels, whose call fails at once", async () => {
+  it("continues for the others when one caller cancels", async () => {
     await using lab = await openImages();
     lab.engine.registry.add("busybox:1");
     lab.engine.registry.behave("busybox", { messageDelayMs: 50 });
@@ -221,7 +221,7 @@ describe("a pull", () => {
     assert.equal(said().length, 1);
   });
 
-  it("of the sandbox image is made once for all pods that wait, and reports what is missing", async () => {
+  it("of the sandbox image is shared by all waiting pods, and its failure names the missing image", async () => {
     const sandboxImage = "r.example/pause:9";
     await using lab = await openImages({ config: { sandboxImage } });
     lab.engine.registry.behave("r.example/pause", { error: { kind: "unavailable" } });

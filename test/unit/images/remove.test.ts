@@ -53,7 +53,7 @@ describe("removing an image", () => {
     assert.equal(lab.inventory.images.find("r.example/only:1"), undefined);
   });
 
-  it("that is removed, unknown or not a valid name is a success", async () => {
+  it("succeeds for a removed or unknown image and for an invalid name", async () => {
     await using lab = await openImages({ images: ["busybox:1"] });
     for (const name of ["nope:1", "UPPER", `sha256:${"0".repeat(64)}`, "ffff", "a@sha256:1"])
       await lab.images.remove(spec(name));
@@ -81,7 +81,7 @@ describe("removing an image", () => {
     assert.deepEqual(tagsOf(lab), [pauseImage]);
   });
 
-  it("that is in use is refused whole, though its container has exited and is another program's", async () => {
+  it("refuses an image in use, even by an exited container of another program", async () => {
     await using lab = await openImages();
     const { id } = await manyNames(lab);
     const { engine, images } = lab;
@@ -144,7 +144,7 @@ describe("removing an image", () => {
     ]);
   });
 
-  it("reports what else goes wrong, and a retry goes on", async () => {
+  it("reports other failures, and a retry continues", async () => {
     await using lab = await openImages();
     const { id } = await manyNames(lab);
     lab.engine.faults.on("images.remove", { error: "unavailable", times: 1, id: "r.example/b:2" });
@@ -153,7 +153,7 @@ describe("removing an image", () => {
     assert.deepEqual(tagsOf(lab), [pauseImage]);
   });
 
-  it("that is pinned is refused, by whatever name", async () => {
+  it("refuses a pinned image by any of its names", async () => {
     await using lab = await openImages();
     const { id } = await lab.engine.images.inspect(pauseImage);
     await lab.engine.images.tag(id, { repository: "mine/pause", tag: "1" });

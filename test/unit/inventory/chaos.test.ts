@@ -37,7 +37,7 @@ async function makeMany(lab: InventoryLab, pod: string, count: number): Promise<
 }
 
 describe("Inventory, in chaos", () => {
-  it("sees 200 containers die at once within 3 s, each once, and loses none", async () => {
+  it("reports each of 200 containers that die at once within 3 s, exactly once", async () => {
     await using lab = await openInventory();
     const ids = await makeMany(lab, "crowd", 200);
     using polling = poll(lab, 201);
@@ -96,7 +96,7 @@ describe("Inventory, in chaos", () => {
     assert.equal(polling.tooShort, 0);
   });
 
-  it("is correct within 3 s while events are late, and emits none twice when they arrive", async () => {
+  it("is correct within 3 s while events are late, and emits no event twice", async () => {
     await using lab = await openInventory();
     const [id = "", other = ""] = await makeMany(lab, "late", 2);
     lab.engine.faults.events.delay(4_000);

@@ -310,7 +310,7 @@ describe("the state of a container", () => {
     assert.equal(feed({ kind: "process-gone" }).state.record, undefined);
   });
 
-  it("takes events by their arrival where the engine has a clock of its own", () => {
+  it("orders events by their arrival when the engine has its own clock", () => {
     const late = { ...event("die", 20), happenedAtMs: undefined } as ContainerInput;
     assert.equal(feed(inspecting(30), inspected(running), late).asked, "- - 10");
     assert.equal(feed(inspecting(30), inspected(exited), late).asked, "- - -");

@@ -173,7 +173,7 @@ describe("Inventory", () => {
     assert.equal(inventory.record(pod), undefined);
   });
 
-  it("inspects a container once for each change of its own, and events of that moment lead to no other", async () => {
+  it("inspects a container once for each change, whatever the number of events", async () => {
     await using lab = await openInventory();
     const { engine, inventory, steps, inspected } = lab;
     const pod = await makeSandbox(engine, "p");
@@ -239,7 +239,7 @@ describe("Inventory", () => {
     );
   });
 
-  it("asks again for a caller that comes while an older inspect is under way", async () => {
+  it("inspects again for a caller that arrives during an older inspect", async () => {
     await using lab = await openInventory();
     const { engine, inventory, inspected } = lab;
     const pod = await makeSandbox(engine, "p", false);
@@ -390,7 +390,7 @@ describe("Inventory", () => {
     });
   }
 
-  it("survives a restart of Docker: reports it meanwhile, and is correct within 3 s afterwards", async () => {
+  it("survives a restart of Docker: reports it, and is correct within 3 s afterwards", async () => {
     await using lab = await openInventory();
     const { engine, inventory } = lab;
     const pod = await makeSandbox(engine, "p");

@@ -134,7 +134,7 @@ describe("events that an inspect result does not reflect", () => {
     });
   }
 
-  it("are none where the start is still the one that was known", () => {
+  it("are empty when the start is already known", () => {
     assert.deepEqual(eventsMissingFrom(docker(exited), [start, die], record(running)), []);
     assert.deepEqual(eventsMissingFrom(docker(exited), [start, die], record(created)), [start]);
     const told = record(running, { provisional: true });

@@ -64,7 +64,7 @@ describe("ContainerLogs", () => {
     await until("five lines again", () => lab.read() === wanted);
   });
 
-  it("goes on after the last line when the shim starts again, with one search of Docker's last entries", async () => {
+  it("resumes after the last line when the shim restarts, with one search of Docker's last entries", async () => {
     await using lab = new LogLab();
     const first = await lab.resumed();
     for (let n = 0; n < 500; n++) lab.docker.say(n % 3 === 0 ? "stderr" : "stdout", `line ${n}\n`);
@@ -100,7 +100,7 @@ describe("ContainerLogs", () => {
     assert.equal(lab.read(), expected(lab.docker.said));
   });
 
-  it("survives a broken stream and an engine that is away", async () => {
+  it("survives a broken stream and an unavailable engine", async () => {
     await using lab = new LogLab();
     const logs = await lab.resumed();
     lab.docker.say("stdout", "one\n");
@@ -117,7 +117,7 @@ describe("ContainerLogs", () => {
     assert.equal(lab.warnings().length, 1, "one warning for the whole time");
   });
 
-  it("ends when the container is gone, and when its log cannot be read", async () => {
+  it("ends when the container was removed, and when its log cannot be read", async () => {
     await using lab = new LogLab();
     lab.docker.failures.push(new ShimError("not-found", "no such container"));
     const logs = await lab.resumed();
@@ -151,7 +151,7 @@ describe("ContainerLogs", () => {
     assert.equal(lab.read(), expected(lab.docker.said));
   });
 
-  it("keeps no log when kubelet wants none", async () => {
+  it("keeps no log without a log path", async () => {
     await using lab = new LogLab();
     const logs = lab.shim();
     await logs.start({ id: lab.docker.id, logPath: "" });
@@ -212,7 +212,7 @@ describe("ContainerLogs", () => {
     }
   });
 
-  it("asks Docker nothing about a container that is known", async () => {
+  it("sends Docker no request for a known container", async () => {
     await using lab = new LogLab();
     const container = { ...(await lab.docker.inspect()), config: { tty: false } };
     lab.docker.inspects = 0;

@@ -66,7 +66,7 @@ describe("a log after a crash", () => {
     }
   });
 
-  it("counts equal parts of a line that stands further back than a search begins", async () => {
+  it("counts equal parts of a line that is older than the start of the search", async () => {
     await using lab = new LogLab();
     lab.docker.say("stdout", "before\n");
     const nanos = lab.docker.tick();
@@ -83,7 +83,7 @@ describe("a log after a crash", () => {
     }
   });
 
-  it("goes on when the clock was set back, however far", async () => {
+  it("continues after the clock was set back, however far", async () => {
     await using lab = new LogLab();
     const hour = 3_600_000_000_000n;
     for (let n = 0; n < 200; n++) lab.docker.say("stdout", `before ${n}\n`);
@@ -152,7 +152,7 @@ describe("a log after a crash", () => {
     assert.deepEqual(lab.warnings(), []);
   });
 
-  it("ends an incomplete line of a log with a newline, and loses nothing of it", async () => {
+  it("ends an incomplete line of a log with a newline and keeps its text", async () => {
     await using lab = new LogLab();
     lab.host.tree.makeDirectory("/var/log/pods/ns_pod_uid/app");
     lab.host.tree.replace(path, "#".repeat(5 * 1024 * 1024), 0o640);

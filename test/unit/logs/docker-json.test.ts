@@ -30,7 +30,7 @@ describe("log mode docker-json", () => {
     assert.equal(lab.read(json), "of docker", "the link goes, not the file");
   });
 
-  it("reports that there is nothing to link to, and starts the container all the same", async () => {
+  it("warns when there is no file to link to, and still starts the container", async () => {
     await using lab = new LogLab();
     const logs = lab.shim({ mode: "docker-json" });
     await logs.start(lab.target);

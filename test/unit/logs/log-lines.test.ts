@@ -46,7 +46,7 @@ describe("log lines", () => {
     );
   });
 
-  it("hold a time that is out of all bounds at the bound", () => {
+  it("clamp a time that is out of range", () => {
     const buffer = new LineBuffer(new BufferPool());
     for (const timestampNanos of [-1n, 1n << 80n]) {
       buffer.add({ stream: "stdout", timestampNanos, data: Buffer.from("x\n") });

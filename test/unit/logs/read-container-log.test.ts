@@ -114,7 +114,7 @@ describe("readContainerLog", () => {
     assert.deepEqual(await read(path, { limitBytes: 3 }), ["o:one"]);
   });
 
-  it("refuses what is wrong", async () => {
+  it("refuses invalid options", async () => {
     const path = await fileWith(sample);
     for (const options of [{ tailLines: -1 }, { limitBytes: 1.5 }, { sinceTime: new Date(NaN) }]) {
       await assert.rejects(read(path, options), (error) => isKind(error, "invalid-argument"));
@@ -234,7 +234,7 @@ describe("readContainerLog with follow", () => {
     assert.deepEqual(lines, ["o:one$", "o:two$", "o:three$"]);
   });
 
-  it("leaves no file open when the reader goes", async () => {
+  it("closes its files when the reader disconnects", async () => {
     const path = await fileWith(log("oF one", "oF two"));
     const before = readdirSync("/proc/self/fd").length;
     for (let n = 0; n < 5; n++) {
@@ -248,14 +248,14 @@ describe("readContainerLog with follow", () => {
     assert.equal(readdirSync("/proc/self/fd").length, before);
   });
 
-  it("refuses a pipe, a device and a folder, and waits for none of them", async () => {
+  it("refuses a pipe, a device and a folder without waiting", async () => {
     const pipe = join(folder, "pipe");
     execFileSync("mkfifo", [pipe]);
     for (const path of [pipe, "/dev/zero", folder])
       await assert.rejects(read(path), (error) => isKind(error, "invalid-argument"), path);
   });
 
-  it("misses nothing of a log that is written and rotated at random", async () => {
+  it("reads every line of a log that is written and rotated at random", async () => {
     const path = await fileWith("");
     const end = new AbortController();
     const got: string[] = [];

@@ -6,7 +6,7 @@ import { expected, LogLab, path, root, until } from "./lab.js";
 const rotated = `${path}.20240101-000000`;
 
 describe("a log that is reopened", () => {
-  it("has the next line in the new file, and none in the old", async () => {
+  it("writes the next line to the new file only", async () => {
     await using lab = new LogLab();
     const logs = await lab.resumed();
     lab.docker.say("stdout", "one\n");
@@ -38,7 +38,7 @@ describe("a log that is reopened", () => {
     assert.equal(lab.read(`${path}.old`), expected(lab.docker.said.slice(0, 1)));
   });
 
-  it("goes on in the same file when no one renamed it", async () => {
+  it("continues in the same file when it was not renamed", async () => {
     await using lab = new LogLab();
     const logs = await lab.resumed();
     lab.docker.say("stdout", "one\n");
@@ -86,7 +86,7 @@ describe("a log that is reopened", () => {
     await until("two lines", () => lab.read() === expected(lab.docker.said));
   });
 
-  it("finds its place again when kubelet puts the old file back over the new one", async () => {
+  it("resumes when kubelet moves the old file back over the new one", async () => {
     await using lab = new LogLab();
     await lab.resumed();
     for (let n = 0; n < 10; n++) lab.docker.say("stdout", `one ${n}\n`);
@@ -98,7 +98,7 @@ describe("a log that is reopened", () => {
     await until("the whole log", () => lab.read() === expected(lab.docker.said));
   });
 
-  it("goes on in a new file when another program deletes the old one", async () => {
+  it("continues in a new file when another program deletes the old one", async () => {
     await using lab = new LogLab();
     await lab.resumed();
     lab.docker.say("stdout", "one\n");
@@ -112,7 +112,7 @@ describe("a log that is reopened", () => {
 });
 
 describe("a log on a disk that is full or slow", () => {
-  it("loses nothing, logs it once, and blocks Docker meanwhile", async () => {
+  it("loses no line, logs one warning, and blocks Docker", async () => {
     await using lab = new LogLab();
     const logs = await lab.resumed();
     lab.files.freeBytes = 1_000;
@@ -135,7 +135,7 @@ describe("a log on a disk that is full or slow", () => {
     assert.ok(troubles.length <= 3, `said ${troubles.length} times`);
   });
 
-  it("takes no more into memory than a disk can keep up with", async () => {
+  it("bounds memory when the disk is slow", async () => {
     await using lab = new LogLab();
     lab.files.delayMs = 5;
     const { docker } = lab;

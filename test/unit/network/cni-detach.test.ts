@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import { chained, pod, PluginLab, podId, resultWith } from "./plugin-lab.js";
 
 describe("detaching a pod", () => {
-  it("counts a pod that was never attached as detached, and asks the present network all the same", async () => {
+  it("counts a pod that was never attached as detached, after trying the current network", async () => {
     await using lab = await chained();
     const network = await lab.network();
     const portMappings = [{ hostPort: 80, containerPort: 8080, protocol: "tcp" }] as const;
@@ -72,7 +72,7 @@ describe("detaching a pod", () => {
     assert.deepEqual(await lab.cached(), []);
   });
 
-  it("stops at the first failure and goes on from the start", async () => {
+  it("stops at the first failure, and a retry starts from the beginning", async () => {
     await using lab = await chained();
     const network = await lab.network();
     await network.attach(pod(), {});

@@ -30,7 +30,7 @@ describe("docs/observability.md", () => {
 });
 
 describe("docs/grafana-dashboard.json", () => {
-  it("asks for metrics and labels that exist", async () => {
+  it("queries existing metrics and labels", async () => {
     await using lab = await createTestShim({ metrics: { address: "127.0.0.1:0" } });
     await createClients(lab.shim.inProcessTransport()).runtime.version({});
     const text = (await lab.shim.metrics?.text()) ?? "";

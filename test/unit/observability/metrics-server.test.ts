@@ -85,7 +85,7 @@ describe("the server of metrics", () => {
     assert.deepEqual([posted.status, posted.headers.get("connection")], [405, "close"]);
   });
 
-  it("drops a scraper whose metrics cannot be read, and goes on", async () => {
+  it("closes the connection of a failed scrape, and serves the next", async () => {
     let fails = true;
     const read = () => (fails ? Promise.reject(new Error("broken")) : Promise.resolve("up 1\n"));
     using server = await open({ read });

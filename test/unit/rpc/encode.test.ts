@@ -88,7 +88,7 @@ describe("encodeMessage", () => {
     }
   });
 
-  it("goes on after a message that cannot be encoded, and names its field but not its value", () => {
+  it("continues after a message that cannot be encoded, and names its field but not its value", () => {
     const wrong = create(VersionResponseSchema, { version: 4711 as unknown as string });
     assert.throws(
       () => encodeMessage(VersionResponseSchema, wrong),

@@ -23,7 +23,7 @@ function frame(version: string): Buffer {
 }
 
 describe("readRequest", () => {
-  it("puts a message together however it is cut", async () => {
+  it("reassembles a message from any chunks", async () => {
     const whole = frame("v1");
     const cuts = fc.array(fc.integer({ min: 1, max: whole.length - 1 }), { maxLength: whole.length });
     await fc.assert(
@@ -41,7 +41,7 @@ describe("readRequest", () => {
     );
   });
 
-  it("answers anything that is sent with a message or with a ShimError", async () => {
+  it("answers any input with a message or a ShimError", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 30 }), { maxLength: 5 }), async (chunks) => {
         const stream = new PassThrough();

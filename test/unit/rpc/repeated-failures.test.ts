@@ -15,7 +15,7 @@ describe("RepeatedFailures", () => {
     assert.equal(failures.count("a", "other", 600_003), 1);
   });
 
-  it("keeps no more than a thousand", () => {
+  it("keeps at most a thousand", () => {
     const failures = new RepeatedFailures();
     for (let index = 0; index < 2_000; index++) failures.count(String(index), "no", 0);
     assert.equal(failures.count("1999", "no", 1), undefined);

@@ -104,7 +104,7 @@ describe("the environment of a pod in a namespace of 2,200 services", () => {
 });
 
 describe("checkFields", () => {
-  it("takes every message that is one", () => {
+  it("accepts every valid message", () => {
     for (const schema of requests)
       fc.assert(
         fc.property(arbitraryMessage(schema), (message) => {

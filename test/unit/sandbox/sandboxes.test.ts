@@ -358,7 +358,7 @@ describe("a shim that starts", () => {
 });
 
 describe("a shim that takes over", () => {
-  it("asks the network whether the pods are connected as they were made, and reports which are not", async () => {
+  it("checks each pod's network, and reports the pods that fail", async () => {
     const before = await openRig();
     const ids: string[] = [];
     for (const name of ["whole", "broken", "old", "stopped"]) {
@@ -422,7 +422,7 @@ describe("a shim that takes over", () => {
 });
 
 describe("a pod whose pause image cannot be had", () => {
-  it("is refused with the image's name when its registry has none", async () => {
+  it("is refused with the image's name when its registry does not have it", async () => {
     await using rig = await openRig({ engine: createMemoryDocker({ images: [image] }) });
     rig.engine.registry.remove(sandboxImage);
     await rig.engine.images.remove(sandboxImage).catch(() => undefined);

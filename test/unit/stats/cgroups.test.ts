@@ -122,7 +122,7 @@ describe("the cgroup of a container", () => {
     assert.equal(measured, undefined);
   });
 
-  it("is nothing when it goes between two of its files", () => {
+  it("is absent when the cgroup disappears while it is read", () => {
     const node = nodes[3]!;
     for (const left of ["cpu.stat", "memory.current"]) {
       const host = makeNode(node);

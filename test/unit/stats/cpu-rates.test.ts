@@ -21,7 +21,7 @@ describe("CPU rates", () => {
     assert.equal(rates.rate("b", at(3_602), 0), halfCore, "of an old one, as far as it has been seen");
   });
 
-  it("are the same for each of several callers, whenever they ask", () => {
+  it("are the same for all callers", () => {
     const rates = new CpuRates();
     for (const time of [10, 20, 30]) rates.add("a", at(time));
     fc.assert(
@@ -54,7 +54,7 @@ describe("CPU rates", () => {
     assert.equal(rates.rate("a", { atMs: 30_000, usageCoreNanos: 6n * second }, 18_000), halfCore);
   });
 
-  it("of a pod whose sandbox was recreated go on in the same cgroup", () => {
+  it("of a pod whose sandbox was recreated continue in the same cgroup", () => {
     const rates = new CpuRates();
     rates.add("/pod", { atMs: 10_000, usageCoreNanos: 100n * second });
     assert.equal(rates.rate("/pod", { atMs: 12_000, usageCoreNanos: 101n * second }, 11_000), halfCore);

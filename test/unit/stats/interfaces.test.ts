@@ -28,7 +28,7 @@ describe("the interfaces of a network namespace", () => {
     assert.deepEqual(others, []);
   });
 
-  it("are none where there are none, or the text is of another form", () => {
+  it("are empty without interfaces or when the text is malformed", () => {
     for (const other of ["", "\n", "eth0: 1 2 3\n", "eth0\n", "eth0: a b c d e f g h i j k l m n o p\n"]) {
       assert.deepEqual(parseInterfaces(other), []);
     }

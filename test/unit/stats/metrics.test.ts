@@ -92,7 +92,7 @@ describe("the metrics of pods", () => {
     );
   });
 
-  it("accord with their descriptors, and none has two values under the same labels", async () => {
+  it("match their descriptors, with one value for each set of labels", async () => {
     await using lab = await statsLab();
     for (const name of ["web", "db"]) await lab.runPod(name, ["app", "sidecar"]);
     const { descriptors } = await lab.runtime.listMetricDescriptors({});

@@ -81,7 +81,7 @@ describe("the stats of containers", () => {
     assert.deepEqual(ids(podChunks.flatMap(({ podSandboxStats }) => podSandboxStats)), [pod]);
   });
 
-  it("leave out a stopped container from lists, and report its known values alone", async () => {
+  it("omit a stopped container from lists, and report only its known values", async () => {
     await using lab = await statsLab();
     const { runtime, engine } = lab;
     const { ids: both } = await lab.runPod("web", ["app", "sidecar"]);
@@ -100,7 +100,7 @@ describe("the stats of containers", () => {
     );
   });
 
-  it("leave out a container whose cgroup has gone while Docker has not noticed, and none of the others", async () => {
+  it("omit only the container whose cgroup is gone before Docker has noticed", async () => {
     await using lab = await statsLab();
     const { runtime, engine } = lab;
     const { pod, ids: both } = await lab.runPod("web", ["app", "sidecar"]);
@@ -165,7 +165,7 @@ describe("the stats of containers", () => {
     }
   });
 
-  it("ask Docker nothing", async () => {
+  it("send Docker no request", async () => {
     await using lab = await statsLab();
     await lab.runPod("web");
     await lab.runtime.listContainerStats({});
@@ -233,7 +233,7 @@ describe("the stats of pods", () => {
     assert.equal(of(db.pod)?.memory?.workingSetBytes?.value, 20n);
   });
 
-  it("leave out a pod that is stopped", async () => {
+  it("omit a stopped pod", async () => {
     await using lab = await statsLab();
     const web = await lab.runPod("web");
     const db = await lab.runPod("db");

@@ -35,7 +35,7 @@ async function open(programs: Readonly<Record<string, Program>>) {
 }
 
 describe("@kubernetes/client-node", { timeout: 60_000 }, () => {
-  it("runs a command: stdin to its end, both outputs, the exit code", async () => {
+  it("runs a command with stdin, stdout, stderr and the exit code", async () => {
     await using world = await open({ echo });
     const [stdout, stderr] = [new PassThrough(), new PassThrough()];
     const stdin = Readable.from([Buffer.alloc(100_000, "a"), Buffer.from("b")]);

@@ -49,7 +49,7 @@ for (const transport of ["spdy", "websocket"] as const) {
       await untilNothingIsLeft(world);
     });
 
-    it("ends a command whose client vanishes while Docker is slow to start it", async () => {
+    it("kills a command whose client disconnects while Docker is slow to start it", async () => {
       const { run, running } = runner();
       await using world = await streamingWorld({ run });
       world.engine.faults.on("execs.start", { delayMs: 200, times: 1 });
@@ -109,7 +109,7 @@ for (const transport of ["spdy", "websocket"] as const) {
       await world.engine.start();
     });
 
-    it("reports a port that cannot be reached, and the session lives on", async () => {
+    it("reports an unreachable port, and the session continues", async () => {
       await using world = await streamingWorld();
       await world.start(async (process) => {
         process.listen(80, (connection) => connection.pipe(connection));

@@ -169,7 +169,7 @@ describe("the streaming server", () => {
     assert.deepEqual(messages, ["\x00\x90\x1f", "\x01\x90\x1f", "\x00ping"]);
   });
 
-  it("gives up a client that does not open its streams", async () => {
+  it("disconnects a client that does not open its streams", async () => {
     await using world = await streamingWorld({ hello }, { streaming: { creationTimeoutMs: 100 } });
     const { hostname, port, pathname } = new URL(await world.execUrl(["hello"]));
     const socket = connect(Number(port), hostname);

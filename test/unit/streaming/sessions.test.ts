@@ -20,7 +20,7 @@ const both = async (process: ContainerProcess) => {
 
 for (const transport of ["spdy", "websocket"] as const) {
   describe(`exec, attach and port-forward over ${transport}`, () => {
-    it("runs a command: both outputs, and its exit code", async () => {
+    it("runs a command and returns stdout, stderr and the exit code", async () => {
       await using world = await streamingWorld({ both });
       const remote = await connectProcess(await world.execUrl(["both"]), { transport });
       const [stdout, stderr] = await Promise.all([text(remote.stdout), text(remote.stderr)]);
@@ -74,7 +74,7 @@ for (const transport of ["spdy", "websocket"] as const) {
       assert.equal(await remote.exitCode, 0);
     });
 
-    it("ends a command when its client vanishes, and leaves nothing of it", async () => {
+    it("kills a command and its children when its client disconnects", async () => {
       const ends: string[] = [];
       const silent = async (process: ContainerProcess) => {
         process.signal.addEventListener("abort", () => ends.push("ended"));
@@ -144,7 +144,7 @@ for (const transport of ["spdy", "websocket"] as const) {
       assert.equal(await text(after), "still there");
     });
 
-    it("reports why a command could not be run, and what its exit code is", async () => {
+    it("reports why a command could not be run, with its exit code", async () => {
       await using world = await streamingWorld();
       const remote = await connectProcess(await world.execUrl(["no-such-program"]), { transport });
       remote.stderr.resume();

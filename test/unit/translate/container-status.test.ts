@@ -257,7 +257,7 @@ describe("toContainerStatus", () => {
     );
   });
 
-  it("survives figures that are none", () => {
+  it("accepts statistics that are not numbers", () => {
     const status = toContainerStatus(
       dockerContainer({ host: { resources: { memoryBytes: Number.NaN, cpuShares: 1.5 } } }),
     );

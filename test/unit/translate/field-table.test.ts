@@ -54,7 +54,7 @@ describe("the table of fields", () => {
     );
   });
 
-  it("has the target of each field, or the reason why there is none", () => {
+  it("has the target of each field, or the reason why it has no target", () => {
     for (const [message, fields] of Object.entries(fieldTable)) {
       for (const [field, treatment] of Object.entries(fields)) {
         const words = treatment.how === "mapped" ? treatment.to : treatment.why;

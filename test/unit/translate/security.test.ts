@@ -75,7 +75,7 @@ describe("capabilities", () => {
     assert.deepEqual(capabilities(create(CapabilitySchema)), {});
   });
 
-  it("are refused when they are no names", () => {
+  it("refuses invalid names", () => {
     refuses("invalid-argument", /drop_capabilities/, () =>
       capabilities(create(CapabilitySchema, { dropCapabilities: ["NET ADMIN"] })),
     );

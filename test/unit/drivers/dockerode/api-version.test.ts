@@ -42,7 +42,7 @@ describe("agree", () => {
     assert.deepEqual(await agree([1, 52], () => Promise.resolve(undefined)), [1, 48]);
   });
 
-  it("gives both ranges when there is none", async () => {
+  it("reports both version ranges when they do not overlap", async () => {
     await assert.rejects(agree([1, 40], never), (error) => {
       assert.ok(error instanceof NoCommonVersion);
       assert.match(error.message, /API up to 1\.40, the shim 1\.41 to 1\.48/);

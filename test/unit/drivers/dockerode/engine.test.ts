@@ -9,7 +9,7 @@ const silent = pino({ level: "silent" });
 const least = { Id: someId };
 
 describe("the API's version", () => {
-  it("is asked for once, and stands in every path", async (t) => {
+  it("is negotiated once, and is part of every path", async (t) => {
     const engine = await fakeEngine(t, (_request, response) => {
       json(response, []);
     });
@@ -34,7 +34,7 @@ describe("the API's version", () => {
     assert.deepEqual(engine.asked, ["GET /_ping", "GET /version"]);
   });
 
-  it("is refused, with both ranges, when there is none in common", async (t) => {
+  it("is refused with both version ranges when they do not overlap", async (t) => {
     const old = await fakeEngine(
       t,
       (_request, response) => {
@@ -137,7 +137,7 @@ describe("a deadline", () => {
     await eventually(() => engine.openConnections() === 0, "the socket is closed");
   });
 
-  it("is the driver's when the caller names none", async (t) => {
+  it("is the driver's when the caller sets no deadline", async (t) => {
     const engine = await fakeEngine(t, () => undefined, { requestTimeoutMs: 60 });
     await assert.rejects(engine.service.images.list(), failsWith("deadline-exceeded", "60 ms"));
     await assert.rejects(engine.service.containers.start("x"), failsWith("deadline-exceeded", "60 ms"));
@@ -202,13 +202,13 @@ describe("an abort", () => {
     );
   });
 
-  it("before the call asks nothing", async (t) => {
+  it("sends no request when the signal was aborted before the call", async (t) => {
     const engine = await fakeEngine(t, () => undefined);
     await assert.rejects(engine.service.images.list({ signal: AbortSignal.abort() }), failsWith("cancelled"));
     assert.deepEqual(engine.asked, []);
   });
 
-  it("does not cut a create that was sent, and lets none begin", async (t) => {
+  it("does not abort a create that was sent, and starts no new one", async (t) => {
     const caller = new AbortController();
     const engine = await fakeEngine(t, (_request, response) => {
       caller.abort();
@@ -275,7 +275,7 @@ describe("an answer", () => {
       );
     });
 
-  it("that is announced as too long is not read", async (t) => {
+  it("is not read when its announced length is over the limit", async (t) => {
     const engine = await fakeEngine(t, (_request, response) => {
       response.writeHead(200, { "Content-Length": 300_000_000 }).write("[");
     });
@@ -295,7 +295,7 @@ describe("an answer", () => {
     await assert.rejects(containers.inspect("c"), failsWith("internal", "answered 500"));
   });
 
-  it("that is an endless error is cut", async (t) => {
+  it("is truncated when it is an endless error", async (t) => {
     const engine = await fakeEngine(t, (_request, response) => {
       response.writeHead(500);
       const more = () => {

@@ -214,7 +214,7 @@ describe("fromPull", () => {
 });
 
 describe("a pull that is unavailable", () => {
-  it("names the registry as the cause where it is the registry's failure, and only there", () => {
+  it("names the registry as the cause only of the registry's failures", () => {
     const ofRegistry = fromPull(
       asked("images.pull"),
       "received unexpected HTTP status: 503 Service Unavailable",

@@ -375,7 +375,7 @@ describe("a pull", () => {
     );
   });
 
-  it("has no deadline of its own, ends with its caller's, and when the loop is left", async (t) => {
+  it("has no deadline, and ends with its caller's signal or when the loop is left", async (t) => {
     const engine = await fakeEngine(
       t,
       pulling('{"status":"a"}\n', (response) => setTimeout(() => response.end('{"status":"b"}\n'), 150)),

@@ -46,7 +46,7 @@ describe("the memory engine's events", () => {
     assert.deepEqual((await follow()).seen, []);
   });
 
-  it("can be dropped on the way, and are in a replay all the same", async () => {
+  it("can be dropped in transit and still appear in a replay", async () => {
     const { seen } = await follow();
     engine.faults.events.drop(1);
     const id = await create(engine, ["true"]);

@@ -69,7 +69,7 @@ describe("a memory engine that tests play with", () => {
     assert.equal((await engine.containers.inspect(id)).state.running, true);
   });
 
-  it("has ghosts: running for the engine, gone from the node", async () => {
+  it("has containers that run for the engine but have no process on the node", async () => {
     const id = await run(engine, ["sleep", "60"]);
     const { pid } = (await engine.containers.inspect(id)).state;
     assert.ok(pid !== undefined);
@@ -178,7 +178,7 @@ describe("a memory engine that tests play with", () => {
     assert.equal((await engine.containers.inspect(id)).state.exitCode, 143);
   });
 
-  it("takes its time where it is configured to, and can be seen at it", async () => {
+  it("is as slow as configured, with its calls visible", async () => {
     engine.settings.timing = { createMs: 0, startMs: 30, removeMs: 30 };
     const id = await create(engine, ["sleep", "60"]);
     const starting = engine.containers.start(id);

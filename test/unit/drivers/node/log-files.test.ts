@@ -94,7 +94,7 @@ function suite(name: string, logFiles: HostLogFiles, folder: () => string): void
       assert.ok(await logFiles.identityOf(join(elsewhere, "pod/0.log")));
     });
 
-    it("takes a path that is too long for one where nothing is, and makes nothing", async () => {
+    it("treats a path that is too long as missing, and creates nothing", async () => {
       const root = join(folder(), "pod");
       const path = join(root, "n".repeat(256), "0.log");
       await assert.rejects(logFiles.openAppend(path, { root, mode }), hasCode("ENAMETOOLONG"));
@@ -174,7 +174,7 @@ describe("NodeLogFiles", () => {
     assert.deepEqual(await readdir(elsewhere), ["0.log"]);
   });
 
-  it("stays with a file that is renamed, and knows when it is removed", async () => {
+  it("follows a renamed file, and detects its removal", async () => {
     const path = join(folder, "moving.log");
     const file = await node.openAppend(path, { root: folder, mode });
     await rename(path, `${path}.1`);

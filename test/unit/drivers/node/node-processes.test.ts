@@ -38,7 +38,7 @@ describe("running a program", () => {
     );
   });
 
-  it("passes the environment given and a mark of the run, and nothing else", async () => {
+  it("passes only the given environment and a mark of the run", async () => {
     const { stdout } = await processes.run({
       file: "/usr/bin/env",
       args: [],
@@ -62,7 +62,7 @@ describe("running a program", () => {
     assert.equal(stdout.length, 8_000_000);
   });
 
-  it("reports that there is no such program, or none that may be run", async () => {
+  it("reports a missing program and one that is not executable", async () => {
     await assert.rejects(processes.run({ file: join(folder, "none"), args: [], deadlineMs: 1_000 }), {
       name: "ShimError",
       kind: "not-found",
@@ -86,7 +86,7 @@ describe("running a program", () => {
     for (const pid of started) assert.equal(await processes.isAlive(pid), false, `process ${pid} lives`);
   });
 
-  it("kills a process at the deadline that has a session of its own and no parent left", async () => {
+  it("kills an orphaned process with its own session at the deadline", async () => {
     const pids = join(folder, "orphans");
     const orphan = `setsid sh -c "sleep 60 & echo \\$! >>${pids}; echo \\$\\$ >>${pids}; exec sleep 60" & exit`;
     await assert.rejects(sh(`(${orphan}); sleep 60`, { deadlineMs: 700 }), { kind: "deadline-exceeded" });
@@ -129,7 +129,7 @@ describe("running a program", () => {
     assert.equal(stdout.length, 1_000_000);
   });
 
-  it("does not wait for a grandchild that goes on writing either", async () => {
+  it("does not wait for a grandchild that keeps writing", async () => {
     const startMs = performance.now();
     const script = "(while sleep 0.05; do echo tick || exit; done) & echo done";
     const { stdout } = await sh(script);

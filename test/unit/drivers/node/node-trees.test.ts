@@ -166,7 +166,7 @@ describe("the node's trees", () => {
     assert.equal(await readFile(join(folder, "outside"), "utf8"), "untouched");
   });
 
-  it("leaves nothing of an archive that is cut short, is none, or breaks off", async () => {
+  it("removes everything it unpacked from a truncated or invalid archive", async () => {
     const before = await readdir(join(folder, "trees"));
     const whole = await archiveOf([
       { name: "a", text: "x".repeat(5000) },
@@ -185,7 +185,7 @@ describe("the node's trees", () => {
     assert.deepEqual(await readdir(join(folder, "trees")), before);
   });
 
-  it("leaves a folder that is there as it is", async () => {
+  it("leaves an existing folder unchanged", async () => {
     const directory = join(folder, "trees", "there");
     await mkdir(directory);
     await writeFile(join(directory, "old"), "old");

@@ -84,7 +84,7 @@ describe("the disk usage of a folder", () => {
     await assert.rejects(given);
   });
 
-  it("is an error for a folder that is not there", async () => {
+  it("fails for a missing folder", async () => {
     await assert.rejects(trees.usage(join(root, "missing"), quick), { code: "ENOENT" });
   });
 });

@@ -91,7 +91,7 @@ describe("decoders", () => {
 describe("decodeContainer", () => {
   const least = { Id: someId };
 
-  it("needs no more than an id", () => {
+  it("requires only an id", () => {
     assert.deepEqual(decodeContainer(least), {
       id: someId,
       name: "",
@@ -104,7 +104,7 @@ describe("decodeContainer", () => {
     });
   });
 
-  it("leaves out Docker's ways to say nothing", () => {
+  it("omits Docker's placeholders for empty values", () => {
     const container = decodeContainer({
       ...least,
       Name: "/k8s_a",

@@ -42,7 +42,7 @@ describe("ReadPace", () => {
     assert.ok(some < 200 && more < some && more > 0, `${some}, ${more}`);
   });
 
-  it("has a log that shouts not wait at all, also a little later", (t) => {
+  it("never delays a busy log", (t) => {
     const clock = stoppedClock(t);
     const pace = new ReadPace(new ReadScheduler());
     clock.step(50);

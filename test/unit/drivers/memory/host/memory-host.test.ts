@@ -154,7 +154,7 @@ describe("the memory host's processes", () => {
     assert.deepEqual(await host.files.list("/opt/cni/bin"), []);
   });
 
-  it("kills the programs whose environment is meant", async () => {
+  it("kills the programs with a matching environment", async () => {
     const host = new MemoryHost();
     host.programs.set(
       "/opt/waits",

@@ -156,7 +156,7 @@ describe("the memory engine's images", () => {
     assert.match(left.repoDigests[0] ?? "", /^registry\.example\/team\/other@/);
   });
 
-  it("refuse names that are none", async () => {
+  it("refuse invalid names", async () => {
     for (const name of ["", "UPPER", "a//b", "x:bad tag", `x@sha256:12`]) {
       await assert.rejects(pull(name), failsWith("invalid-argument"), name);
     }
