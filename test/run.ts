@@ -2,6 +2,7 @@ import { appendFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { Writable } from "node:stream";
 import { compile, root } from "./runner/compile.js";
+import { coverageOf, watchCoverage } from "./runner/coverage.js";
 import { command, tests, type Counts, type Found, type Suite } from "./runner/suites.js";
 
 /**
@@ -100,10 +101,13 @@ async function main(): Promise<void> {
     .filter((lane) => lane.length > 0);
   await using compiled = await compile();
   const alone = lanes.length === 1;
+  const measured = group === undefined;
+  if (measured) watchCoverage(compiled.folder);
   const outcomes = (await Promise.all(lanes.map((lane) => runLane(lane, alone, compiled.folder)))).flat();
   const total: Counts = { passed: 0, failed: 0, skipped: 0 };
   for (const { found } of outcomes)
     for (const key of ["passed", "failed", "skipped"] as const) total[key] += found[key];
+  if (measured) process.stdout.write(await coverageOf(compiled.folder));
   // Repeated at the end, where a reader of a long output looks.
   const remarks = outcomes.flatMap(({ found }) => found.remarks);
   const lines = outcomes.map(({ line }) => line);

@@ -34,7 +34,8 @@ export function command(name: string, file: string, ...args: string[]): Suite {
     run: (output) =>
       new Promise((resolve, reject) => {
         const program = join(root, "node_modules", ".bin", file);
-        const child = spawn(program, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+        const { NODE_OPTIONS: _forTests, ...env } = process.env;
+        const child = spawn(program, args, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
         child.stdout.pipe(output, { end: false });
         child.stderr.pipe(output, { end: false });
         child.on("error", reject);
