@@ -45,11 +45,8 @@ export async function openCluster(lab: Lab): Promise<Cluster> {
   const shim = await serveShim(lab, parts.network, { socketPath: parts.socketPath });
   const names = ["IP:127.0.0.1", `IP:${address}`, "DNS:node"];
   const serving = await authority.sign("kubelet", "/O=system:nodes/CN=system:node:node", names);
-  const kubelet = await startNodeKubelet(lab, parts, "1.36", kubeletConfig, {
-    kubeconfig: await writeKubeconfig(server, serving),
-    serving,
-    client: admin,
-  });
+  const cluster = { kubeconfig: await writeKubeconfig(server, serving), serving, client: admin };
+  const kubelet = await startNodeKubelet(lab, parts, "1.36", kubeletConfig, { cluster });
   await startKubeProxy(lab, folder, controlPlane);
   await kubectl.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
   await kubectl.out("wait", "node/node", "--for=condition=Ready", "--timeout=240s");

@@ -35,7 +35,7 @@ export class KubeletApi {
 
   /** Runs kubectl's own libraries against a streaming URL of this API. @param path With the query. */
   async kubestream(
-    mode: "process" | "connect",
+    mode: "process" | "connect" | "logs",
     path: string,
     rest: readonly string[],
     options: CommandOptions = {},
@@ -75,7 +75,7 @@ export class KubeletApi {
   }
 
   async logs(pod: string, container: string, query = ""): Promise<string> {
-    return await this.get(`/containerLogs/${namespace}/${pod}-node/${container}?${query}`);
+    return await this.get(logPath(pod, container, query));
   }
 
   /** As `kubectl exec` does. */
@@ -95,8 +95,7 @@ export class KubeletApi {
 
   /** As `kubectl port-forward` does. */
   async portForward(pod: string, transport: Transport): Promise<PortForward> {
-    const url = `${this.origin}/portForward/${namespace}/${pod}-node`;
-    return await connectPortForward(url, { transport, tls: this.tls });
+    return await connectPortForward(`${this.origin}${portForwardPath(pod)}`, { transport, tls: this.tls });
   }
 
   /** Runs a command to its end, and answers its output. @throws Error when its exit code is not 0. */
@@ -112,6 +111,14 @@ export class KubeletApi {
     const url = `${this.origin}${path}`;
     return await connectProcess(url, { ...options, ...streamsOf(options), tls: this.tls });
   }
+}
+
+export function logPath(pod: string, container: string, query: string): string {
+  return `/containerLogs/${namespace}/${pod}-node/${container}?${query}`;
+}
+
+export function portForwardPath(pod: string): string {
+  return `/portForward/${namespace}/${pod}-node`;
 }
 
 /** The path of an exec or attach in a kubelet's API, with its query. */

@@ -13,6 +13,7 @@ const expected: readonly (readonly [RegExp, string])[] = [
   [/nothing answers at Docker's endpoint|Docker closed the connection/, "the test starts Docker anew"],
   [/code = Canceled desc = context canceled/, "the kubelet is being ended"],
   [/has not yet read Docker's state/, "docker-cri has just been started"],
+  [/watcher\.go.*Failed to watch directory/, "a control group of the machine has gone meanwhile"],
   [/Housekeeping took longer/, "the machine is slow"],
   [/PLEG is not healthy|container runtime not ready/, "the runtime is being started anew"],
   [/127\.0\.0\.1:1\/none|pod="nopull-node"|CrashLoopBackOff/, "the pods nopull and always are meant to fail"],
@@ -24,6 +25,9 @@ const expected: readonly (readonly [RegExp, string])[] = [
   [/ExecSync.*is not running/, "a probe meets the end of its container"],
   [/conn\.go.*use of closed network connection|upgradeaware\.go/, "the test's client has left"],
   [/Evented PLEG: .*nil PodSandboxStatus.*CONTAINER_DELETED_EVENT/, "as with containerd: the pod is gone"],
+  [/cannot evict a critical pod|no pods are active to evict/, "the test lets the disk look full"],
+  [/Failed to free sufficient space|attempting to reclaim/, "the test lets the disk look full"],
+  [/waiting for all the volumes belonging to Pods.*middle-node/, "the pod middle is meant to be killed"],
   [/POD_.* is held by container .*, which is running/, "an evented PLEG starts with an empty cache"],
 ];
 

@@ -4,19 +4,24 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { after, before, describe, it } from "node:test";
-import { kubeletVersions, openLab, waitUntil, type KubeletVersion } from "../docker/lab/index.js";
-import { processPath } from "./api.js";
+import { after, before, describe } from "node:test";
+import {
+  kubeletVersions,
+  openLab,
+  releaseVersion,
+  waitUntil,
+  type KubeletVersion,
+} from "../docker/lab/index.js";
+import { logPath, portForwardPath, processPath } from "./api.js";
 import { unexpected } from "./complaints.js";
+import { assertHugePages, hugePod, reserveHugePages } from "./hugepages.js";
+import { assertCollectsImages, fullDisk, lowThresholds } from "./image-collection.js";
 import { logFiles, readLines } from "./logs.js";
 import { endPods, openKubeletNode, untilPod, type KubeletNode } from "./node.js";
 import { container, forever, isReady, manifest, pods, statusOf } from "./pods.js";
+import { Results } from "./results.js";
+import { assertShutsDown, startSystemBus, type SystemBus } from "./shutdown.js";
 import { agree, agreeOnMetrics, cadvisorMetrics, summary } from "./stats.js";
-
-const lab = openLab();
-after(async () => {
-  await lab.close();
-});
 
 /** The kubelets to test: 1.36, or those that DOCKER_CRI_KUBELETS names, such as `1.34,1.37`. */
 const versions = (process.env["DOCKER_CRI_KUBELETS"] ?? "1.36").split(",").map((name): KubeletVersion => {
@@ -25,17 +30,31 @@ const versions = (process.env["DOCKER_CRI_KUBELETS"] ?? "1.36").split(",").map((
   return version;
 });
 
+const results = new Results("kubelets");
+
 for (const [index, version] of versions.entries()) {
-  describe(`kubelet ${version}`, { timeout: 900_000 }, () => {
+  describe(`kubelet ${version}`, { timeout: 1_200_000 }, () => {
+    const lab = openLab();
     let node: KubeletNode;
+    let bus: SystemBus;
     let shared: string;
+    let noHugePages: string | undefined;
+    const it = results.column(`kubelet ${releaseVersion(version)}`);
 
     before(async () => {
-      node = await openKubeletNode(lab, version, 70 + index);
+      bus = await startSystemBus(lab);
+      noHugePages = await reserveHugePages(lab);
+      const env = { DBUS_SYSTEM_BUS_ADDRESS: bus.address };
+      node = await openKubeletNode(lab, version, 70 + index, { env });
       shared = join(node.folder, "shared");
       await mkdir(join(shared, "sub", "folder"), { recursive: true });
       await writeFile(join(shared, "sub", "file"), "a file\n");
       for (const pod of pods(shared)) await node.kubelet.add(pod);
+      if (noHugePages === undefined) await node.kubelet.add(hugePod);
+    });
+
+    after(async () => {
+      await lab.close();
     });
 
     const exec = async (pod: string, ...command: string[]) =>
@@ -94,6 +113,12 @@ for (const [index, version] of versions.entries()) {
         { Memory, CpuQuota, CpuPeriod, CpuShares },
         { Memory: 64 << 20, CpuQuota: 25_000, CpuPeriod: 100_000, CpuShares: 256 },
       );
+    });
+
+    it("gives a pod huge pages", async () => {
+      if (noHugePages !== undefined) return noHugePages;
+      await assertHugePages(node);
+      return undefined;
     });
 
     it("gives pods the node's network, or one of their own with ports of the node", async () => {
@@ -164,6 +189,12 @@ for (const [index, version] of versions.entries()) {
         connection.write("GET /page HTTP/1.0\r\n\r\n");
         assert.match(await text(connection), /port\n$/);
         await assert.rejects(text(ports.connect(8081)), /ECONNREFUSED/);
+        const forward = ["-transport", transport, "8080:3", "8081"];
+        const { stdout } = await api.kubestream("connect", portForwardPath("net"), forward);
+        const answers = stdout.trim().split("\n");
+        assert.equal(answers.length, 4, stdout);
+        for (const answer of answers.slice(0, 3)) assert.match(answer, /400 Bad Request/);
+        assert.match(answers[3] ?? "", /ECONNREFUSED/);
       });
     }
 
@@ -188,6 +219,22 @@ for (const [index, version] of versions.entries()) {
       assert.deepEqual(
         last.map((line) => /^line \d+ of many$/.test(line)),
         [true, true],
+      );
+    });
+
+    it("follows a log with client-go over its rotations", async () => {
+      const rotations = async () =>
+        (await logFiles(node.kubelet.podLogs, await untilPod(node.kubelet, "talks", isReady), "main")).join();
+      const before = await rotations();
+      const path = logPath("talks", "main", "follow=true&tailLines=1");
+      const { stdout, stderr } = await node.kubelet.api.kubestream("logs", path, ["-lines", "2000"]);
+      assert.equal(stderr, "");
+      assert.notEqual(await rotations(), before, "the log was not rotated meanwhile");
+      const lines = stdout.trim().split("\n");
+      const first = Number(lines[0]?.split(" ")[1]);
+      assert.deepEqual(
+        lines,
+        Array.from({ length: 2_000 }, (_, at) => `line ${first + at} of many`),
       );
     });
 
@@ -239,7 +286,23 @@ for (const [index, version] of versions.entries()) {
       agreeOnMetrics(own.metrics, cri.metrics);
     });
 
+    it("removes unused images when their disk is full", async () => {
+      await assertCollectsImages(node, fullDisk, 60_000);
+    });
+
+    it("removes unused images in its rounds, by thresholds", async () => {
+      if (!process.env["DOCKER_CRI_KUBELET_IMAGE_ROUNDS"])
+        return "rounds are five minutes apart: set DOCKER_CRI_KUBELET_IMAGE_ROUNDS";
+      await assertCollectsImages(node, lowThresholds, 400_000);
+      return undefined;
+    });
+
     it("ends all pods, and nothing of their network is left", async () => {
+      await endPods(node, node.kubelet);
+    });
+
+    it("ends pods in the order of their priorities when the node shuts down", async () => {
+      await assertShutsDown(node, bus, shared);
       await endPods(node, node.kubelet);
     });
 

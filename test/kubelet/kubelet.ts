@@ -28,6 +28,8 @@ export interface KubeletOptions {
   readonly config?: KubeletConfig;
   /** The cluster of its node. Default: none, and its pods are static. */
   readonly cluster?: KubeletCluster;
+  /** Laid over the environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** How a kubelet and its API server know each other. */
@@ -126,6 +128,7 @@ export async function startKubelet(lab: Lab, options: KubeletOptions): Promise<K
     ],
     ready: async () => (await api.get("/healthz").catch(() => "")) === "ok",
     readyTimeoutMs: 120_000,
+    ...(options.env === undefined ? {} : { env: options.env }),
   });
   return new Kubelet(service, api, podLogs, manifests, write);
 }

@@ -12,8 +12,8 @@ import {
   makeCgroup,
   startKubelet,
   type Kubelet,
-  type KubeletCluster,
   type KubeletConfig,
+  type KubeletOptions,
 } from "./kubelet.js";
 import type { Pod } from "./pods.js";
 import { removePortRules } from "./port-rules.js";
@@ -34,6 +34,8 @@ export interface KubeletNode extends NodeParts {
   readonly shim: ServedShim;
   readonly kubelet: Kubelet;
 }
+
+type MoreOptions = Pick<KubeletOptions, "cluster" | "env">;
 
 /** @param subnet The third number of the pods' 10.219.X.0/24, so that suites do not meet. */
 export async function openParts(lab: Lab, engine: EngineName, subnet: number): Promise<NodeParts> {
@@ -59,11 +61,11 @@ export async function openKubeletNode(
   lab: Lab,
   version: KubeletVersion,
   subnet: number,
-  config: KubeletConfig = {},
+  more: MoreOptions = {},
 ): Promise<KubeletNode> {
   const parts = await openParts(lab, "26.1", subnet);
   const shim = await serveShim(lab, parts.network, { socketPath: parts.socketPath });
-  const kubelet = await startNodeKubelet(lab, parts, version, config);
+  const kubelet = await startNodeKubelet(lab, parts, version, {}, more);
   return { ...parts, shim, kubelet };
 }
 
@@ -77,7 +79,7 @@ export async function startNodeKubelet(
   parts: NodeParts,
   version: KubeletVersion,
   config: KubeletConfig = {},
-  cluster?: KubeletCluster,
+  more: MoreOptions = {},
 ): Promise<Kubelet> {
   return await startKubelet(lab, {
     version,
@@ -86,7 +88,7 @@ export async function startNodeKubelet(
     folder: parts.folder,
     cgroupRoot: parts.cgroupRoot,
     config,
-    ...(cluster === undefined ? {} : { cluster }),
+    ...more,
   });
 }
 

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
-import { after, before, describe, it } from "node:test";
-import { openLab, waitUntil, type CriDockerd } from "../docker/lab/index.js";
+import { after, before, describe } from "node:test";
+import { openLab, releaseVersion, waitUntil, type CriDockerd } from "../docker/lab/index.js";
 import { realPlugins, serveShim, type ServedShim } from "../docker/pods-node.js";
 import type { Kubelet } from "./kubelet.js";
 import { endPods, openParts, startNodeKubelet, untilPod, type NodeParts } from "./node.js";
 import { container, forever, isReady, manifest, pods, statusOf } from "./pods.js";
+import { Results } from "./results.js";
 
 const lab = openLab();
 after(async () => {
@@ -14,6 +15,8 @@ after(async () => {
 
 /** Pods that go on from the first runtime to the last. */
 const lasting = ["order", "net", "hostnet", "talks"];
+
+const it = new Results("switch").column(`kubelet ${releaseVersion("1.36")}`);
 
 describe(
   "a kubelet whose runtime changes from cri-dockerd to docker-cri and back",

@@ -20,6 +20,8 @@ export {
   kubeletProgram,
   kubeletVersions,
   kubernetesProgram,
+  nodeE2ePrograms,
+  releaseVersion,
   type KubeletVersion,
 } from "./kubernetes-programs.js";
 export { openLab, withLab, type Lab } from "./lab.js";
@@ -41,6 +43,7 @@ export {
   criDockerdProgram,
   crictl,
   critest,
+  logindProgram,
   metricsServerProgram,
   moduleProgram,
   v1alpha2Program,

@@ -15,6 +15,11 @@ export type KubeletVersion = keyof typeof releases;
 
 export const kubeletVersions = Object.keys(releases) as KubeletVersion[];
 
+/** Such as "1.36.1". */
+export function releaseVersion(release: KubeletVersion): string {
+  return releases[release].version;
+}
+
 /** A kubelet. Answers its path. @throws as {@link kubernetesProgram}. */
 export async function kubeletProgram(name: KubeletVersion): Promise<string> {
   return await kubernetesProgram("cmd/kubelet", name);
@@ -26,16 +31,36 @@ export async function kubeletProgram(name: KubeletVersion): Promise<string> {
  * @throws Error when the module's sum differs; CommandError when Go cannot build it.
  */
 export async function kubernetesProgram(path: string, release: KubeletVersion): Promise<string> {
+  return await built(basename(path), release, ["build"], `k8s.io/kubernetes/${path}`);
+}
+
+/** The node e2e suite, and the ginkgo that it is run with. Answers their paths. @throws as {@link kubernetesProgram}. */
+export async function nodeE2ePrograms(
+  release: KubeletVersion,
+): Promise<{ readonly suite: string; readonly ginkgo: string }> {
+  return {
+    suite: await built("e2e_node.test", release, ["test", "-c"], "k8s.io/kubernetes/test/e2e_node"),
+    ginkgo: await built("ginkgo", release, ["build"], "github.com/onsi/ginkgo/v2/ginkgo"),
+  };
+}
+
+/** A program out of a module of ours that requires a release of Kubernetes. */
+async function built(
+  name: string,
+  release: KubeletVersion,
+  verb: readonly string[],
+  target: string,
+): Promise<string> {
   const { version, sum } = releases[release];
   const key = `${version}-${createHash("sha256").update(sum).digest("hex").slice(0, 12)}`;
-  return await cached(basename(path), key, async (output) => {
+  return await cached(name, key, async (output) => {
     const folder = `${output}-module`;
     await mkdir(folder, { recursive: true });
     try {
       await writeModule(folder, version, sum);
       const set = `-X k8s.io/component-base/version.gitVersion=v${version}`;
       const flags = ["-mod=mod", "-trimpath", `-ldflags=-s -w ${set}`, "-o", output];
-      await go(["build", ...flags, `k8s.io/kubernetes/${path}`], folder);
+      await go([...verb, ...flags, target], folder);
     } finally {
       await rm(folder, { recursive: true, force: true });
     }

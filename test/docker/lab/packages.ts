@@ -25,6 +25,7 @@ export const packageSets = {
   registry: ["docker-registry", "apache2-utils"],
   packaging: ["dpkg-dev", "libatomic1", "man-db", "rpm", "zsh"],
   terminal: ["tmux"],
+  bus: ["dbus-daemon"],
   otherEngines: ["patchelf", "debian-archive-keyring"],
 } as const;
 

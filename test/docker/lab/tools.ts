@@ -103,9 +103,19 @@ export async function moduleProgram(name: string): Promise<string> {
 
 /** The client of CRI's former name, test/go/v1alpha2. Answers its path. @throws CommandError when Go cannot build it. */
 export async function v1alpha2Program(): Promise<string> {
-  const folder = join(goModuleFolder, "v1alpha2");
+  return await separateProgram("v1alpha2");
+}
+
+/** As much of systemd-logind as a kubelet asks for, test/go/logind. Answers its path. @throws CommandError when Go cannot build it. */
+export async function logindProgram(): Promise<string> {
+  return await separateProgram("logind");
+}
+
+/** A program with a Go module of its own: what it needs is no concern of the others, or of another version. */
+async function separateProgram(name: string): Promise<string> {
+  const folder = join(goModuleFolder, name);
   const sources = ["go.sum", "go.mod", "main.go"].map((file) => join(folder, file));
-  return await cached("v1alpha2", await fingerprint(sources), async (output) => {
+  return await cached(name, await fingerprint(sources), async (output) => {
     await go(["build", "-trimpath", "-o", output, "."], folder);
   });
 }

@@ -4,12 +4,14 @@
 //	kubestream process -url URL -transport spdy|websocket|fallback [-stdin] [-tty] [-sizes 80x24,120x40]
 //	kubestream forward -url URL -transport … 8080 8081
 //	kubestream connect -url URL -transport … 8080:100 8081
+//	kubestream logs -url URL -lines 100
 //
 // Each takes -cert and -key for https: the client's certificate, which is the server's authority as well.
 //
 // process joins standard input and output with an exec or attach, and ends with the command's exit code. forward
 // listens on a local port for each port of the pod, as kubectl port-forward does, until its standard input ends.
-// connect makes connections to ports one argument after the other, in one session.
+// connect makes connections to ports one argument after the other, in one session. logs reads a log's URL, as kubectl
+// logs does, and ends after so many lines.
 package main
 
 import (
@@ -34,6 +36,7 @@ type options struct {
 	stdin     bool
 	tty       bool
 	sizes     string
+	lines     int
 	cert      string
 	key       string
 	ports     []string
@@ -52,7 +55,7 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 0 {
-		return errors.New("want process, forward or connect")
+		return errors.New("want process, forward, connect or logs")
 	}
 	wanted, err := parse(args[0], args[1:])
 	if err != nil {
@@ -65,8 +68,10 @@ func run(args []string) error {
 		return forward(wanted)
 	case "connect":
 		return connect(wanted)
+	case "logs":
+		return logs(context.Background(), wanted)
 	}
-	return fmt.Errorf("%s is none of process, forward and connect", args[0])
+	return fmt.Errorf("%s is none of process, forward, connect and logs", args[0])
 }
 
 func parse(name string, args []string) (options, error) {
@@ -78,6 +83,7 @@ func parse(name string, args []string) (options, error) {
 	flags.BoolVar(&wanted.stdin, "stdin", false, "send standard input")
 	flags.BoolVar(&wanted.tty, "tty", false, "the process has a terminal")
 	flags.StringVar(&wanted.sizes, "sizes", "", "of the terminal: one at once, the next after each piece of output")
+	flags.IntVar(&wanted.lines, "lines", 0, "of the log, after which to end")
 	flags.StringVar(&wanted.cert, "cert", "", "file of the client's certificate, and the server's authority")
 	flags.StringVar(&wanted.key, "key", "", "file of the client's key")
 	if err := flags.Parse(args); err != nil {
