@@ -72,6 +72,9 @@ export async function bundle(outfile: string, { single }: { readonly single: boo
     external: single ? [] : ["koffi"],
     plugins: single ? [leaveOutUnused, koffiBesideExecutable] : [leaveOutUnused],
   });
+  // One character beyond ASCII, and V8 keeps the whole source in two bytes a character: 2 MiB more.
+  if (/[^\0-\x7f]/.test(await readFile(outfile, "utf8")))
+    throw new Error(`${outfile} is not all ASCII: write the character in a regular expression as \\u…`);
   await chmod(outfile, 0o755);
 }
 

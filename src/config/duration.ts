@@ -11,7 +11,7 @@ const millisecondsPerUnit = new Map([
   ["h", 3_600_000],
 ]);
 
-const form = /^\+?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/u;
+const form = /^\+?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|\u00b5s|\u03bcs|ms|s|m|h))+$/u;
 
 /**
  * Reads a duration as Go's time package writes it: `1m0s`, `1.5h`, `300ms`, `0`.
