@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { imageSet, type Lab } from "../docker/lab/index.js";
-import { container, forever, image, isReady, manifest, statusOf, type Pod } from "../kubelet/pods.js";
+import { imageSet, makeImage, type Lab } from "../docker/lab/index.js";
+import { container, forever, isReady, manifest, statusOf, type Pod } from "../kubelet/pods.js";
 import type { Check } from "./checks.js";
 import type { Cluster } from "./cluster.js";
 
@@ -72,13 +72,14 @@ export function containers(check: Check, lab: Lab): void {
 
   check("A private registry: refused without a secret, pulled with imagePullSecrets", async ({ kubectl }) => {
     const registry = await lab.registry({ name: "private", users: { lab: "secret" } });
-    const [busybox] = (await imageSet("basic")).images;
-    assert.ok(busybox);
-    await registry.push(busybox, [image]);
-    const pod = (name: string, more: object) =>
-      manifest(name, {
+    // An image of its own: the kubelet asks whoever uses one that was pulled with a secret for that secret.
+    const layers = (await imageSet("basic")).images[0]?.layers ?? [];
+    const name = "private:1";
+    await registry.push(makeImage([name], layers, { Labels: { private: "yes" } }));
+    const pod = (podName: string, more: object) =>
+      manifest(podName, {
         ...more,
-        containers: [{ ...container("main", forever), image: registry.nameOf(image) }],
+        containers: [{ ...container("main", forever), image: registry.nameOf(name) }],
       });
     await kubectl.apply(pod("refused", {}));
     const refused = await kubectl.untilPod("refused", (each) => waitingOf(each)?.reason === "ErrImagePull");

@@ -47,7 +47,7 @@ async function startMetricsServer(lab: Lab, cluster: Cluster): Promise<void> {
       "--kubelet-use-node-status-port",
       "--kubelet-preferred-address-types=InternalIP",
       `--kubelet-certificate-authority=${controlPlane.authority.certFile}`,
-      "--metric-resolution=10s",
+      "--metric-resolution=15s",
     ],
   });
   const metadata = { name: "metrics-server", namespace: "kube-system" };

@@ -29,6 +29,19 @@ const expected: readonly (readonly [RegExp, string])[] = [
   [/Failed to free sufficient space|attempting to reclaim/, "the test lets the disk look full"],
   [/waiting for all the volumes belonging to Pods.*middle-node/, "the pod middle is meant to be killed"],
   [/POD_.* is held by container .*, which is running/, "an evented PLEG starts with an empty cache"],
+  // In a cluster:
+  [/nodes? \\?"node\\?" not found/, "the node registers itself"],
+  [/Skipping pod synchronization.*container runtime is down/, "the runtime is being started anew"],
+  [
+    /failed to read memory cgroup (?:config|limits) .*no such file/,
+    "the kubelet reads of a pod that has ended",
+  ],
+  [
+    /Failed to get status for pod.*(?:no relationship found|not found)/,
+    "the API server no longer has the pod",
+  ],
+  [/Missing actuated pod level resource record/, "the kubelet notes none before a container has started"],
+  [/no-such-runtime|no basic auth credentials/, "the pods missing and refused are meant to fail"],
 ];
 
 /** The lines that none of the expected errors explains. */
