@@ -85,6 +85,12 @@ async function startKubeProxy(lab: Lab, folder: string, { authority, server }: C
   const before = await readFile(setting, "utf8");
   lab.defer("kube-proxy's rules", async () => {
     await run(command, ["--cleanup"], { allowFailure: true });
+    // It leaves the chain that a kubelet may have written as well.
+    const chain = "KUBE-FIREWALL";
+    const jumps = ["INPUT", "OUTPUT"].map((from) => ["-D", from, "-j", chain]);
+    for (const tool of ["iptables", "ip6tables"])
+      for (const rule of [...jumps, ["-F", chain], ["-X", chain]])
+        await run(tool, ["-w", ...rule], { allowFailure: true });
     await writeFile(setting, before);
   });
   await lab.service({

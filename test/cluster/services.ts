@@ -72,12 +72,9 @@ export function services(check: Check): void {
     const address = await addressOf(kubectl, "both");
     for (const name of [/^one$/, /^two$/])
       await until(cluster, async () => await fromPod(kubectl, "shell", address, 80), name);
-    const udp = ["exec", "shell", "--", "sh", "-c", `echo hostname | nc -u -w 2 ${address} 81`];
-    await until(
-      cluster,
-      async () => (await kubectl.run(udp, { allowFailure: true })).stdout,
-      /^(?:one|two)$/m,
-    );
+    // It fails when no answer comes.
+    const udp = ["connect", "--protocol=udp", "--timeout=5s", `${address}:81`];
+    await kubectl.out("exec", "self", "--", "/agnhost", ...udp);
   });
 
   check("Service from its own only pod (hairpin)", async (cluster) => {
