@@ -42,37 +42,6 @@ export function node(check: Check): void {
     },
   );
 
-  check("Eviction for want of memory: the pod that uses most beyond its request", async (cluster) => {
-    const { kubectl, kubelet } = cluster;
-    const fill = `dd if=/dev/zero of=/memory/fill bs=1M count=200 && touch /tmp/filled; ${forever}`;
-    const memory = { name: "memory", emptyDir: { medium: "Memory" } };
-    const volumeMounts = [{ name: "memory", mountPath: "/memory" }];
-    const readinessProbe = {
-      exec: { command: ["test", "-e", "/tmp/filled"] },
-      periodSeconds: 1,
-      timeoutSeconds: 10,
-    };
-    const hog = container("main", fill, { volumeMounts, readinessProbe });
-    await kubectl.apply(manifest("hog", { volumes: [memory], containers: [hog] }));
-    await kubectl.untilPod("hog", isReady);
-    // A soft threshold above what any machine has: the node's allocatable memory stays as it is.
-    await kubelet.restart({
-      ...kubeletConfig,
-      evictionSoft: { "memory.available": "99%" },
-      evictionSoftGracePeriod: { "memory.available": "1s" },
-      evictionMaxPodGracePeriod: 1,
-    });
-    const evicted = await kubectl.untilPod("hog", ({ status }) => status.phase === "Failed");
-    const { reason, message } = evicted.status as { readonly reason?: string; readonly message?: string };
-    assert.equal(reason, "Evicted");
-    assert.match(message ?? "", /low on resource: memory/);
-    await kubelet.restart(kubeletConfig);
-    const pressure = `{.status.conditions[?(@.type=="MemoryPressure")].status}`;
-    const condition = async () => await kubectl.out("get", "node", "node", "-o", `jsonpath=${pressure}`);
-    await kubectl.until("MemoryPressure", condition, (status) => status === "False");
-    await kubectl.out("delete", "pod", "hog");
-  });
-
   check("Drain, uncordon and delete: nothing of a pod is left", async ({ kubectl, dockerd, network }) => {
     const options = ["--ignore-daemonsets", "--force", "--delete-emptydir-data", "--timeout=240s"];
     await kubectl.out("drain", "node", ...options);
@@ -88,6 +57,39 @@ export function node(check: Check): void {
     await waitUntil(async () => (await network.traces()).addresses.length === 0, 20_000, 500);
     const { addresses, rules, links } = await network.traces();
     assert.deepEqual({ addresses, rules, links }, { addresses: [], rules: [], links: [] });
+  });
+
+  check("Eviction for want of memory, with what the pod has used", async (cluster) => {
+    const { kubectl, kubelet } = cluster;
+    const fill = `dd if=/dev/zero of=/memory/fill bs=1M count=200 && touch /tmp/filled; ${forever}`;
+    const memory = { name: "memory", emptyDir: { medium: "Memory" } };
+    const volumeMounts = [{ name: "memory", mountPath: "/memory" }];
+    const readinessProbe = {
+      exec: { command: ["test", "-e", "/tmp/filled"] },
+      periodSeconds: 1,
+      timeoutSeconds: 10,
+    };
+    // A kubelet that starts short of memory does not take a pod without a request.
+    const resources = { requests: { memory: "1Mi" } };
+    const hog = container("main", fill, { volumeMounts, readinessProbe, resources });
+    await kubectl.apply(manifest("hog", { volumes: [memory], containers: [hog] }));
+    await kubectl.untilPod("hog", isReady);
+    // A soft threshold above what any machine has: the node's allocatable memory stays as it is.
+    await kubelet.restart({
+      ...kubeletConfig,
+      evictionSoft: { "memory.available": "99%" },
+      evictionSoftGracePeriod: { "memory.available": "1s" },
+      evictionMaxPodGracePeriod: 1,
+    });
+    const evicted = await kubectl.untilPod("hog", ({ status }) => status.phase === "Failed");
+    const { reason, message } = evicted.status as { readonly reason?: string; readonly message?: string };
+    assert.equal(reason, "Evicted");
+    assert.match(message ?? "", /low on resource: memory.*Container main was using \d+Ki, request is 1Mi/);
+    await kubelet.restart(kubeletConfig);
+    const pressure = `{.status.conditions[?(@.type=="MemoryPressure")].status}`;
+    const condition = async () => await kubectl.out("get", "node", "node", "-o", `jsonpath=${pressure}`);
+    await kubectl.until("MemoryPressure", condition, (status) => status === "False");
+    await kubectl.out("delete", "pod", "hog");
   });
 
   check("The kubelet's log has no error that docker-cri causes", async ({ kubelet }) => {

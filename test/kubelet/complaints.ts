@@ -41,6 +41,8 @@ const expected: readonly (readonly [RegExp, string])[] = [
     "the API server no longer has the pod",
   ],
   [/Missing actuated pod level resource record/, "the kubelet notes none before a container has started"],
+  [/Failed to remove container.*code = NotFound/, "the kubelet has removed it a moment before"],
+  [/eviction thresholds have been met, but no pods are active/, "the test has the kubelet short of memory"],
   [/no-such-runtime|no basic auth credentials/, "the pods missing and refused are meant to fail"],
 ];
 
