@@ -6,8 +6,8 @@ import { root, run } from "./run.js";
 import { configurationFiles, type Release } from "./tree.js";
 
 const summary = "Docker as a container runtime for Kubernetes";
-const description = `docker-cri answers the kubelet's CRI v1 calls with Docker Engine. It replaces cri-dockerd on a node, which
-changes over, and back, with its pods running.`;
+const description = `docker-cri answers the kubelet's CRI v1 calls with Docker Engine. It replaces
+cri-dockerd on a node, which changes over, and back, with its pods running.`;
 
 /** A `.deb`. @returns Its file name. @see deb(5), deb-control(5) */
 export async function makeDeb(tree: string, out: string, release: Release): Promise<string> {
