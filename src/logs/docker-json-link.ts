@@ -1,4 +1,4 @@
-import { Backoff, isKind, messageOf, settlesWithin, ShimError } from "../base/index.js";
+import { Backoff, isKind, settlesWithin, ShimError } from "../base/index.js";
 import type { DockerContainer } from "../docker/index.js";
 import {
   rootOf,
