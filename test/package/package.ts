@@ -3,6 +3,8 @@ import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/pro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
+import { transform } from "esbuild";
+import { runnable } from "./programs.js";
 import { execute, root, succeed, type Stage } from "./support/stage.js";
 
 interface Manifest {
@@ -60,13 +62,7 @@ export function describePackage(staged: () => Stage): void {
     });
 
     it("can be used from TypeScript as README and library guide show, with its own types checked", async () => {
-      const texts = await Promise.all(
-        ["README.md", join("docs", "library.md")].map((file) => readFile(join(stage.source, file), "utf8")),
-      );
-      const programs = [...texts.join("\n").matchAll(/```ts\n([^]*?)```/g)].map(
-        ([, program = ""]) => program,
-      );
-      assert.ok(programs.length >= 3);
+      const programs = await programsOf(stage);
       const held = [
         'import { createShim, type Shim } from "docker-cri";',
         'import { inProcessTransport } from "docker-cri/in-process";',
@@ -84,6 +80,16 @@ export function describePackage(staged: () => Stage): void {
       const options = ["--noEmit", "--strict", "--target", "es2022", "--lib", "es2023,esnext.disposable,dom"];
       const modules = ["--module", "nodenext", "--types", "node"];
       await succeed(stage.project, tool("tsc"), ...options, ...modules, ...files.map(([name]) => name));
+    });
+
+    it("runs each program of README and library guide", async () => {
+      for (const [i, program] of (await programsOf(stage)).entries()) {
+        const { code } = await transform(program, { loader: "ts" });
+        const { text, prints } = runnable(code);
+        await writeFile(join(stage.project, `run-${i}.js`), text);
+        const { out } = await succeed(stage.project, process.execPath, `run-${i}.js`);
+        assert.match(out, prints, program);
+      }
     });
 
     it("shows a pod's whole life in a checkout too, as soon as it is installed", async () => {
@@ -133,6 +139,15 @@ export function describePackage(staged: () => Stage): void {
       await assert.rejects(readdir(socketFolder), { code: "ENOENT" });
     });
   });
+}
+
+/** The TypeScript programs of README and library guide. */
+async function programsOf(stage: Stage): Promise<string[]> {
+  const files = ["README.md", join("docs", "library.md")];
+  const texts = await Promise.all(files.map((file) => readFile(join(stage.source, file), "utf8")));
+  const programs = [...texts.join("\n").matchAll(/```ts\n([^]*?)```/g)].map(([, program = ""]) => program);
+  assert.ok(programs.length >= 7);
+  return programs;
 }
 
 /** A program of the development dependencies. */

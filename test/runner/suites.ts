@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { setPriority } from "node:os";
 import { join } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
@@ -36,6 +37,8 @@ export function command(name: string, file: string, ...args: string[]): Suite {
         const program = join(root, "node_modules", ".bin", file);
         const { NODE_OPTIONS: _forTests, ...env } = process.env;
         const child = spawn(program, args, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
+        // Tests of time limits run beside it.
+        if (child.pid !== undefined) setPriority(child.pid, 10);
         child.stdout.pipe(output, { end: false });
         child.stderr.pipe(output, { end: false });
         child.on("error", reject);
