@@ -1,6 +1,6 @@
-import { readdir } from "node:fs/promises";
 import { codeOf, sleep } from "../../base/index.js";
-import { isDead, readEnvironment, readStat, type ProcessStat } from "./proc-stat.js";
+import { isDead, readStatNow, type ProcessStat } from "./proc-stat.js";
+import { listProcesses, type IsMeant, type ProcessList } from "./process-list.js";
 
 /** More rounds than a tree of stopped processes can need; a limit against endless loops. */
 const maxRounds = 20;
@@ -14,7 +14,7 @@ const deathMs = 2_000;
  * @returns How many were killed.
  */
 export function killTree(root: number): Promise<number> {
-  return killAll((known) => newMembers(root, known));
+  return killAll(({ living }, known) => newMembers(living, root, known));
 }
 
 /**
@@ -23,34 +23,30 @@ export function killTree(root: number): Promise<number> {
  * @param root A process that is killed as well.
  * @returns How many were killed.
  */
-export function killWhere(
-  isMeant: (environment: ReadonlyMap<string, string>) => boolean,
-  root?: number,
-): Promise<number> {
-  return killAll(async (known) => {
-    const marked = await newMarked(isMeant, known);
+export function killWhere(isMeant: IsMeant, root?: number): Promise<number> {
+  return killAll(({ living, matches }, known) => {
+    const matching = matches.get(isMeant);
+    const marked = living.filter(({ pid }) => matching?.has(pid) && !known.has(pid));
     const roots = new Map([...known, ...marked.map((each) => [each.pid, each] as const)]);
-    return [...marked, ...(await newMembers(root, roots))];
-  });
+    return [...marked, ...newMembers(living, root, roots)];
+  }, isMeant);
 }
 
-/** @param find Finds the living members that are not in `known` yet. */
+/** @param find Finds the members that are not in `known` yet. */
 async function killAll(
-  find: (known: ReadonlyMap<number, ProcessStat>) => Promise<ProcessStat[]>,
+  find: (list: ProcessList, known: ReadonlyMap<number, ProcessStat>) => ProcessStat[],
+  isMeant?: IsMeant,
 ): Promise<number> {
   const tree = new Map<number, ProcessStat>();
   for (let round = 0; round < maxRounds; round++) {
-    const found = await find(tree);
+    const found = find(await listProcesses(isMeant), tree);
     if (found.length === 0) break;
     for (const member of found) {
       tree.set(member.pid, member);
       send(member.pid, "SIGSTOP");
     }
   }
-  const killed: ProcessStat[] = [];
-  for (const member of tree.values()) {
-    if ((await isStill(member)) && send(member.pid, "SIGKILL")) killed.push(member);
-  }
+  const killed = [...tree.values()].filter((member) => isStill(member) && send(member.pid, "SIGKILL"));
   await untilDead(killed);
   return killed.length;
 }
@@ -59,31 +55,22 @@ async function killAll(
 async function untilDead(members: readonly ProcessStat[]): Promise<void> {
   const endMs = performance.now() + deathMs;
   for (const member of members) {
-    while ((await isStill(member)) && performance.now() < endMs) await sleep(5);
+    while (isStill(member) && performance.now() < endMs) await sleep(5);
   }
 }
 
-/** The living processes with a matching environment that are not in `known` yet. */
-async function newMarked(
-  isMeant: (environment: ReadonlyMap<string, string>) => boolean,
-  known: ReadonlyMap<number, ProcessStat>,
-): Promise<ProcessStat[]> {
-  const others = (await livingProcesses()).filter(({ pid }) => pid !== process.pid && !known.has(pid));
-  const environments = await Promise.all(others.map(({ pid }) => readEnvironment(pid)));
-  return others.filter((_, index) => {
-    const environment = environments[index];
-    return environment !== undefined && isMeant(environment);
-  });
-}
-
 /** The root and the living descendants of the root and of `known` that are not in `known` yet. */
-async function newMembers(
+function newMembers(
+  all: readonly ProcessStat[],
   root: number | undefined,
   known: ReadonlyMap<number, ProcessStat>,
-): Promise<ProcessStat[]> {
-  const all = await livingProcesses();
+): ProcessStat[] {
   const children = new Map<number, ProcessStat[]>();
-  for (const each of all) children.set(each.parent, [...(children.get(each.parent) ?? []), each]);
+  for (const each of all) {
+    const siblings = children.get(each.parent);
+    if (siblings) siblings.push(each);
+    else children.set(each.parent, [each]);
+  }
   const found: ProcessStat[] = [];
   const waiting = all.filter(({ pid }) => pid === root || known.has(pid));
   const seen = new Set<number>(waiting.map(({ pid }) => pid));
@@ -98,17 +85,9 @@ async function newMembers(
   return found;
 }
 
-async function livingProcesses(): Promise<ProcessStat[]> {
-  const names = await readdir("/proc");
-  const stats = await Promise.all(
-    names.filter((name) => /^\d+$/.test(name)).map((name) => readStat(Number(name))),
-  );
-  return stats.filter((stat) => stat !== undefined).filter((stat) => !isDead(stat));
-}
-
 /** False when the process has ended and its pid belongs to another one now. */
-async function isStill(member: ProcessStat): Promise<boolean> {
-  const now = await readStat(member.pid);
+function isStill(member: ProcessStat): boolean {
+  const now = readStatNow(member.pid);
   return now !== undefined && now.startTicks === member.startTicks && !isDead(now);
 }
 

@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { codeOf } from "../../base/index.js";
 
 /** The fields of /proc/PID/stat. */
@@ -13,19 +12,9 @@ export interface ProcessStat {
 }
 
 /**
- * Reads /proc/PID/stat; undefined when there is no such process.
+ * Reads /proc/PID/stat, in some 20 microseconds; undefined when there is no such process.
  * @see proc(5), /proc/PID/stat
  */
-export async function readStat(pid: number): Promise<ProcessStat | undefined> {
-  try {
-    return parseStat(pid, await readFile(`/proc/${pid}/stat`, "utf8"));
-  } catch (error) {
-    if (isGone(error)) return undefined;
-    throw error;
-  }
-}
-
-/** As {@link readStat}, in some 20 microseconds: for many processes, each of which costs the thread pool ten times that. */
 export function readStatNow(pid: number): ProcessStat | undefined {
   try {
     return parseStat(pid, readFileSync(`/proc/${pid}/stat`, "utf8"));
@@ -57,10 +46,10 @@ export function isDead(stat: ProcessStat): boolean {
  * Reads the initial environment of a process; undefined when it has ended or may not be inspected.
  * @see proc(5), /proc/PID/environ
  */
-export async function readEnvironment(pid: number): Promise<Map<string, string> | undefined> {
+export function readEnvironmentNow(pid: number): Map<string, string> | undefined {
   let text: string;
   try {
-    text = await readFile(`/proc/${pid}/environ`, "utf8");
+    text = readFileSync(`/proc/${pid}/environ`, "utf8");
   } catch (error) {
     if (["ENOENT", "ESRCH", "EACCES", "EPERM"].includes(codeOf(error) ?? "")) return undefined;
     throw error;

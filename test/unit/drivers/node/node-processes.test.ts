@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { readdirSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -179,6 +180,31 @@ describe("killing processes by their environment", () => {
     assert.equal(await processes.isAlive(other.pid), true);
     assert.equal(await processes.killWhere((environment) => environment.get("MARK") === mark), 0);
     assert.equal(await processes.killWhere((environment) => environment.get("MARK") === `not-${mark}`), 1);
+  });
+
+  it("takes few files and lists for hundreds of calls at once, and each kills its own", async () => {
+    const marks = Array.from({ length: 200 }, (_, index) => `many-${process.pid}-${index}`);
+    const meant = marks.slice(0, 3).map((mark) => start("exec sleep 60", { MARK: mark }));
+    const ended = Promise.all(meant.map((child) => once(child, "exit")));
+    await delay(100);
+    const descriptors = () => readdirSync("/proc/self/fd").length;
+    const before = descriptors();
+    let [most, environments] = [before, 0];
+    const looking = setInterval(() => (most = Math.max(most, descriptors())), 1);
+    const killed = await Promise.all(
+      marks.map((mark) =>
+        processes.killWhere((environment) => {
+          if (mark === marks[0]) environments++;
+          return environment.get("MARK") === mark;
+        }),
+      ),
+    );
+    clearInterval(looking);
+    await ended;
+    assert.deepEqual(killed, [1, 1, 1, ...Array<number>(197).fill(0)]);
+    assert.ok(most <= before + 3, `${before} descriptors, then ${most}`);
+    const others = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).length;
+    assert.ok(environments < 4 * others, `${environments} environments of ${others} processes`);
   });
 });
 
