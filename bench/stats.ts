@@ -6,7 +6,6 @@ import {
   type CribenchResult,
   type CribenchStep,
   type Dockerd,
-  type Lab,
 } from "../test/docker/lab/index.js";
 import { median } from "./numbers.js";
 import type { BenchOptions } from "./options.js";
@@ -69,7 +68,6 @@ export async function measureStats(options: BenchOptions): Promise<StatsFigures[
     });
     const runtimes = await startRuntimes(lab, dockerd, options.program);
     const { containerd, "cri-dockerd": theirs } = runtimes;
-    removeAtEnd(lab, containerd);
     const figures: StatsFigures[] = [];
     let made = 0;
     for (const containers of options.pods.filter((count) => count > 1)) {
@@ -94,14 +92,6 @@ async function makeContainers(runtime: MeasuredRuntime, count: number): Promise<
     ...(rest > 0 ? [{ ...common, calls: 1, containersPerPod: rest }] : []),
   ];
   checkAll(runtime, await cribench(runtime.endpoint, steps, { timeoutMs: 1_900_000 }));
-}
-
-/** What runs on containerd does not end with it, as Docker's containers do with their engine. */
-function removeAtEnd(lab: Lab, runtime: MeasuredRuntime): void {
-  lab.defer(`the pods of ${runtime.name}`, async () => {
-    runtime.service.signal("SIGCONT");
-    checkAll(runtime, await cribench(runtime.endpoint, [{ rpc: "RemovePods", callers: makersAtOnce }]));
-  });
 }
 
 function checkAll({ name }: MeasuredRuntime, results: readonly CribenchResult[]): void {
