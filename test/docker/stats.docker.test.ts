@@ -5,6 +5,7 @@ import { createServer, type AddressInfo } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { after, before, describe, it } from "node:test";
 import type { ContainerStats, Metric } from "../../src/gen/runtime/v1/api_pb.js";
+import { cgroupFolders } from "./cgroup-folders.js";
 import { openLab, run, waitUntil, type Dockerd, type EngineName } from "./lab/index.js";
 import { openNode, type NodeInView } from "./proxy/node-in-view.js";
 
@@ -18,19 +19,6 @@ const mebibyte = 1024 * 1024;
 /** Two figures of what goes on meanwhile differ by 5 % at most. */
 function assertClose(actual: number, expected: number, what: string): void {
   assert.ok(Math.abs(actual - expected) <= expected * 0.05, `${what}: ${actual} beside ${expected}`);
-}
-
-/** Where the kernel accounts a container: every hierarchy that its first process is in, by controller. */
-async function cgroupFolders(pid: number): Promise<ReadonlyMap<string, string>> {
-  const lines = (await readFile(`/proc/${pid}/cgroup`, "utf8")).trim().split("\n");
-  const folders = new Map<string, string>();
-  for (const line of lines) {
-    const [, controllers = "", path = ""] = line.split(":");
-    if (controllers === "") folders.set("", `/sys/fs/cgroup${path}`);
-    for (const controller of controllers.split(","))
-      folders.set(controller, `/sys/fs/cgroup/${controller}${path}`);
-  }
-  return folders;
 }
 
 /** Newer kernels count the block I/O of a cgroup of v1 only once it has a limit: this one is never reached. */

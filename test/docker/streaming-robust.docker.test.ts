@@ -195,7 +195,7 @@ describe("streaming from a server of its own", { timeout: 400_000 + churnSession
       const info = ["info", "--format", "{{.NGoroutines}}"];
       return {
         descriptors: (await readdir(`/proc/${shim.service.pid}/fd`)).length,
-        processes: (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).length,
+        processes: (await processesWith(word)).length,
         // dockerd's sockets say little: those of an exec with a stdin it leaves to its garbage collector.
         goroutines: Number((await dockerd.docker(info)).stdout),
         execs: await dockerExecs(),
