@@ -41,7 +41,8 @@ function nodeSuites(): Lane[] {
 }
 
 function clusterSuites(): Lane[] {
-  return [[tests("cluster", { concurrency: 1, timeoutMs: 3_600_000 })]];
+  const slow = { concurrency: 1, timeoutMs: 7_200_000 };
+  return [["cluster", "node-e2e"].map((name) => tests(name, slow))];
 }
 
 /** Keeps what is written to it, so that suites that run side by side do not mix their lines. */

@@ -4,6 +4,12 @@ import type { CgroupSource } from "./source.js";
 
 const defaultPeriodMicros = 100_000;
 const defaultShares = 1024;
+const pageBytes = 4096;
+
+/** A limit of memory as the kernel holds it, in whole pages; none is 0. */
+function wholePages(bytes: number): number {
+  return bytes <= 0 ? 0 : bytes - (bytes % pageBytes);
+}
 
 /** A setting of a container; those of a pod are managed by kubelet. */
 function setting(value: (resources: DockerResources, source: CgroupSource) => number | undefined) {
@@ -20,7 +26,7 @@ function swapLimit(
   { places }: CgroupSource,
 ): number {
   if (memorySwapBytes <= 0) return 0;
-  return places.memory?.version === 2 ? memorySwapBytes - memoryBytes : memorySwapBytes;
+  return wholePages(places.memory?.version === 2 ? memorySwapBytes - memoryBytes : memorySwapBytes);
 }
 
 export const specMetrics: readonly MetricDefinition<CgroupSource>[] = [
@@ -58,13 +64,13 @@ export const specMetrics: readonly MetricDefinition<CgroupSource>[] = [
     name: "container_spec_memory_limit_bytes",
     help: "Memory limit, in bytes; 0 without a limit.",
     type: gauge,
-    values: setting(({ memoryBytes = 0 }) => Math.max(0, memoryBytes)),
+    values: setting(({ memoryBytes = 0 }) => wholePages(memoryBytes)),
   },
   {
     name: "container_spec_memory_reservation_limit_bytes",
     help: "Memory reservation, in bytes; 0 without one.",
     type: gauge,
-    values: setting(({ memoryReservationBytes = 0 }) => Math.max(0, memoryReservationBytes)),
+    values: setting(({ memoryReservationBytes = 0 }) => wholePages(memoryReservationBytes)),
   },
   {
     name: "container_spec_memory_swap_limit_bytes",

@@ -109,7 +109,7 @@ async function groupImage(variants: Variants): Promise<Image> {
  * what is in /bin, which a masked /bin/ls is to be seen by. Both packages hold the same files, so this
  * one is unpacked and not installed. pgrep and ipcs are applets of neither.
  */
-async function baseTree(tree: string, folder: string): Promise<void> {
+export async function baseTree(tree: string, folder: string): Promise<void> {
   await busyboxTree(tree, join(await unpackPackage("busybox", join(folder, "package")), "bin/busybox"));
   for (const program of ["pgrep", "ipcs"]) {
     await rm(join(tree, "bin", program), { force: true });

@@ -9,6 +9,7 @@ import { cachePath, goModuleFolder } from "../lab/paths.js";
 import { timed } from "../lab/say.js";
 import { basicImages } from "./basic.js";
 import { critestImages } from "./critest.js";
+import { nodeE2eImages } from "./node-e2e.js";
 import { writeArchive, type Image, type Layer } from "./image.js";
 
 /** Images that are made together, and an archive of them for `docker load`. */
@@ -17,9 +18,9 @@ export interface ImageSet {
   readonly archive: string;
 }
 
-const makers = { basic: basicImages, critest: critestImages } as const;
+const makers = { basic: basicImages, critest: critestImages, "node-e2e": nodeE2eImages } as const;
 
-/** The sets that the lab can make: busybox and pause; what critest pulls. */
+/** The sets that the lab can make: busybox and pause; what critest pulls; what Kubernetes' node e2e suite pulls. */
 export type ImageSetName = keyof typeof makers;
 
 /**

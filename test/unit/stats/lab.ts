@@ -16,7 +16,13 @@ export async function statsLab(options: TestShimOptions = {}) {
   const runPod = async (
     name: string,
     containers: readonly string[] = ["app"],
-    { linux = {} }: { readonly linux?: Exclude<LinuxConfig, { $typeName: string }> } = {},
+    {
+      linux = {},
+      memoryLimitInBytes = 0n,
+    }: {
+      readonly linux?: Exclude<LinuxConfig, { $typeName: string }>;
+      readonly memoryLimitInBytes?: bigint;
+    } = {},
   ) => {
     const sandboxConfig = {
       metadata: { name, namespace: "default", uid: `uid-${name}`, attempt: 0 },
@@ -35,7 +41,7 @@ export async function statsLab(options: TestShimOptions = {}) {
           command: ["sleep", "infinity"],
           labels: { app: container },
           annotations: { of: name },
-          linux: {},
+          linux: { resources: { memoryLimitInBytes } },
         },
         sandboxConfig,
       });

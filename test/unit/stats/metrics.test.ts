@@ -115,6 +115,15 @@ describe("the metrics of pods", () => {
     }
   });
 
+  it("give a limit of memory in whole pages, as the kernel holds it", async () => {
+    await using lab = await statsLab();
+    await lab.runPod("web", ["app"], { memoryLimitInBytes: 80_000_000n });
+    const { podMetrics } = await lab.runtime.listPodSandboxMetrics({});
+    const metrics = podMetrics[0]?.containerMetrics[0]?.metrics ?? [];
+    const limit = metrics.find(({ name }) => name === "container_spec_memory_limit_bytes");
+    assert.equal(limit?.value?.value, 79_998_976n);
+  });
+
   it("report the values of the stats for the pod, its network and each container", async () => {
     await using lab = await statsLab();
     const { pod, ids } = await lab.runPod("web", ["app", "sidecar"]);

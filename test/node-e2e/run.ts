@@ -1,0 +1,61 @@
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { cgroupMounts, removeCgroupTree, run, type Lab } from "../docker/lab/index.js";
+import type { NodeE2eWish } from "./inside.js";
+
+/** One spec's outcome, out of ginkgo's JSON report. */
+export interface Spec {
+  readonly name: string;
+  readonly state: string;
+  /** Of a failure or a skip. */
+  readonly message: string;
+}
+
+interface ReportedSpec {
+  ContainerHierarchyTexts: string[] | null;
+  LeafNodeText: string;
+  LeafNodeType: string;
+  State: string;
+  Failure?: { Message: string };
+}
+
+/** Runs the suite in namespaces of its own, below a control group of its own. Answers the specs that were to run. */
+export async function runNodeE2e(lab: Lab, wish: NodeE2eWish): Promise<Spec[]> {
+  const groups = await makeCgroups(lab);
+  const enter = groups.map((group) => `echo $$ > ${group}/cgroup.procs`).join("; ");
+  const unshare = "exec unshare --mount --net --cgroup --propagation private";
+  const inside = join(import.meta.dirname, "inside.ts");
+  const command = `${enter}; ${unshare} ${process.execPath} --import tsx ${inside} "$1"`;
+  await run("sh", ["-c", command, "sh", JSON.stringify(wish)], {
+    timeoutMs: (wish.timeoutMinutes + 10) * 60_000,
+    logPath: join(wish.folder, "inside.log"),
+  });
+  const report = await readFile(join(wish.folder, "report.json"), "utf8");
+  return (JSON.parse(report) as { SpecReports: ReportedSpec[] }[])
+    .flatMap(({ SpecReports }) => SpecReports)
+    .filter(({ LeafNodeType, State }) => LeafNodeType === "It" || State === "failed")
+    .map(({ ContainerHierarchyTexts, LeafNodeText, State, Failure }) => ({
+      name: [...(ContainerHierarchyTexts ?? []), LeafNodeText].join(" "),
+      state: State,
+      message: Failure?.Message ?? "",
+    }))
+    .filter(({ state, message }) => state !== "skipped" || message !== "");
+}
+
+/** A control group in each hierarchy, which the suite sees as the root. */
+async function makeCgroups(lab: Lab): Promise<string[]> {
+  const mounts = await cgroupMounts();
+  const groups = mounts.map((mount) => join(mount, `dclnodee2e${process.pid}`));
+  lab.defer("the control groups of the node e2e suite", async () => {
+    for (const group of groups) await removeCgroupTree(group);
+  });
+  for (const [at, group] of groups.entries()) {
+    await mkdir(group);
+    // A cpuset takes no process before it has these.
+    for (const file of ["cpuset.cpus", "cpuset.mems"]) {
+      const value = await readFile(join(mounts[at] ?? "", file), "utf8").catch(() => "");
+      if (value.trim() !== "") await writeFile(join(group, file), value);
+    }
+  }
+  return groups;
+}
