@@ -1,4 +1,3 @@
-export { ByteQueue } from "./byte-queue.js";
 export * from "./protocols.js";
 export { decodeStatus, encodeStatus, plainStatus, type ProcessResult } from "./status.js";
 export { encodeSize, terminalSizes, type TerminalSize } from "./terminal-size.js";

@@ -1,6 +1,5 @@
-import { once } from "node:events";
 import { PassThrough, Writable, type Readable } from "node:stream";
-import { messageOf, ShimError } from "../base/index.js";
+import { messageOf, ShimError, whenSent } from "../base/index.js";
 import type { ProcessIo } from "./process-io.js";
 import type { TerminalSize } from "./terminal-size.js";
 
@@ -90,17 +89,5 @@ export function remoteProcess(io: ProcessSource, operation: string): RemoteProce
 
 /** Output without a reader is dropped. */
 async function put(stream: PassThrough, data: Uint8Array): Promise<void> {
-  if (stream.destroyed || stream.write(data)) return;
-  const closed = new AbortController();
-  const onClose = () => {
-    closed.abort();
-  };
-  stream.once("close", onClose);
-  try {
-    await once(stream, "drain", { signal: closed.signal });
-  } catch {
-    // It has been closed in the meantime.
-  } finally {
-    stream.off("close", onClose);
-  }
+  if (!stream.destroyed && !stream.write(data)) await whenSent(stream);
 }

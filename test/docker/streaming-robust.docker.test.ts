@@ -18,7 +18,7 @@ after(async () => {
 });
 
 const mebibyte = 1024 * 1024;
-const transferMebibytes = 100;
+const mebibytes = { spdy: 500, websocket: 100 } as const;
 const stalledMs = 2_000;
 const churnSeconds = 20;
 /** Instead of as many as fit into that time. */
@@ -99,6 +99,7 @@ describe("streaming from a server of its own", { timeout: 400_000 + churnSession
   }
 
   for (const transport of transports) {
+    const transferMebibytes = mebibytes[transport];
     describe(`over ${transport}`, () => {
       it(`moves ${transferMebibytes} MiB each way through exec, with the same digest`, async () => {
         const taken = await exec(transport, ["sh", "-c", "cat > /node/moved"], true);

@@ -1,15 +1,16 @@
 import type { Duplex } from "node:stream";
+import { maxUnsentBytes, readItems, whenSent } from "../../base/index.js";
 import {
   dataHead,
+  FrameParser,
   goawayFrame,
   maxDataBytes,
   pingFrame,
-  readFrames,
   resetFrame,
   SpdyError,
   synReplyFrame,
   synStreamFrame,
-  type Frame,
+  type ControlFrame,
 } from "./frames.js";
 import { HeaderDecoder, HeaderEncoder, type Headers } from "./headers.js";
 import { SpdyStream, type StreamLink } from "./stream.js";
@@ -28,7 +29,7 @@ export interface SpdyOptions {
 /** Reading from the peer pauses while this much is not consumed: this dialect has no flow control. */
 const maxQueuedBytes = 2 * 1024 * 1024;
 /** Replies to pings and refused streams are skipped while this much is not sent. */
-const maxUnsentBytes = 4 * 1024 * 1024;
+const maxUnsentReplyBytes = 4 * 1024 * 1024;
 /** How long the peer may take to close its side once everything was sent. */
 const lingerMs = 60_000;
 /** Data up to this size is copied into one buffer with its header: one write costs less than two. */
@@ -51,7 +52,9 @@ export class SpdyConnection {
   private nextPing: number;
   private queuedBytes = 0;
   private resumeReading: (() => void) | undefined;
-  private draining: Promise<void> | undefined;
+  private sending: Promise<void> | undefined;
+  /** The error that has ended the connection. */
+  private ended: Error | undefined;
   private closing = false;
   private failure: Error | undefined;
 
@@ -139,13 +142,13 @@ export class SpdyConnection {
   private async send(id: number, data: Uint8Array, fin: boolean): Promise<void> {
     const { transport } = this;
     for (let offset = 0; ; offset += maxDataBytes) {
-      if (this.gone.aborted) throw this.gone.reason as Error;
+      if (this.ended) throw this.ended;
       if (transport.writableEnded) return;
       const part = data.subarray(offset, offset + maxDataBytes);
       const last = offset + maxDataBytes >= data.length;
       this.writeData(dataHead(id, part.length, fin && last), part);
       this.options.onActivity?.();
-      if (transport.writableNeedDrain) await this.drained();
+      if (transport.writableLength > maxUnsentBytes) await this.sent();
       if (last) return;
     }
   }
@@ -162,28 +165,18 @@ export class SpdyConnection {
     transport.uncork();
   }
 
-  private drained(): Promise<void> {
-    this.draining ??= new Promise<void>((resolve, reject) => {
-      const { transport } = this;
-      const drained = () => {
-        this.gone.removeEventListener("abort", gone);
-        this.draining = undefined;
-        resolve();
-      };
-      const gone = () => {
-        transport.off("drain", drained);
-        reject(this.gone.reason as Error);
-      };
-      transport.once("drain", drained);
-      this.gone.addEventListener("abort", gone, { once: true });
-    });
-    return this.draining;
+  /** Shared by all streams, so that the transport has one listener. */
+  private async sent(): Promise<void> {
+    this.sending ??= whenSent(this.transport).finally(() => (this.sending = undefined));
+    await this.sending;
+    if (this.transport.destroyed) throw this.ended ?? closedError();
   }
 
   private async read(): Promise<void> {
     try {
-      for await (const frame of readFrames(this.transport as AsyncIterable<Buffer>)) {
-        await this.onFrame(frame);
+      for await (const frame of readItems(this.transport, new FrameParser())) {
+        if (frame.type === "data") this.onData(frame.id, frame.data, frame.fin);
+        else await this.onControl(frame);
         if (this.queuedBytes > maxQueuedBytes && !this.transport.destroyed) await this.queueDrained();
       }
       this.finish(new SpdyError("the peer has closed the connection"));
@@ -200,11 +193,8 @@ export class SpdyConnection {
     });
   }
 
-  private async onFrame(frame: Frame): Promise<void> {
+  private async onControl(frame: ControlFrame): Promise<void> {
     switch (frame.type) {
-      case "data":
-        this.onData(frame.id, frame.data, frame.fin);
-        break;
       case "syn-stream":
         this.onOpened(frame.id, frame.fin, await this.decoder.decode(frame.block));
         break;
@@ -255,12 +245,13 @@ export class SpdyConnection {
 
   /** Sends a reply, unless the peer does not read the earlier ones. */
   private reply(frame: Buffer): void {
-    if (!this.transport.writableEnded && this.transport.writableLength < maxUnsentBytes)
+    if (!this.transport.writableEnded && this.transport.writableLength < maxUnsentReplyBytes)
       this.transport.write(frame);
   }
 
   private finish(error: Error): void {
-    if (this.gone.aborted) return;
+    if (this.ended) return;
+    this.ended = error;
     this.over.abort(error);
     for (const stream of this.streams.values()) stream.onGone(error);
     this.streams.clear();

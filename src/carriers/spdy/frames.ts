@@ -1,15 +1,19 @@
-/** A frame that a peer has sent. Data comes in pieces of any size: `fin` is on the last of its frame. */
-export type Frame =
+import type { ChunkParser } from "../../base/index.js";
+
+export type ControlFrame =
   | {
       readonly type: "syn-stream" | "syn-reply" | "headers";
       readonly id: number;
       readonly fin: boolean;
       readonly block: Buffer;
     }
-  | { readonly type: "data"; readonly id: number; readonly fin: boolean; readonly data: Buffer }
   | { readonly type: "reset"; readonly id: number }
   | { readonly type: "ping"; readonly id: number }
   | { readonly type: "goaway" };
+
+/** A frame that a peer has sent. Data comes in pieces of any size: `fin` is on the last of its frame. */
+export type Frame =
+  ControlFrame | { readonly type: "data"; readonly id: number; readonly fin: boolean; readonly data: Buffer };
 
 /** The peer violates SPDY/3.1, or exceeds a limit. */
 export class SpdyError extends Error {
@@ -27,41 +31,73 @@ const types = { synStream: 1, synReply: 2, reset: 3, ping: 6, goaway: 7, headers
 
 /**
  * Parses the frames of a connection. Frames that Kubernetes does not use, such as SETTINGS and WINDOW_UPDATE, are
- * skipped.
- * @throws SpdyError for anything but SPDY/3.1, or a control frame of more than 32 KiB.
+ * skipped. Throws SpdyError for anything but SPDY/3.1, or a control frame of more than 32 KiB.
  * @see SPDY Protocol Draft 3.1, 2.2 Framing
  */
-export async function* readFrames(chunks: AsyncIterable<Buffer>): AsyncGenerator<Frame> {
-  const input = new Input(chunks);
-  for (let head = await input.exactly(headBytes); head; head = await input.exactly(headBytes)) {
-    const first = head.readUInt32BE(0);
-    const fin = (head.readUInt8(4) & finFlag) !== 0;
-    const length = head.readUIntBE(5, 3);
-    if (first < controlBit) yield* dataFrames(input, first, fin, length);
-    else yield* controlFrame(first, fin, await bodyOf(input, first, length));
+export class FrameParser implements ChunkParser<Frame> {
+  private readonly head = Buffer.alloc(headBytes);
+  private headFilled = 0;
+  /** The stream of a data frame, or the version and type of a control frame. */
+  private first = 0;
+  private fin = false;
+  /** What is missing of a data frame. */
+  private dataLeft = 0;
+  /** The control frame that is being received. */
+  private body: Buffer | undefined;
+  private bodyFilled = 0;
+
+  *parse(chunk: Buffer): Generator<Frame> {
+    for (let at = 0; at < chunk.length;) {
+      if (this.dataLeft > 0) {
+        const data = chunk.subarray(at, at + this.dataLeft);
+        at += data.length;
+        this.dataLeft -= data.length;
+        yield { type: "data", id: this.first, fin: this.fin && this.dataLeft === 0, data };
+      } else if (this.body) {
+        const copied = chunk.copy(this.body, this.bodyFilled, at);
+        at += copied;
+        this.bodyFilled += copied;
+        if (this.bodyFilled === this.body.length) yield* this.endControl(this.body);
+      } else {
+        const copied = chunk.copy(this.head, this.headFilled, at);
+        at += copied;
+        this.headFilled += copied;
+        if (this.headFilled === headBytes) yield* this.begin();
+      }
+    }
+  }
+
+  /** A connection may end inside a frame's head, which is dropped. */
+  end(): void {
+    if (this.dataLeft > 0) throw new SpdyError("the connection ended inside a data frame");
+    if (this.body) throw new SpdyError("the connection ended inside a control frame");
+  }
+
+  private *begin(): Generator<Frame> {
+    const length = this.head.readUIntBE(5, 3);
+    this.headFilled = 0;
+    this.first = this.head.readUInt32BE(0);
+    this.fin = (this.head.readUInt8(4) & finFlag) !== 0;
+    if (this.first < controlBit) {
+      if (this.first === 0) throw new SpdyError("a data frame is of stream 0");
+      this.dataLeft = length;
+      if (length === 0) yield { type: "data", id: this.first, fin: this.fin, data: Buffer.alloc(0) };
+      return;
+    }
+    if (((this.first >>> 16) & 0x7fff) !== version) throw new SpdyError("a control frame is not of SPDY/3");
+    if (length > maxControlBytes) throw new SpdyError(`a control frame of ${length} bytes is too long`);
+    this.body = Buffer.alloc(length);
+    this.bodyFilled = 0;
+    if (length === 0) yield* this.endControl(this.body);
+  }
+
+  private *endControl(body: Buffer): Generator<Frame> {
+    this.body = undefined;
+    yield* controlFrame(this.first, this.fin, body);
   }
 }
 
-async function* dataFrames(input: Input, id: number, fin: boolean, length: number): AsyncGenerator<Frame> {
-  if (id === 0) throw new SpdyError("a data frame is of stream 0");
-  if (length === 0) yield { type: "data", id, fin, data: Buffer.alloc(0) };
-  for (let left = length; left > 0;) {
-    const data = await input.upTo(left);
-    if (!data) throw new SpdyError("the connection ended inside a data frame");
-    left -= data.length;
-    yield { type: "data", id, fin: fin && left === 0, data };
-  }
-}
-
-async function bodyOf(input: Input, first: number, length: number): Promise<Buffer> {
-  if (((first >>> 16) & 0x7fff) !== version) throw new SpdyError("a control frame is not of SPDY/3");
-  if (length > maxControlBytes) throw new SpdyError(`a control frame of ${length} bytes is too long`);
-  const body = await input.exactly(length);
-  if (!body) throw new SpdyError("the connection ended inside a control frame");
-  return body;
-}
-
-function* controlFrame(first: number, fin: boolean, body: Buffer): Generator<Frame> {
+function* controlFrame(first: number, fin: boolean, body: Buffer): Generator<ControlFrame> {
   const type = first & 0xffff;
   switch (type) {
     case types.synStream:
@@ -96,45 +132,6 @@ function streamId(body: Buffer, least: number): number {
 
 function need(body: Buffer, bytes: number): void {
   if (body.length < bytes) throw new SpdyError("a control frame is too short");
-}
-
-/** Reads pieces of requested sizes from chunks of any size. */
-class Input {
-  private readonly source: AsyncIterator<Buffer>;
-  private rest: Buffer = Buffer.alloc(0);
-
-  constructor(chunks: AsyncIterable<Buffer>) {
-    this.source = chunks[Symbol.asyncIterator]();
-  }
-
-  /** Undefined when the connection has ended; an incomplete frame is dropped. */
-  async exactly(bytes: number): Promise<Buffer | undefined> {
-    if (this.rest.length >= bytes) return this.take(bytes);
-    const parts = [this.rest];
-    for (let have = this.rest.length; have < bytes;) {
-      const next = await this.source.next();
-      if (next.done) return undefined;
-      parts.push(next.value);
-      have += next.value.length;
-    }
-    this.rest = Buffer.concat(parts);
-    return this.take(bytes);
-  }
-
-  async upTo(bytes: number): Promise<Buffer | undefined> {
-    while (this.rest.length === 0) {
-      const next = await this.source.next();
-      if (next.done) return undefined;
-      this.rest = next.value;
-    }
-    return this.take(Math.min(bytes, this.rest.length));
-  }
-
-  private take(bytes: number): Buffer {
-    const taken = this.rest.subarray(0, bytes);
-    this.rest = this.rest.subarray(bytes);
-    return taken;
-  }
 }
 
 export function synStreamFrame(id: number, block: Buffer): Buffer {

@@ -1,4 +1,4 @@
-import { ByteQueue } from "../byte-queue.js";
+import { AsyncQueue } from "../../base/index.js";
 import type { Headers } from "./headers.js";
 
 /** The part of a connection that a stream needs. */
@@ -15,7 +15,7 @@ export interface StreamLink {
 
 /** A stream of a SPDY connection; its two directions end separately. */
 export class SpdyStream {
-  private readonly queue: ByteQueue;
+  private readonly queue: AsyncQueue<Buffer>;
   private inputEnded = false;
   private outputEnded = false;
   private readonly whenReset = new AbortController();
@@ -25,8 +25,10 @@ export class SpdyStream {
     readonly headers: Headers,
     private readonly link: StreamLink,
   ) {
-    this.queue = new ByteQueue((bytes) => {
-      link.taken(bytes);
+    this.queue = new AsyncQueue({
+      onTaken: (data) => {
+        link.taken(data.length);
+      },
     });
   }
 
@@ -50,8 +52,7 @@ export class SpdyStream {
 
   /** Sends data; resolves when more may be sent. Data after the end or a reset is dropped. */
   async write(data: Uint8Array): Promise<void> {
-    if (this.outputEnded || data.length === 0) return;
-    await this.link.send(this.id, data, false);
+    if (!this.outputEnded && data.length > 0) await this.link.send(this.id, data, false);
   }
 
   /** Ends our direction after the data written before. Idempotent. */

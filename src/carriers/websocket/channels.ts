@@ -1,5 +1,5 @@
 import type { WebSocket } from "ws";
-import { ByteQueue } from "../byte-queue.js";
+import { AsyncQueue, maxUnsentBytes } from "../../base/index.js";
 import { closeSignal } from "../protocols.js";
 
 export interface ChannelOptions {
@@ -15,14 +15,12 @@ export interface ChannelOptions {
 
 /** Reading from the peer pauses while this much is not consumed. */
 const maxQueuedBytes = 1024 * 1024;
-/** A writer waits while this much is not sent. */
-const maxUnsentBytes = 256 * 1024;
 
 const normalClosure = 1000;
 
 /** The channels of a WebSocket in Kubernetes' protocol, for either side. */
 export class WebSocketChannels {
-  private readonly queues = new Map<number, ByteQueue>();
+  private readonly queues = new Map<number, AsyncQueue<Buffer>>();
   private readonly over = new AbortController();
   private queuedBytes = 0;
   private failure: Error | undefined;
@@ -34,8 +32,10 @@ export class WebSocketChannels {
     for (const channel of options.inputs) {
       this.queues.set(
         channel,
-        new ByteQueue((bytes) => {
-          this.taken(bytes);
+        new AsyncQueue<Buffer>({
+          onTaken: (data) => {
+            this.taken(data.length);
+          },
         }),
       );
     }
@@ -158,8 +158,8 @@ export class WebSocketChannels {
   }
 }
 
-function emptyQueue(): ByteQueue {
-  const queue = new ByteQueue();
+function emptyQueue(): AsyncQueue<Buffer> {
+  const queue = new AsyncQueue<Buffer>();
   queue.end();
   return queue;
 }

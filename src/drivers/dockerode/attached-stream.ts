@@ -1,12 +1,12 @@
-import { ShimError } from "../../base/index.js";
+import { maxUnsentBytes, readItems, ShimError, whenSent, type AsyncQueue } from "../../base/index.js";
 import type { AttachedStream, OutputFrame } from "../../docker/index.js";
-import { outputFrames, terminalFrames } from "./demux.js";
+import { OutputParser, terminalOutput } from "./demux.js";
 import type { Hijacked } from "./hijack.js";
 
 /** The input and output of a process, over a hijacked connection. */
 export class HijackedStream implements AttachedStream {
   readonly output: AsyncIterable<OutputFrame>;
-  #iterated = false;
+  #frames: AsyncQueue<OutputFrame> | undefined;
   /** Set once it is closed, with the error if there was one. */
   #closed: { readonly error: Error | undefined } | undefined;
 
@@ -20,7 +20,7 @@ export class HijackedStream implements AttachedStream {
     private readonly tty: boolean,
     private readonly toShimError: (thrown: unknown) => ShimError,
   ) {
-    this.output = { [Symbol.asyncIterator]: () => this.#once() };
+    this.output = { [Symbol.asyncIterator]: () => this.#read() };
   }
 
   async write(data: Uint8Array): Promise<void> {
@@ -30,18 +30,10 @@ export class HijackedStream implements AttachedStream {
       throw new ShimError("failed-precondition", `${this.operation}: stdin is closed`, {
         operation: this.operation,
       });
-    if (socket.write(data)) return;
-    await new Promise<void>((resolve, reject) => {
-      const drained = () => {
-        socket.off("close", closed);
-        resolve();
-      };
-      const closed = () => {
-        socket.off("drain", drained);
-        reject(this.#gone());
-      };
-      socket.once("drain", drained).once("close", closed);
-    });
+    socket.write(data);
+    if (socket.writableLength <= maxUnsentBytes) return;
+    await whenSent(socket);
+    if (this.connection.socket.destroyed) throw this.#gone();
   }
 
   endInput(): void {
@@ -53,31 +45,21 @@ export class HijackedStream implements AttachedStream {
     const { socket, readable } = this.connection;
     if (socket.destroyed) return;
     this.#closed ??= { error };
+    this.#frames?.discard(error);
     readable.destroy();
     socket.destroy();
   }
 
-  #once(): AsyncGenerator<OutputFrame> {
-    if (this.#iterated)
-      throw new ShimError("internal", `${this.operation}: the output can be read only once`);
-    this.#iterated = true;
-    return this.#frames();
-  }
-
-  async *#frames(): AsyncGenerator<OutputFrame> {
-    const { readable } = this.connection;
-    try {
-      const chunks = readable as AsyncIterable<Buffer>;
-      for await (const frame of this.tty ? terminalFrames(chunks) : outputFrames(chunks)) {
-        if (this.#closed !== undefined) break;
-        yield frame;
-      }
-    } catch (error) {
-      this.#closed ??= { error: this.toShimError(error) };
-    } finally {
-      this.destroy();
-    }
-    if (this.#closed?.error !== undefined) throw this.#closed.error;
+  #read(): AsyncIterator<OutputFrame> {
+    if (this.#frames) throw new ShimError("internal", `${this.operation}: the output can be read only once`);
+    this.#frames = readItems(this.connection.readable, this.tty ? terminalOutput : new OutputParser(), {
+      toError: (error) => (this.#closed ??= { error: this.toShimError(error) }).error,
+      onDone: () => {
+        this.destroy();
+      },
+    });
+    if (this.#closed) this.#frames.discard(this.#closed.error);
+    return this.#frames;
   }
 
   #gone(): Error {

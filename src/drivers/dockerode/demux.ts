@@ -1,3 +1,4 @@
+import type { ChunkParser } from "../../base/index.js";
 import type { OutputFrame } from "../../docker/index.js";
 import { DaemonError, Malformed, Truncated } from "./failures.js";
 
@@ -8,47 +9,58 @@ const maxErrorLength = 64 * 1024;
 
 /**
  * The output of an exec or attach, from Docker's multiplexed stream, in pieces of any size: payloads are not copied, and
- * incomplete frames are not buffered.
- * @throws Malformed for another kind of stream; Truncated when it ends inside a frame; DaemonError for an error that
- *   dockerd wrote into it.
+ * incomplete frames are not buffered. Throws Malformed for another kind of stream, Truncated when it ends inside a frame,
+ * and DaemonError for an error that dockerd wrote into it.
  * @see Docker API, "Stream format" of POST /containers/{id}/attach
  */
-export async function* outputFrames(chunks: AsyncIterable<Buffer>): AsyncGenerator<OutputFrame> {
-  const header = Buffer.alloc(headerBytes);
-  let headerFilled = 0;
-  let remaining = 0;
-  let errorText = "";
-  for await (const chunk of chunks) {
-    let at = 0;
-    while (at < chunk.length) {
-      if (remaining === 0) {
-        const copied = chunk.copy(header, headerFilled, at);
-        at += copied;
-        headerFilled += copied;
-        if (headerFilled < headerBytes) break;
-        headerFilled = 0;
-        remaining = header.readUInt32BE(4);
-        if (typeOf(header) === errorType && remaining === 0) throw new DaemonError("");
+export class OutputParser implements ChunkParser<OutputFrame> {
+  readonly #header = Buffer.alloc(headerBytes);
+  #headerFilled = 0;
+  #remaining = 0;
+  #errorText = "";
+
+  *parse(chunk: Buffer): Generator<OutputFrame> {
+    for (let at = 0; at < chunk.length;) {
+      if (this.#remaining === 0) {
+        at += this.#parseHeader(chunk, at);
         continue;
       }
-      const data = chunk.subarray(at, at + remaining);
+      const data = chunk.subarray(at, at + this.#remaining);
       at += data.length;
-      remaining -= data.length;
-      if (header[0] !== errorType) {
-        yield { stream: header[0] === stderrType ? "stderr" : "stdout", data };
-        continue;
-      }
-      if (errorText.length < maxErrorLength) errorText += data.toString("utf8");
-      if (remaining === 0) throw new DaemonError(errorText.slice(0, maxErrorLength));
+      this.#remaining -= data.length;
+      const [type] = this.#header;
+      if (type === errorType) this.#parseError(data);
+      else yield { stream: type === stderrType ? "stderr" : "stdout", data };
     }
   }
-  if (remaining > 0 || headerFilled > 0) throw new Truncated("the stream ended inside a frame");
+
+  end(): void {
+    if (this.#remaining > 0 || this.#headerFilled > 0) throw new Truncated("the stream ended inside a frame");
+  }
+
+  /** @returns How many bytes it has taken. */
+  #parseHeader(chunk: Buffer, at: number): number {
+    const copied = chunk.copy(this.#header, this.#headerFilled, at);
+    this.#headerFilled += copied;
+    if (this.#headerFilled === headerBytes) {
+      this.#headerFilled = 0;
+      this.#remaining = this.#header.readUInt32BE(4);
+      if (typeOf(this.#header) === errorType && this.#remaining === 0) throw new DaemonError("");
+    }
+    return copied;
+  }
+
+  #parseError(data: Buffer): void {
+    if (this.#errorText.length < maxErrorLength) this.#errorText += data.toString("utf8");
+    if (this.#remaining === 0) throw new DaemonError(this.#errorText.slice(0, maxErrorLength));
+  }
 }
 
 /** The output of a terminal, which has no frames: all of it is stdout. */
-export async function* terminalFrames(chunks: AsyncIterable<Buffer>): AsyncGenerator<OutputFrame> {
-  for await (const data of chunks) yield { stream: "stdout", data };
-}
+export const terminalOutput: ChunkParser<OutputFrame> = {
+  parse: (data) => [{ stream: "stdout", data }],
+  end: () => undefined,
+};
 
 function typeOf(header: Buffer): number {
   const type = header[0] ?? 0;

@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { onAbort } from "../../base/index.js";
+import { maxUnsentBytes, onAbort, readItems, whenSent, wholeChunks } from "../../base/index.js";
 
 /** The client's side of a forwarded connection. */
 export interface PortStream {
@@ -34,22 +34,13 @@ async function intoPort(client: PortStream, connection: Duplex): Promise<void> {
   for await (const data of client.input) {
     // The port may have closed its side while the client still sends: that is no failure.
     if (connection.destroyed || !connection.writable) continue;
-    if (!connection.write(data)) await writable(connection);
+    connection.write(data);
+    if (connection.writableLength > maxUnsentBytes) await whenSent(connection);
   }
   if (!connection.destroyed) connection.end();
 }
 
 async function outOfPort(connection: Duplex, client: PortStream): Promise<void> {
-  for await (const data of connection as AsyncIterable<Buffer>) await client.write(data);
+  for await (const data of readItems(connection, wholeChunks)) await client.write(data);
   client.end();
-}
-
-async function writable(connection: Duplex): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const done = () => {
-      connection.off("drain", done).off("close", done);
-      resolve();
-    };
-    connection.on("drain", done).on("close", done);
-  });
 }

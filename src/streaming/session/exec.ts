@@ -85,8 +85,8 @@ class ExecSession implements ProcessIo {
     return this.stream.output;
   }
 
-  async write(data: Uint8Array): Promise<void> {
-    await this.stream.write(data);
+  write(data: Uint8Array): Promise<void> {
+    return this.stream.write(data);
   }
 
   endInput(): void {

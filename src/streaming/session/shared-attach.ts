@@ -1,5 +1,5 @@
-import { once } from "node:events";
 import { PassThrough } from "node:stream";
+import { whenSent } from "../../base/index.js";
 import type { ProcessOutput } from "../../carriers/index.js";
 import type { AttachedStream, DockerService } from "../../docker/index.js";
 
@@ -74,12 +74,5 @@ class SharedAttach {
 
 /** Resolves when the client can receive more, or has left. */
 async function put(client: PassThrough, frame: ProcessOutput): Promise<void> {
-  if (client.destroyed || client.write(frame)) return;
-  const left = new AbortController();
-  const onClose = () => {
-    left.abort();
-  };
-  client.once("close", onClose);
-  await once(client, "drain", { signal: left.signal }).catch(() => undefined);
-  client.off("close", onClose);
+  if (!client.destroyed && !client.write(frame)) await whenSent(client);
 }

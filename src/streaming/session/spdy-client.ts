@@ -82,8 +82,8 @@ class SpdyProcessClient implements ProcessClient {
     return this.streams.get("resize")?.input;
   }
 
-  async write(stream: "stdout" | "stderr", data: Uint8Array): Promise<void> {
-    await this.streams.get(stream)?.write(data);
+  write(stream: "stdout" | "stderr", data: Uint8Array): Promise<void> {
+    return this.streams.get(stream)?.write(data) ?? Promise.resolve();
   }
 
   async finish(result: Parameters<ProcessClient["finish"]>[0]): Promise<void> {

@@ -1,14 +1,20 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { outputFrames, terminalFrames } from "../../../../src/drivers/dockerode/demux.js";
+import { Readable } from "node:stream";
+import { readItems } from "../../../../src/base/index.js";
+import type { OutputFrame } from "../../../../src/docker/index.js";
+import { OutputParser, terminalOutput } from "../../../../src/drivers/dockerode/demux.js";
 import { DaemonError, Malformed, Truncated } from "../../../../src/drivers/dockerode/failures.js";
 import { chunked, collect, frame } from "./fake-engine.js";
+
+const outputFrames = (chunks: AsyncIterable<Buffer>) =>
+  readItems<OutputFrame>(Readable.from(chunks), new OutputParser());
 
 const text = (frames: readonly { stream: string; data: Uint8Array }[], stream: string): string =>
   Buffer.concat(frames.filter((each) => each.stream === stream).map((each) => each.data)).toString();
 
-describe("outputFrames", () => {
+describe("OutputParser", () => {
   it("gives both streams, wherever the bytes were cut", async () => {
     const bytes = Buffer.concat([
       frame(1, "grüß"),
@@ -88,10 +94,10 @@ describe("outputFrames", () => {
   });
 });
 
-describe("terminalFrames", () => {
+describe("terminalOutput", () => {
   it("shows everything as stdout, untouched", async () => {
     const bytes = Buffer.from([1, 0, 0, 0, 0, 0, 0, 1, 65]);
-    assert.deepEqual(await collect(terminalFrames(chunked(bytes, 4))), [
+    assert.deepEqual(await collect(readItems(Readable.from(chunked(bytes, 4)), terminalOutput)), [
       { stream: "stdout", data: bytes.subarray(0, 4) },
       { stream: "stdout", data: bytes.subarray(4, 8) },
       { stream: "stdout", data: bytes.subarray(8) },
