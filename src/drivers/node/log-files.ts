@@ -220,14 +220,20 @@ async function openOrMake(name: string, mode: number): Promise<FileHandle> {
   } catch (error) {
     if (codeOf(error) !== "ENOENT") throw error;
   }
+  let file: FileHandle;
   try {
-    const file = await open(name, appendFlags | O_CREAT | O_EXCL, mode);
+    file = await open(name, appendFlags | O_CREAT | O_EXCL, mode);
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST") throw error;
+    return await open(name, appendFlags);
+  }
+  try {
     // The umask may have cleared bits.
     await file.chmod(mode);
     return file;
   } catch (error) {
-    if (codeOf(error) !== "EEXIST") throw error;
-    return await open(name, appendFlags);
+    await file.close();
+    throw error;
   }
 }
 

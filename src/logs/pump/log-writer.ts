@@ -72,11 +72,13 @@ export class LogWriter {
       const before = this.file;
       if (before && this.maybeIncomplete) await this.repair(before).catch(() => undefined);
       const after = await this.openFile();
-      const [{ identity }, was] = [await after.stat(), await before?.stat()];
-      if (was?.identity === identity) {
-        await after.close();
-        return;
+      let isOther = false;
+      try {
+        isOther = (await after.stat()).identity !== (await before?.stat())?.identity;
+      } finally {
+        if (!isOther) await after.close();
       }
+      if (!isOther) return;
       await this.forgetPrevious();
       this.previous = before;
       this.file = after;

@@ -49,6 +49,17 @@ describe("a log that is reopened", () => {
     assert.equal(lab.files.openFiles, 1);
   });
 
+  it("leaves no file open when the new one cannot be inspected", async () => {
+    await using lab = new LogLab();
+    const logs = await lab.resumed();
+    lab.docker.say("stdout", "one\n");
+    await until("a line", () => lab.read() !== "");
+    lab.host.tree.rename(path, rotated);
+    lab.host.faults.on("logFiles.stat", { code: "EIO", times: 1 });
+    await assert.rejects(logs.reopen(lab.docker.id), /EIO/);
+    assert.equal(lab.files.openFiles, 1);
+  });
+
   it("works for a container that has just ended, until its log is complete", async () => {
     await using lab = new LogLab();
     const logs = await lab.resumed();
