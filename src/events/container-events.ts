@@ -1,5 +1,5 @@
 import { inject, injectable } from "../base/injection.js";
-import { onAbort, ShimError } from "../base/index.js";
+import { nowNanos, onAbort, ShimError } from "../base/index.js";
 import { Containers } from "../containers/index.js";
 import { ContainerEventType, type ContainerEventResponse } from "../gen/runtime/v1/api_pb.js";
 import {
@@ -35,7 +35,8 @@ export class ContainerEvents {
   /**
    * Yields every life event of every container from now on. Events of a pod that RunPodSandbox is creating are held
    * until that call ends. The status of the pod and those of its containers are both set, or neither if the pod no
-   * longer exists: to kubelet, a status without containers means a pod without any.
+   * longer exists: to kubelet, a status without containers means a pod without any. An event's time is when it is emitted:
+   * Docker may record a short process as ended before it started.
    * @throws ShimError "resource-exhausted" when the reader is more than 4,096 events behind.
    * @see CRI v1 RuntimeService.GetContainerEvents
    */
@@ -44,9 +45,12 @@ export class ContainerEvents {
     const backlog: ContainerEvent[] = [];
     const state = { overflow: false };
     let wake: () => void = () => undefined;
+    let lastNanos = 0n;
     const add = (event: LifeEvent) => {
+      // A kubelet drops an event that is older than the last one of the pod, also when the clock was set back.
+      if (nowNanos() > lastNanos) lastNanos = nowNanos();
       // Built now: later the other containers of the pod would have newer states.
-      if (backlog.length < backlogLimit) backlog.push(this.message(event));
+      if (backlog.length < backlogLimit) backlog.push(this.message(event, lastNanos));
       else {
         state.overflow = true;
         unsubscribe();
@@ -88,8 +92,8 @@ export class ContainerEvents {
     }
   }
 
-  private message({ type, record, timeNanos }: LifeEvent): ContainerEvent {
-    const event = { containerId: record.id, containerEventType: eventTypes[type], createdAt: timeNanos };
+  private message({ type, record }: LifeEvent, createdAt: bigint): ContainerEvent {
+    const event = { containerId: record.id, containerEventType: eventTypes[type], createdAt };
     const pod = this.podOf(type, record);
     if (!pod) return { ...event, containersStatuses: [] };
     return {

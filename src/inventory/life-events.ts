@@ -6,7 +6,6 @@ export interface LifeEvent {
   readonly type: "created" | "started" | "stopped" | "deleted";
   /** The container as of this event. */
   readonly record: ContainerRecord;
-  readonly timeNanos: bigint;
 }
 
 /** A record's successor, and the life events that lead there. */
@@ -48,9 +47,8 @@ export function lifeEventsBetween(
 ): LifeEvent[] {
   const events: LifeEvent[] = [];
   const { state } = after.docker;
-  const add = (type: LifeEvent["type"], record: ContainerRecord, timeNanos: bigint | undefined) =>
-    events.push({ type, record, timeNanos: timeNanos ?? nowNanos });
-  if (!before) add("created", asCreated(after), after.docker.createdAtNanos);
+  const add = (type: LifeEvent["type"], record: ContainerRecord) => events.push({ type, record });
+  if (!before) add("created", asCreated(after));
   const from = before ? stageOf(before.docker) : "created";
   const to = stageOf(after.docker);
   const restarted = before !== undefined && from !== "created" && wasRestarted(before, state.startedAtNanos);
@@ -59,14 +57,14 @@ export function lifeEventsBetween(
     restarted ||
     (from === "created" && state.startedAtNanos !== undefined) ||
     (from === "exited" && to === "running");
-  if (to !== "created" && started) add("started", asStarted(after), state.startedAtNanos);
-  if (to === "exited" && (from !== "exited" || started)) add("stopped", after, state.finishedAtNanos);
+  if (to !== "created" && started) add("started", asStarted(after));
+  if (to === "exited" && (from !== "exited" || started)) add("stopped", after);
   return events;
 }
 
 /** The last life events of a container that no longer exists. One that was running stops first. */
 export function lifeEventsOfEnd(record: ContainerRecord, timeNanos: bigint): LifeEvent[] {
-  const deleted = (last: ContainerRecord): LifeEvent => ({ type: "deleted", record: last, timeNanos });
+  const deleted = (last: ContainerRecord): LifeEvent => ({ type: "deleted", record: last });
   if (stageOf(record.docker) !== "running") return [deleted(record)];
   const stopped = unobservedStop(record, timeNanos);
   return [stopped, deleted(stopped.record)];
@@ -115,7 +113,7 @@ function mayReflect({ state }: DockerContainer, { action, timeNanos }: DockerEve
 }
 
 function unobservedStop(record: ContainerRecord, timeNanos: bigint): LifeEvent {
-  return { type: "stopped", record: endedUnseen(record, timeNanos), timeNanos };
+  return { type: "stopped", record: endedUnseen(record, timeNanos) };
 }
 
 /** The time of Docker's `start` event and the recorded start time differ by the time that the runtime takes. */

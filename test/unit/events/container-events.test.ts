@@ -3,9 +3,10 @@ import { setTimeout as pause } from "node:timers/promises";
 import { describe, it } from "node:test";
 import { createClients, type ContainerEventResponse } from "../../../src/client/index.js";
 import { ContainerEventType, ContainerState } from "../../../src/gen/runtime/v1/api_pb.js";
-import { isKind } from "../../../src/base/index.js";
+import { isKind, nowNanos } from "../../../src/base/index.js";
 import { ContainerEvents } from "../../../src/events/index.js";
-import { Inventory } from "../../../src/inventory/index.js";
+import { Inventory, type LifeEvent, type WorkloadRecord } from "../../../src/inventory/index.js";
+import { lifeEventsBetween } from "../../../src/inventory/life-events.js";
 import { createTestShim, type TestShim } from "../../../src/testing/index.js";
 import { eventually, image } from "../inventory/lab.js";
 
@@ -108,6 +109,31 @@ describe("ContainerEvents", () => {
     await all.end();
   });
 
+  it("has times that do not go back where Docker records an end before the start", async () => {
+    await using lab = await createTestShim({ images: [image] });
+    const inventory = lab.shim.resolve(Inventory);
+    const { containers } = await runPod(lab, "short", [forever]);
+    const { docker, ...rest } = inventory.workload(containers[0] ?? "");
+    const startedAtNanos = nowNanos();
+    const finishedAtNanos = startedAtNanos - 5_000_000n;
+    const state = { ...docker.state, status: "exited", running: false, startedAtNanos, finishedAtNanos };
+    const ended = { ...rest, docker: { ...docker, state } } as WorkloadRecord;
+    let tell: ((event: LifeEvent) => void) | undefined;
+    const subscribe = inventory.subscribe.bind(inventory);
+    inventory.subscribe = (listener) => {
+      tell = listener;
+      return subscribe(listener);
+    };
+    const all = listen(lab);
+    await eventually("it subscribes", () => tell !== undefined);
+    for (const event of lifeEventsBetween(undefined, ended, nowNanos())) tell?.(event);
+    await eventually("all is emitted", () => all.heard.length === 3);
+    const [created, started, stopped] = all.heard.map(({ createdAt }) => createdAt);
+    assert.ok(created && started && stopped && startedAtNanos <= created, String(created));
+    assert.ok(created <= started && started <= stopped, `${created}, ${started}, ${stopped}`);
+    await all.end();
+  });
+
   it("gives times in nanoseconds that do not go back for a container", async () => {
     await using lab = await createTestShim({ images: [image] });
     const all = listen(lab);
@@ -144,7 +170,7 @@ describe("ContainerEvents", () => {
     await pause(10);
     const [tell] = listeners;
     assert.ok(tell);
-    const step = { type: "stopped", record: inventory.workload(id), timeNanos: 1n };
+    const step = { type: "stopped", record: inventory.workload(id) };
     for (let count = 0; count < 5_000; count++) tell(step as never);
     assert.equal((await first).done, false);
     let read = 1;

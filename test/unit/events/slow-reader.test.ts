@@ -42,7 +42,7 @@ describe("a subscriber of GetContainerEvents that stops reading", () => {
     while (!tell) await pause(5);
     const record = inventory.sandbox(podSandboxId);
     for (let count = 1; count <= 10_000; count++) {
-      tell({ type: "stopped", record, timeNanos: BigInt(count) });
+      tell({ type: "stopped", record });
       // The reader gets what there is room for on the way.
       if (count % 100 === 0) await pause(0);
     }

@@ -105,7 +105,7 @@ describe("the life events between two records", () => {
     const [stopped] = lifeEventsBetween(record(running), record(runningAgain), 99n * second);
     assert.equal(stopped?.record.docker.state.running, false);
     assert.equal(stopped.record.docker.state.exitCode, undefined);
-    assert.equal(stopped.timeNanos, 21n * second);
+    assert.equal(stopped.record.docker.state.finishedAtNanos, 21n * second);
   });
 
   it("lets nothing be deleted that has not stopped", () => {
