@@ -30,6 +30,7 @@ const expected: readonly (readonly [RegExp, string])[] = [
   [/Failed to free sufficient space|attempting to reclaim/, "the test lets the disk look full"],
   [/waiting for all the volumes belonging to Pods.*middle-node/, "the pod middle is meant to be killed"],
   [/POD_.* is held by container .*, which is running/, "an evented PLEG starts with an empty cache"],
+  [/oomparser\.go.*exiting analyzeLines/, "its cAdvisor stops reading the kernel's log as the kubelet ends"],
   [/RecentStats: unable to find data in memory cache/, "the kubelet's cAdvisor has not measured it yet"],
   // In a cluster:
   [/nodes? \\?"node\\?" not found/, "the node registers itself"],
