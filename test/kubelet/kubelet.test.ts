@@ -45,7 +45,7 @@ for (const [index, version] of versions.entries()) {
       bus = await startSystemBus(lab);
       noHugePages = await reserveHugePages(lab);
       const env = { DBUS_SYSTEM_BUS_ADDRESS: bus.address };
-      node = await openKubeletNode(lab, version, 70 + index, { env });
+      node = await openKubeletNode(lab, version, 75 + index, { env });
       shared = join(node.folder, "shared");
       await mkdir(join(shared, "sub", "folder"), { recursive: true });
       await writeFile(join(shared, "sub", "file"), "a file\n");
