@@ -109,13 +109,7 @@ export class ContainerShim implements Shim {
   }
 
   mount(router: ConnectRouter, options: RpcOptions = {}): void {
-    mountHandlers(router, {
-      ...options,
-      log: this.log,
-      observer: this.observer,
-      handlerFor: (method) => this.handlerFor(method),
-      beforeCall: (method, context) => this.beforeCall(method, context),
-    });
+    mountHandlers(router, this, options);
   }
 
   inProcessTransport(): Transport {

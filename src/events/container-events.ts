@@ -48,7 +48,8 @@ export class ContainerEvents {
     let lastNanos = 0n;
     const add = (event: LifeEvent) => {
       // A kubelet drops an event that is older than the last one of the pod, also when the clock was set back.
-      if (nowNanos() > lastNanos) lastNanos = nowNanos();
+      const now = nowNanos();
+      if (now > lastNanos) lastNanos = now;
       // Built now: later the other containers of the pod would have newer states.
       if (backlog.length < backlogLimit) backlog.push(this.message(event, lastNanos));
       else {

@@ -13,8 +13,8 @@ const longestTimeoutMs = 0x7fff_ffff;
  * Adds the services to a Connect router, for your own server. Handlers are created at their first call; errors, limits
  * and the log line of each call are the same as with the shim's own adapters.
  */
-export function mountHandlers(router: ConnectRouter, options: RpcTarget & RpcOptions): void {
-  mountCalls(router, new Calls(options, options));
+export function mountHandlers(router: ConnectRouter, target: RpcTarget, options: RpcOptions = {}): void {
+  mountCalls(router, new Calls(target, options));
 }
 
 /** Adds the methods of `calls` to a Connect router. */

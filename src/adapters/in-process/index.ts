@@ -6,14 +6,7 @@ import { mountHandlers, type RpcOptions, type RpcTarget } from "../../rpc/servin
  * objects; limits, errors and log lines are the same as on a socket.
  */
 export function inProcessTransport(target: RpcTarget, options: RpcOptions = {}): Transport {
-  const { log, observer } = target;
   return createRouterTransport((router) => {
-    mountHandlers(router, {
-      ...options,
-      handlerFor: (method) => target.handlerFor(method),
-      beforeCall: (method, context) => target.beforeCall?.(method, context),
-      log,
-      observer,
-    });
+    mountHandlers(router, target, options);
   });
 }

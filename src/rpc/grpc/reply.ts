@@ -1,5 +1,6 @@
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { Code, type ConnectError } from "@connectrpc/connect";
+import { whenSent } from "../../base/index.js";
 import { encodeStatusMessage } from "./headers.js";
 import { acceptedEncodings } from "./unpack.js";
 
@@ -25,15 +26,7 @@ export class Reply {
 
   /** Sends a frame. Resolves when the next one can be sent, or the client has disconnected. */
   write(frame: Uint8Array): Promise<void> | undefined {
-    if (this.gone || this.stream.write(frame)) return undefined;
-    const { stream } = this;
-    return new Promise((resolve) => {
-      const done = () => {
-        stream.off("drain", done).off("close", done);
-        resolve();
-      };
-      stream.on("drain", done).on("close", done);
-    });
+    return this.gone || this.stream.write(frame) ? undefined : whenSent(this.stream);
   }
 
   /** Ends a started answer with the status OK. */
