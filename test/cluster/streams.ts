@@ -46,12 +46,7 @@ export function streams(check: Check): void {
   check("`kubectl exec -it`: a terminal, its size and its keys", async ({ kubectl }) => {
     const command = kubectl.line("exec", "-it", "shell", "--", "sh");
     await using terminal = await Terminal.open(command, { width: 100, height: 30 });
-    await terminal.shows(/[#$]$/);
-    await terminal.type("stty size", "Enter");
-    await terminal.shows(/^30 100\n.*[#$]$/m);
-    await terminal.resize(120, 40);
-    await terminal.type("clear; stty size", "Enter");
-    await terminal.shows(/^40 120\n.*[#$]$/m);
+    await terminal.followsItsSize();
     // The shell has left its line editor, which reads Ctrl-C as a key, once the command has begun.
     await terminal.type("clear; echo be''gun; sleep 100", "Enter");
     await terminal.shows(/^begun$/m);

@@ -14,9 +14,10 @@ import {
   type Lab,
   type Registry,
 } from "../docker/lab/index.js";
+import { parseGinkgoReport } from "../support/ginkgo.js";
 import { serveTls } from "./tls-front.js";
 
-/** One spec's outcome, out of ginkgo's JSON report. */
+/** One spec's outcome. */
 export interface Spec {
   /** Where critest describes it, such as "Streaming". */
   readonly group: string;
@@ -24,14 +25,6 @@ export interface Spec {
   readonly state: string;
   /** Of a failure or a skip. */
   readonly message: string;
-}
-
-interface ReportedSpec {
-  ContainerHierarchyTexts: string[] | null;
-  LeafNodeText: string;
-  LeafNodeType: string;
-  State: string;
-  Failure?: { Message: string };
 }
 
 const registryHosts = ["registry.k8s.io", "k8s.gcr.io", "gcr.io"];
@@ -202,17 +195,12 @@ async function writeCniConfig(folder: string, lab: Lab): Promise<string> {
 }
 
 function specsOf(report: string): Spec[] {
-  const suites = JSON.parse(report) as { SpecReports: ReportedSpec[] }[];
-  return suites
-    .flatMap(({ SpecReports }) => SpecReports)
-    .filter(({ LeafNodeType }) => LeafNodeType === "It")
-    .map(({ ContainerHierarchyTexts, LeafNodeText, State, Failure }) => {
-      const [group = "", ...rest] = ContainerHierarchyTexts ?? [];
-      return {
-        group: group.replace("[k8s.io] ", ""),
-        name: [...rest, LeafNodeText].join(" "),
-        state: State,
-        message: Failure?.Message ?? (State === "skipped" ? "critest runs it only on request" : ""),
-      };
-    });
+  return parseGinkgoReport(report)
+    .filter(({ type }) => type === "It")
+    .map(({ containers: [group = "", ...inner], text, state, message }) => ({
+      group: group.replace("[k8s.io] ", ""),
+      name: [...inner, text].join(" "),
+      state,
+      message: message === "" && state === "skipped" ? "critest runs it only on request" : message,
+    }));
 }

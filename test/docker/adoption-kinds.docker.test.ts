@@ -3,13 +3,7 @@ import { mkdir, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import {
-  ContainerState,
-  createClients,
-  NamespaceMode,
-  PodSandboxState,
-  type Clients,
-} from "../../src/client/index.js";
+import { ContainerState, NamespaceMode, PodSandboxState, type Clients } from "../../src/client/index.js";
 import type { ContainerConfig, ContainerConfigSchema } from "../../src/gen/runtime/v1/api_pb.js";
 import { openLab, waitUntil, type CriDockerd } from "./lab/index.js";
 import {
@@ -17,9 +11,9 @@ import {
   eachAtOnce,
   openPodNode,
   podConfig,
-  realPlugins,
+  readyClients,
+  servePeer,
   serveShim,
-  untilReady,
   type PodNode,
   type PodWish,
   type ServedShim,
@@ -119,19 +113,8 @@ describe(
       const dockerd = await lab.dockerd({ name: "kinds", engine: "26.1", liftNegativeOomScore: true });
       node = await openPodNode(lab, dockerd, "kinds", 63);
       await node.configure({ ipMasq: false });
-      peer = await lab.criDockerd({
-        dockerEndpoint: dockerd.endpoint,
-        rootFolder: node.root,
-        networkPlugin: "cni",
-        cniConfFolder: node.cniConf,
-        cniBinFolder: realPlugins,
-        cniCacheFolder: node.cniCache,
-      });
-      theirs = createClients({ endpoint: peer.endpoint });
-      lab.defer("a CRI client", () => {
-        theirs[Symbol.dispose]();
-      });
-      await untilReady(theirs);
+      peer = await servePeer(lab, node);
+      theirs = await readyClients(lab, peer.endpoint);
       clean = await node.traces();
       await eachAtOnce(Object.entries(kinds), 4, async ([name, kind]) => {
         made.set(name, await make(name, kind));

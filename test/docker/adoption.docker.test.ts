@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { mkdir, readFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { ContainerState, createClients, PodSandboxState, type Clients } from "../../src/client/index.js";
+import { ContainerState, PodSandboxState, type Clients } from "../../src/client/index.js";
 import { openLab, type CriDockerd } from "./lab/index.js";
 import {
   assertSameTraces,
   openPodNode,
   podConfig,
-  realPlugins,
+  readyClients,
+  servePeer,
   serveShim,
   untilReady,
   type PodNode,
@@ -44,19 +45,8 @@ describe("a node that changes over between cri-dockerd and docker-cri", { timeou
     const dockerd = await lab.dockerd({ name: "adopt", engine: "20.10", liftNegativeOomScore: true });
     node = await openPodNode(lab, dockerd, "adopt", 62);
     await node.configure({ ipMasq: false });
-    peer = await lab.criDockerd({
-      dockerEndpoint: dockerd.endpoint,
-      rootFolder: node.root,
-      networkPlugin: "cni",
-      cniConfFolder: node.cniConf,
-      cniBinFolder: realPlugins,
-      cniCacheFolder: node.cniCache,
-    });
-    theirs = createClients({ endpoint: peer.endpoint });
-    lab.defer("a CRI client", () => {
-      theirs[Symbol.dispose]();
-    });
-    await untilReady(theirs);
+    peer = await servePeer(lab, node);
+    theirs = await readyClients(lab, peer.endpoint);
     clean = await node.traces();
   });
 

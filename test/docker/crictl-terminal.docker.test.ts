@@ -52,12 +52,7 @@ describe("crictl in a real terminal", { timeout: 300_000 }, () => {
         const id = await startShell(`exec-${transport}`);
         const exec = `${command} exec -it --transport ${transport} ${id} sh`;
         await using terminal = await Terminal.open(exec, { width: 100, height: 30 });
-        await terminal.shows(/[#$]$/);
-        await terminal.type("stty size", "Enter");
-        await terminal.shows(/^30 100\n.*[#$]$/m);
-        await terminal.resize(120, 40);
-        await terminal.type("clear; stty size", "Enter");
-        await terminal.shows(/^40 120\n.*[#$]$/m);
+        await terminal.followsItsSize();
         // The shell's own history.
         await terminal.type("Up");
         await terminal.shows(/[#$] clear; stty size$/);

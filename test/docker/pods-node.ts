@@ -7,6 +7,7 @@ import {
   installPackages,
   run,
   waitUntil,
+  type CriDockerd,
   type Dockerd,
   type Lab,
   type Service,
@@ -163,12 +164,30 @@ export async function serveShim(lab: Lab, node: PodNode, options: ServeOptions =
     readyTimeoutMs: 60_000,
   });
   const endpoint = `unix://${socketIn(service.folder)}`;
+  return { service, cri: await readyClients(lab, endpoint), endpoint };
+}
+
+/** Starts cri-dockerd on the node, with the root folder and the network that docker-cri has there. */
+export async function servePeer(lab: Lab, node: PodNode, socketPath?: string): Promise<CriDockerd> {
+  return await lab.criDockerd({
+    dockerEndpoint: node.dockerd.endpoint,
+    rootFolder: node.root,
+    networkPlugin: "cni",
+    cniConfFolder: node.cniConf,
+    cniBinFolder: realPlugins,
+    cniCacheFolder: node.cniCache,
+    ...(socketPath !== undefined && { socketPath }),
+  });
+}
+
+/** Clients of a runtime, once it is ready. The lab closes them. */
+export async function readyClients(lab: Lab, endpoint: string): Promise<Clients> {
   const cri = createClients({ endpoint });
   lab.defer("a CRI client", () => {
     cri[Symbol.dispose]();
   });
   await untilReady(cri);
-  return { service, cri, endpoint };
+  return cri;
 }
 
 /** Waits until Docker's state is read and the network is there. */

@@ -36,6 +36,16 @@ export class Terminal implements AsyncDisposable {
     }
   }
 
+  /** Asserts that a shell in a terminal of 100 x 30 knows that size, and the next one. */
+  async followsItsSize(): Promise<void> {
+    await this.shows(/[#$]$/);
+    await this.type("stty size", "Enter");
+    await this.shows(/^30 100\n.*[#$]$/m);
+    await this.resize(120, 40);
+    await this.type("clear; stty size", "Enter");
+    await this.shows(/^40 120\n.*[#$]$/m);
+  }
+
   /** The terminal goes, and its program with it. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.tmux("kill-server");

@@ -19,7 +19,7 @@ import { assertCollectsImages, fullDisk, lowThresholds } from "./image-collectio
 import { logFiles, readLines } from "./logs.js";
 import { endPods, openKubeletNode, untilPod, type KubeletNode } from "./node.js";
 import { container, forever, isReady, manifest, pods, statusOf } from "./pods.js";
-import { Results } from "./results.js";
+import { Results } from "../support/results.js";
 import { assertShutsDown, startSystemBus, type SystemBus } from "./shutdown.js";
 import { agree, agreeOnMetrics, cadvisorMetrics, summary } from "./stats.js";
 

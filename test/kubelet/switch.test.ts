@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import { after, before, describe } from "node:test";
 import { openLab, releaseVersion, waitUntil, type CriDockerd } from "../docker/lab/index.js";
-import { realPlugins, serveShim, type ServedShim } from "../docker/pods-node.js";
+import { servePeer, serveShim, type ServedShim } from "../docker/pods-node.js";
 import type { Kubelet } from "./kubelet.js";
 import { endPods, openParts, startNodeKubelet, untilPod, type NodeParts } from "./node.js";
 import { container, forever, isReady, manifest, pods, statusOf } from "./pods.js";
-import { Results } from "./results.js";
+import { Results } from "../support/results.js";
 
 const lab = openLab();
 after(async () => {
@@ -32,15 +32,7 @@ describe(
     before(async () => {
       node = await openParts(lab, "26.1", 79);
       await node.network.configure({ ipMasq: false });
-      peer = await lab.criDockerd({
-        dockerEndpoint: node.dockerd.endpoint,
-        socketPath: node.socketPath,
-        rootFolder: node.network.root,
-        networkPlugin: "cni",
-        cniConfFolder: node.network.cniConf,
-        cniBinFolder: realPlugins,
-        cniCacheFolder: node.network.cniCache,
-      });
+      peer = await servePeer(lab, node.network, node.socketPath);
       // cri-dockerd cannot have its logs rotated.
       kubelet = await startNodeKubelet(lab, node, "1.36", { containerLogMaxSize: "100Mi" });
       const shared = `${node.folder}/shared`;

@@ -1,22 +1,15 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { cgroupMounts, removeCgroupTree, run, type Lab } from "../docker/lab/index.js";
+import { parseGinkgoReport } from "../support/ginkgo.js";
 import type { NodeE2eWish } from "./inside.js";
 
-/** One spec's outcome, out of ginkgo's JSON report. */
+/** One spec's outcome. */
 export interface Spec {
   readonly name: string;
   readonly state: string;
   /** Of a failure or a skip. */
   readonly message: string;
-}
-
-interface ReportedSpec {
-  ContainerHierarchyTexts: string[] | null;
-  LeafNodeText: string;
-  LeafNodeType: string;
-  State: string;
-  Failure?: { Message: string };
 }
 
 /** Runs the suite in namespaces of its own, below a control group of its own. Answers the specs that were to run. */
@@ -31,13 +24,12 @@ export async function runNodeE2e(lab: Lab, wish: NodeE2eWish): Promise<Spec[]> {
     logPath: join(wish.folder, "inside.log"),
   });
   const report = await readFile(join(wish.folder, "report.json"), "utf8");
-  return (JSON.parse(report) as { SpecReports: ReportedSpec[] }[])
-    .flatMap(({ SpecReports }) => SpecReports)
-    .filter(({ LeafNodeType, State }) => LeafNodeType === "It" || State === "failed")
-    .map(({ ContainerHierarchyTexts, LeafNodeText, State, Failure }) => ({
-      name: [...(ContainerHierarchyTexts ?? []), LeafNodeText].join(" "),
-      state: State,
-      message: Failure?.Message ?? "",
+  return parseGinkgoReport(report)
+    .filter(({ type, state }) => type === "It" || state === "failed")
+    .map(({ containers, text, state, message }) => ({
+      name: [...containers, text].join(" "),
+      state,
+      message,
     }))
     .filter(({ state, message }) => state !== "skipped" || message !== "");
 }

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { createClients } from "../../src/client/index.js";
+import { closed } from "../support/closed.js";
 import { startServe } from "./support/serving.js";
 import type { Stage } from "./support/stage.js";
 
@@ -93,16 +94,17 @@ export function describeMetrics(staged: () => Stage): void {
       const { hostname, port } = new URL(String(metrics));
       // Half of them never end their request, the others ask again and again and read nothing.
       const slow = Array.from({ length: 30 }, (_, index) => {
-        const socket = connect(Number(port), hostname).on("error", () => undefined);
-        socket.pause().write("GET /metrics HTTP/1.1\r\nHost: x\r\n");
+        const socket = connect(Number(port), hostname).pause();
+        const whenClosed = closed(socket);
+        socket.write("GET /metrics HTTP/1.1\r\nHost: x\r\n");
         if (index % 2 === 0) socket.write("\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1_000));
-        return socket;
+        return { socket, whenClosed };
       });
       using clients = createClients({ endpoint: endpoint("slow") });
       for (let call = 0; call < 20; call++) await clients.runtime.version({}, { timeoutMs: 5_000 });
       assert.equal((await fetch(String(metrics), { signal: AbortSignal.timeout(5_000) })).status, 200);
-      const closed = slow.map((socket) => once(socket.resume(), "close"));
-      await Promise.all(closed);
+      for (const { socket } of slow) socket.resume();
+      await Promise.all(slow.map(({ whenClosed }) => whenClosed));
       const text = await (await fetch(String(metrics))).text();
       assert.ok(Number(/^process_open_fds (\d+)$/m.exec(text)?.[1]) < 60, "their connections are closed");
       serving.signal("SIGTERM");

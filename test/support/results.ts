@@ -1,10 +1,10 @@
 import { after, it } from "node:test";
-import { writeDocTable } from "../support/doc-tables.js";
+import { writeDocTable } from "./doc-tables.js";
 
 /** A test's work; a text that it answers is the reason why it cannot be done here. */
 type Work = () => Promise<unknown>;
 
-/** Tests whose results make a table of docs/conformance.md: a row each, and a column for each kubelet. */
+/** Tests whose results make a table of docs/conformance.md: a row each, and a column for each runtime under test. */
 export class Results {
   readonly #rows = new Map<string, Map<string, string>>();
   readonly #columns: string[] = [];
@@ -18,6 +18,11 @@ export class Results {
       ]);
       await writeDocTable(table, [["What is checked", ...this.#columns], ...rows]);
     });
+  }
+
+  /** A last row for what has no test, with the reason. */
+  notRun(title: string, reason: string): void {
+    this.#rows.set(title, new Map(this.#columns.map((column) => [column, `not run: ${reason}`])));
   }
 
   /** Defines the tests of one column. Takes the place of `it`. */
