@@ -176,14 +176,25 @@ describe("images as volumes, on an engine that cannot mount them", () => {
     await using node = await startShim(engine);
     const { runtime } = node;
     const pod = await runPod(runtime);
-    engine.host.faults.on("trees.unpack", { delayMs: 2_000, times: 1 });
+    const { trees } = engine.host;
+    const unpack = trees.unpack.bind(trees);
+    let goOn: () => void = () => undefined;
+    const whenCancelled = new Promise<void>((resolve) => (goOn = resolve));
+    let unpacking = false;
+    trees.unpack = async (...args) => {
+      unpacking = true;
+      await whenCancelled;
+      await unpack(...args);
+    };
     const caller = new AbortController();
     const gone = createWith(runtime, pod, "one", {}, caller.signal);
-    await until(() => exports(engine) === 1);
+    await until(() => unpacking);
     caller.abort();
     await fails(gone, Code.Canceled, /./);
     engine.faults.on("containers.create", { error: "unavailable", times: 1 });
-    await fails(createWith(runtime, pod, "one"), Code.Unavailable, /./);
+    const refused = fails(createWith(runtime, pod, "one"), Code.Unavailable, /./);
+    goOn();
+    await refused;
     await createWith(runtime, pod, "one");
     assert.deepEqual([exports(engine), await helpers(engine)], [1, 0]);
   });
