@@ -23,7 +23,10 @@ export async function runNodeE2e(lab: Lab, wish: NodeE2eWish): Promise<Spec[]> {
     timeoutMs: (wish.timeoutMinutes + 10) * 60_000,
     logPath: join(wish.folder, "inside.log"),
   });
-  const report = await readFile(join(wish.folder, "report.json"), "utf8");
+  const report = await readFile(join(wish.folder, "report.json"), "utf8").catch(async () => {
+    const output = await readFile(join(wish.folder, "suite.log"), "utf8");
+    throw new Error(`the suite ended without a report: ${output.slice(-2000)}`);
+  });
   return parseGinkgoReport(report)
     .filter(({ type, state }) => type === "It" || state === "failed")
     .map(({ containers, text, state, message }) => ({
