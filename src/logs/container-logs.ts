@@ -1,4 +1,4 @@
-import { inject, injectable } from "tsyringe";
+import { inject, injectable } from "../base/injection.js";
 import { codeOf, fileFailure, Gate, Logger, messageOf, settlesWithin, ShimError } from "../base/index.js";
 import { ShimConfig } from "../config/index.js";
 import { DockerService } from "../docker/index.js";
