@@ -23,7 +23,7 @@ import { removeContainer, stopContainer } from "./stop-and-remove.js";
 import { execSync, type ExecSyncRequest, type ExecSyncResult } from "./exec-sync.js";
 import { matchesContainer } from "./filters.js";
 import { ImageExport } from "./image-export.js";
-import { ImageVolumes } from "./image-volumes.js";
+import { ImageVolumes, requireImageSubPaths } from "./image-volumes.js";
 import { ContainerMessages } from "./container-messages.js";
 import { ContainerUsers } from "./container-users.js";
 import { refuseCheckpointPod, refuseRestorePod } from "./pod-checkpoint.js";
@@ -153,7 +153,7 @@ export class Containers {
     return id;
   }
 
-  /** Creates a container and stores the limits that Docker cannot set. If that fails, the container is removed. */
+  /** Creates a container and stores the limits that Docker cannot set. If a step fails, the container is removed. */
   private async createWithLimits(spec: DockerContainerSpec, files: CgroupFiles): Promise<string> {
     const { id } = await createNamed(spec, {
       docker: this.docker,
@@ -163,9 +163,9 @@ export class Containers {
       isClaimed: (holder) => this.isClaimed(holder),
       removeLeftover: (leftover) => this.removeFromDocker(leftover),
     });
-    if (Object.keys(files).length === 0) return id;
     try {
-      await this.cgroupLimits.save(id, files);
+      await requireImageSubPaths(this.docker, id, spec);
+      if (Object.keys(files).length > 0) await this.cgroupLimits.save(id, files);
     } catch (error) {
       await this.removeFromDocker(id);
       throw error;

@@ -1,7 +1,7 @@
 import { posix } from "node:path";
-import { KeyedLock, messageOf, ShimError, SingleFlight } from "../base/index.js";
+import { isKind, KeyedLock, messageOf, ShimError, SingleFlight } from "../base/index.js";
 import { isEngineLocal } from "../config/index.js";
-import type { DockerContainer } from "../docker/index.js";
+import type { DockerContainer, DockerContainerSpec, DockerMount, DockerService } from "../docker/index.js";
 import type { ImageSpec, Mount } from "../gen/runtime/v1/api_pb.js";
 import type { ImageRecord } from "../inventory/index.js";
 import { checkedImage, mountsImages, type ExportedImage, type ExportedImages } from "../translate/index.js";
@@ -172,6 +172,29 @@ export class ImageVolumes {
       .filter((source) => source.startsWith(below))
       .map((source) => source.slice(below.length, below.length + folderLength));
     return new Set(names.filter((name) => folderPattern.test(name)).map((name) => idPrefix + name));
+  }
+}
+
+/**
+ * Has Docker find the sub-paths of its own image mounts, for which it otherwise looks only when the container starts.
+ * @throws ShimError "not-found" for one that does not exist, or leads out of its image.
+ */
+export async function requireImageSubPaths(
+  docker: DockerService,
+  id: string,
+  { host }: DockerContainerSpec,
+): Promise<void> {
+  const mounts = (host.mounts ?? []).filter(({ imageSubpath }) => imageSubpath !== undefined);
+  if (mounts.length === 0) return;
+  try {
+    await docker.containers.resolveMounts(id);
+  } catch (error) {
+    if (!isKind(error, "not-found") && !isKind(error, "invalid-argument")) throw error;
+    const one = (mount: DockerMount) =>
+      `the image ${mount.source} for ${mount.target} has nothing at the sub-path ${JSON.stringify(mount.imageSubpath)}`;
+    throw new ShimError("not-found", `${mounts.map(one).join(", or ")}: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }
 

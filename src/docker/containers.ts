@@ -307,6 +307,15 @@ export interface DockerContainers {
   export(id: string, options?: CallOptions): AsyncIterable<Uint8Array>;
 
   /**
+   * Has Docker look for what a created container mounts, which it otherwise does only at the start. An image mount's
+   * sub-path is found inside the image.
+   * @throws ShimError `not-found` for an image's sub-path that does not exist; `invalid-argument` for one that leads out
+   *   of the image.
+   * @see Docker API GET /containers/{id}/archive
+   */
+  resolveMounts(id: string, options?: CallOptions): Promise<void>;
+
+  /**
    * Makes a CRIU checkpoint of a running container.
    * @throws ShimError `failed-precondition` when the engine is not experimental or has no CRIU.
    * @see Docker API POST /containers/{id}/checkpoints

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, readdir } from "node:fs/promises";
+import { mkdir, readdir, symlink, writeFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -258,3 +258,39 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
     });
   });
 }
+
+describe("image volumes on Docker 28", { timeout: 120_000 }, () => {
+  it("have a sub-path that does not exist or leads out of the image refused at create", async () => {
+    const dockerd = await lab.dockerd({ name: "volumes", engine: "28", iptables: false });
+    await using node = await openNode(dockerd);
+    const tree = `${dockerd.folder}/tree`;
+    await mkdir(`${tree}/folder`, { recursive: true });
+    await writeFile(`${tree}/folder/file`, "a file\n");
+    const links = { link: "folder", away: "/etc", climbs: "../../../../../../../../etc", loop: "loop" };
+    for (const [name, target] of Object.entries(links)) await symlink(target, `${tree}/${name}`);
+    await run("tar", ["-C", tree, "-cf", `${tree}.tar`, "."]);
+    await dockerd.docker(["import", `${tree}.tar`, "tree:1"]);
+    const podSandboxId = await runPod(node, "volumes");
+    const create = async (imageSubPath: string) => {
+      const mounts = [{ containerPath: "/tree", readonly: true, image: { image: "tree:1" }, imageSubPath }];
+      const config = {
+        metadata: { name: "one" },
+        image: { image: "busybox:1.36" },
+        command: forever,
+        mounts,
+      };
+      const request = { podSandboxId, sandboxConfig: podConfig("volumes"), config };
+      return (await node.cri.runtime.createContainer(request)).containerId;
+    };
+    for (const bad of ["none", "folder/file/none", "away", "climbs", "loop"])
+      await assert.rejects(create(bad), new RegExp(`not_found.*nothing at the sub-path "${bad}"`, "s"), bad);
+    for (const bad of ["/folder", "folder/../../etc"])
+      await assert.rejects(create(bad), { code: Code.InvalidArgument }, bad);
+    assert.deepEqual((await node.cri.runtime.listContainers({})).containers, []);
+    const containerId = await create("link/file");
+    await node.cri.runtime.startContainer({ containerId });
+    const { stdout } = await node.cri.runtime.execSync({ containerId, cmd: ["cat", "/tree"] });
+    assert.equal(Buffer.from(stdout).toString(), "a file\n");
+    await node.cri.runtime.removePodSandbox({ podSandboxId });
+  });
+});

@@ -137,6 +137,16 @@ export class DockerodeContainers implements DockerContainers {
     }
   }
 
+  async resolveMounts(id: string, options?: CallOptions): Promise<void> {
+    const operation = "containers.resolveMounts";
+    // Docker mounts all for whichever file is read. This one is empty, and in every container.
+    const query = { path: "/.dockerenv" };
+    const request = { method: "GET", path: `/containers${pathOf(operation, id)}/archive`, query } as const;
+    await this.engine.call(operation, options, async (call) => {
+      (await this.engine.head(call, request)).destroy();
+    });
+  }
+
   async checkpoint(
     id: string,
     options: CallOptions & { readonly name: string; readonly directory: string; readonly exit: boolean },

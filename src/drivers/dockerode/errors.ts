@@ -72,6 +72,11 @@ const byCall: readonly Rule[] = [
     kind: "conflict",
     advice: "another process of the node has that port",
   },
+  {
+    operation: "containers.resolveMounts",
+    text: /cannot access path .*: no such file|error while resolving symlinks/i,
+    kind: "not-found",
+  },
   { operation: "containers.kill", text: /is not running/i, kind: "failed-precondition" },
   { operation: "containers.kill", text: /invalid signal/i, kind: "invalid-argument" },
   {

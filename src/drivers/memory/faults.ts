@@ -14,6 +14,7 @@ export const dockerMethods = [
   "containers.attach",
   "containers.resize",
   "containers.export",
+  "containers.resolveMounts",
   "containers.checkpoint",
   "images.list",
   "images.inspect",

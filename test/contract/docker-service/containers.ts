@@ -152,6 +152,7 @@ export function testContainers(scene: () => Scene): void {
       export: async () => {
         for await (const chunk of containers.export(id)) assert.fail(`got ${chunk.length} bytes`);
       },
+      resolveMounts: () => containers.resolveMounts(id),
       "execs.create": () =>
         execs.create(id, { command: ["true"], tty: false, stdin: false, stdout: true, stderr: true }),
       "execs.start": () => execs.start(id, { tty: false }),
@@ -165,6 +166,21 @@ export function testContainers(scene: () => Scene): void {
       );
       assert.ok(isKind(error, "not-found"), `${what} answered ${String(error)}`);
     }
+  });
+
+  it("looks for an image's sub-path before the start and at the start", async () => {
+    const { containers, system } = scene().service;
+    await containers.resolveMounts(await scene().create(["true"]));
+    const mount = { type: "image", source: scene().image, target: "/vol", readonly: true } as const;
+    const create = () => scene().create(["true"], { host: { mounts: [{ ...mount, imageSubpath: "none" }] } });
+    const [, minor] = await system.apiVersion();
+    if (minor < 48) {
+      await rejectsWith("unsupported", create());
+      return;
+    }
+    const id = await create();
+    await rejectsWith("not-found", containers.resolveMounts(id));
+    await rejectsWith("not-found", containers.start(id));
   });
 
   it("exports the filesystem as a tar stream", async () => {

@@ -237,4 +237,24 @@ describe("images as volumes, on an engine that cannot mount them", () => {
       { type: "image", source: model, target: "/model", readonly: true, imageSubpath: "weights" },
     ]);
   });
+
+  it("have their sub-path refused at the create, not at the start, where the engine mounts them itself", async () => {
+    const engine = oldEngine([1, 48]);
+    await using node = await startShim(engine);
+    const { runtime } = node;
+    const pod = await runPod(runtime);
+    const asked = { imageSubPath: "none" };
+    await fails(
+      createWith(runtime, pod, "one", asked),
+      Code.NotFound,
+      /the image registry\.example\/model:1 for \/model has nothing at the sub-path "none": .*cannot access path/,
+    );
+    assert.deepEqual((await runtime.listContainers({})).containers, []);
+    engine.faults.on("containers.resolveMounts", { error: "unavailable", times: 1 });
+    await fails(createWith(runtime, pod, "one", { imageSubPath: "readme" }), Code.Unavailable, /./);
+    assert.equal((await engine.containers.list()).length, 1);
+    await createWith(runtime, pod, "one", { imageSubPath: "readme" });
+    await createWith(runtime, pod, "whole");
+    assert.equal(engine.calls.count("containers.resolveMounts"), 3);
+  });
 });

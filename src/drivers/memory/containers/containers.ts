@@ -21,6 +21,7 @@ import type { Container } from "./container.js";
 import { createContainer } from "./create.js";
 import { inspectContainer, summarise } from "./inspect.js";
 import { killContainer, removeContainer, startContainer, stopContainer } from "./lifecycle.js";
+import { requireMounts } from "./mounts.js";
 import { mergeResources } from "./resources.js";
 
 /** Docker's own slack beyond the grace period of a stop, in milliseconds. */
@@ -175,6 +176,13 @@ export class MemoryContainers implements DockerContainers {
       }
       archive.finalize();
       return archive as AsyncIterable<Uint8Array>;
+    });
+  }
+
+  async resolveMounts(id: string, options?: CallOptions): Promise<void> {
+    const operation = "containers.resolveMounts";
+    await this.on(operation, id, options, (container) => {
+      requireMounts(this.engine, container, operation);
     });
   }
 

@@ -8,7 +8,7 @@ import { upperDirectory } from "./inspect.js";
 import { writeLimits } from "./limits.js";
 import { environmentOf, launch, requireProgram, type Launched } from "./launch.js";
 import { afterEnd, beforeStart, joined, networkOf } from "./surroundings.js";
-import { volumesFolder } from "./mounts.js";
+import { requireMounts, volumesFolder } from "./mounts.js";
 
 /** Starts a container: created or exited becomes running. */
 export async function startContainer(engine: MemoryEngine, container: Container): Promise<void> {
@@ -44,6 +44,7 @@ async function start(engine: MemoryEngine, container: Container): Promise<void> 
   const args = [...(container.config.entrypoint ?? []), ...(container.config.command ?? [])];
   let launched: Launched;
   try {
+    requireMounts(engine, container, operation);
     const program = requireProgram(container, args, operation);
     const surroundings = beforeStart(engine, container);
     const process = engine.host.processTable.spawn(

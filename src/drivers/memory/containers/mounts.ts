@@ -4,6 +4,7 @@ import type { DockerHostConfig, DockerMount, DockerMountPoint } from "../../../d
 import type { MemoryEngine } from "../engine.js";
 import { randomId } from "../ids.js";
 import type { StoredImage } from "../images/image.js";
+import type { Container } from "./container.js";
 
 const operation = "containers.create";
 
@@ -98,6 +99,20 @@ export function makeMounts(
     points.push({ type: "volume", source, target, writable: true });
   }
   return points;
+}
+
+/**
+ * Looks for the sub-paths of images, as Docker does at the start.
+ * @throws ShimError "not-found".
+ */
+export function requireMounts(engine: MemoryEngine, { mounts }: Container, operation: string): void {
+  const lost = mounts.find(({ type, source }) => type === "image" && !engine.host.tree.exists(source ?? "/"));
+  if (!lost) return;
+  throw new ShimError(
+    "not-found",
+    `${operation}: cannot access path ${lost.source ?? ""}: no such file or directory`,
+    { operation },
+  );
 }
 
 /** Docker's folder of volumes. */

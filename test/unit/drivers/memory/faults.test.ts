@@ -30,6 +30,7 @@ function calls(
       containers.attach(id, { stdin: false, stdout: true, stderr: true, tty: false, ...options }),
     "containers.resize": (options) => containers.resize(id, size, options),
     "containers.export": (options) => collect(containers.export(id, options)),
+    "containers.resolveMounts": (options) => containers.resolveMounts(id, options),
     "containers.checkpoint": (options) =>
       containers.checkpoint(id, { name: "c", directory: "/tmp", exit: false, ...options }),
     "images.list": (options) => images.list(options),
