@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { waitUntil } from "../docker/lab/index.js";
-import { unexpected } from "../kubelet/complaints.js";
+import { assertExplained } from "../kubelet/complaints.js";
 import { container, forever, isReady, manifest, statusOf } from "../kubelet/pods.js";
 import type { Check } from "./checks.js";
 import { kubeletConfig, type Cluster } from "./cluster.js";
@@ -96,7 +96,7 @@ export function node(check: Check): void {
   });
 
   check("The kubelet's log has no error that docker-cri causes", async ({ kubelet }) => {
-    assert.deepEqual(unexpected(await kubelet.complaints()), []);
+    assertExplained(await kubelet.complaints());
   });
 }
 

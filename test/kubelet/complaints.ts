@@ -1,3 +1,5 @@
+import assert from "node:assert/strict";
+
 /** Errors in a kubelet's log that are not docker-cri's, with the reason. */
 const expected: readonly (readonly [RegExp, string])[] = [
   [
@@ -32,6 +34,10 @@ const expected: readonly (readonly [RegExp, string])[] = [
   [/POD_.* is held by container .*, which is running/, "an evented PLEG starts with an empty cache"],
   [/oomparser\.go.*exiting analyzeLines/, "its cAdvisor stops reading the kernel's log as the kubelet ends"],
   [/RecentStats: unable to find data in memory cache/, "the kubelet's cAdvisor has not measured it yet"],
+  [
+    /PodSandbox from runtime service failed.*podSandboxID=""/,
+    "kubelet 1.37 asks for the stats of no pod, to see whether the runtime has the call; any runtime refuses",
+  ],
   // In a cluster:
   [/nodes? \\?"node\\?" not found/, "the node registers itself"],
   [/Skipping pod synchronization.*container runtime is down/, "the runtime is being started anew"],
@@ -49,7 +55,8 @@ const expected: readonly (readonly [RegExp, string])[] = [
   [/no-such-runtime|no basic auth credentials/, "the pods missing and refused are meant to fail"],
 ];
 
-/** The lines that none of the expected errors explains. */
-export function unexpected(complaints: readonly string[]): string[] {
-  return complaints.filter((line) => !expected.some(([pattern]) => pattern.test(line)));
+/** None of a kubelet's errors is docker-cri's. @throws AssertionError with all those that nothing explains. */
+export function assertExplained(complaints: readonly string[]): void {
+  const left = complaints.filter((line) => !expected.some(([pattern]) => pattern.test(line)));
+  assert.ok(left.length === 0, left.join("\n"));
 }
