@@ -17,7 +17,7 @@ import { assertExplained } from "./complaints.js";
 import { assertHugePages, hugePod, reserveHugePages } from "./hugepages.js";
 import { assertCollectsImages, fullDisk, lowThresholds } from "./image-collection.js";
 import { logFiles, readLines } from "./logs.js";
-import { endPods, openKubeletNode, untilPod, type KubeletNode } from "./node.js";
+import { endPods, nodeAddress, openKubeletNode, untilPod, type KubeletNode } from "./node.js";
 import { container, forever, isReady, manifest, pods, statusOf } from "./pods.js";
 import { Results } from "../support/results.js";
 import { assertShutsDown, startSystemBus, type SystemBus } from "./shutdown.js";
@@ -61,7 +61,10 @@ for (const [index, version] of versions.entries()) {
       await node.kubelet.api.output(pod, "main", ...command);
 
     it("runs init containers and a sidecar in their order", async () => {
-      await untilPod(node.kubelet, "order", isReady);
+      const pod = await untilPod(node.kubelet, "order", isReady);
+      for (const name of ["first", "second"])
+        assert.equal(statusOf(pod, name)?.state.terminated?.reason, "Completed", name);
+      assert.ok(statusOf(pod, "sidecar")?.state.running, "the sidecar runs beside the pod's containers");
       assert.deepEqual((await exec("order", "cat", "/shared/order")).trim().split("\n"), [
         "first",
         "sidecar",
@@ -99,14 +102,16 @@ for (const [index, version] of versions.entries()) {
     });
 
     it("mounts volumes, paths in them, and sets limits", async () => {
-      await untilPod(node.kubelet, "volumes", isReady);
+      const pod = await untilPod(node.kubelet, "volumes", isReady);
       const mounts = await exec("volumes", "cat", "/proc/mounts");
       assert.match(mounts, /^tmpfs \/memory tmpfs [^\n]*size=8192k/m);
       await exec("volumes", "sh", "-c", "echo here > /disk/a; echo here > /folder/written");
       assert.equal(await readFile(join(shared, "sub/folder/written"), "utf8"), "here\n");
+      const disk = `root/pods/${pod.metadata.uid}/volumes/kubernetes.io~empty-dir/disk/a`;
+      assert.equal(await readFile(join(node.folder, disk), "utf8"), "here\n");
       assert.equal(await exec("volumes", "cat", "/host/sub/file", "/etc/file"), "a file\na file\n");
       await assert.rejects(exec("volumes", "touch", "/host/no"), /Read-only file system/);
-      const id = idOf(statusOf(await untilPod(node.kubelet, "volumes", isReady))?.containerID);
+      const id = idOf(statusOf(pod)?.containerID);
       const { stdout } = await node.dockerd.docker(["inspect", "-f", "{{json .HostConfig}}", id]);
       const { Memory, CpuQuota, CpuPeriod, CpuShares } = JSON.parse(stdout) as Record<string, number>;
       assert.deepEqual(
@@ -129,9 +134,12 @@ for (const [index, version] of versions.entries()) {
       );
       const { status } = await untilPod(node.kubelet, "net", isReady);
       assert.equal(status.podIPs?.length, 2, "one address of each family");
-      const [address = ""] = node.dockerd.bridge.address.split("/");
       let answer = "";
-      await waitUntil(async () => (answer = await page(address, 28_090)).endsWith("port\n"), 20_000, 200);
+      await waitUntil(
+        async () => (answer = await page(nodeAddress(node), 28_090)).endsWith("port\n"),
+        20_000,
+        200,
+      );
       assert.match(answer, /port\n$/, "the node's port 28090 does not lead to the pod");
     });
 
@@ -280,6 +288,12 @@ for (const [index, version] of versions.entries()) {
       );
       await untilPod(node.kubelet, "quick", ({ status }) => status.phase === "Succeeded");
       const cri = await read();
+      const metrics = await api.get("/metrics");
+      for (const used of [
+        "kubelet_evented_pleg_connection_success_count",
+        'kubelet_runtime_operations_total{operation_type="list_podsandbox_metrics"}',
+      ])
+        assert.ok(Number(metrics.split(`\n${used} `)[1]?.split("\n")[0]) > 0, used);
       for (const name of ["order", "volumes", "hostnet", "net"]) {
         assert.equal(
           statusOf(await untilPod(node.kubelet, name, isReady))?.containerID,
