@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
+import { text } from "node:stream/consumers";
 import { after, before, describe } from "node:test";
 import { openLab, releaseVersion, waitUntil, type CriDockerd } from "../docker/lab/index.js";
 import { servePeer, serveShim, type ServedShim } from "../docker/pods-node.js";
 import type { Kubelet } from "./kubelet.js";
 import { endPods, openParts, startNodeKubelet, untilPod, type NodeParts } from "./node.js";
-import { container, forever, isReady, manifest, pods, statusOf } from "./pods.js";
+import { container, forever, isReady, manifest, pods, statusOf, type Manifest } from "./pods.js";
 import { Results } from "../support/results.js";
 
 const lab = openLab();
@@ -16,11 +17,24 @@ after(async () => {
 /** Pods that go on from the first runtime to the last. */
 const lasting = ["order", "net", "hostnet", "talks"];
 
+/** How many more pods go on, each with a log and a container that has been restarted once. */
+const crowdSize = Number(process.env["DOCKER_CRI_SWITCH_PODS"] ?? 3);
+const crowd = Array.from({ length: crowdSize }, (_, index) => `crowd${index}`);
+
+function crowdPod(name: string): Manifest {
+  const once = "[ -e /shared/tried ] || { touch /shared/tried; exit 1; }";
+  const script = `${once}; trap 'exit 0' TERM; i=0; while :; do i=$((i+1)); echo "line $i"; sleep 1; done`;
+  return manifest(name, {
+    volumes: [{ name: "shared", emptyDir: {} }],
+    containers: [container("main", script, { volumeMounts: [{ name: "shared", mountPath: "/shared" }] })],
+  });
+}
+
 const it = new Results("switch").column(`kubelet ${releaseVersion("1.36")}`);
 
 describe(
   "a kubelet whose runtime changes from cri-dockerd to docker-cri and back",
-  { timeout: 600_000 },
+  { timeout: 600_000 + crowdSize * 10_000 },
   () => {
     let node: NodeParts;
     let peer: CriDockerd;
@@ -38,7 +52,10 @@ describe(
       const shared = `${node.folder}/shared`;
       await mkdir(shared, { recursive: true });
       for (const pod of pods(shared)) if (lasting.includes(pod.metadata.name)) await kubelet.add(pod);
+      for (const name of crowd) await kubelet.add(crowdPod(name));
       for (const name of lasting) await untilPod(kubelet, name, isReady);
+      for (const name of crowd)
+        await untilPod(kubelet, name, (pod) => isReady(pod) && statusOf(pod)?.restartCount === 1, 240_000);
       ids = new Map([...(await kubelet.api.pods())].map(([name, pod]) => [name, statusOf(pod)?.containerID]));
     });
 
@@ -46,10 +63,12 @@ describe(
     async function assertGoesOn(fresh: string): Promise<void> {
       await kubelet.add(manifest(fresh, { containers: [container("main", `echo ${fresh}; ${forever}`)] }));
       await untilPod(kubelet, fresh, isReady);
-      for (const name of lasting) {
+      for (const name of [...lasting, ...crowd]) {
         const pod = await untilPod(kubelet, name, isReady);
         assert.equal(statusOf(pod)?.containerID, ids.get(name), name);
-        for (const each of pod.status.containerStatuses ?? []) assert.equal(each.restartCount, 0, name);
+        const restarts = crowd.includes(name) ? 1 : 0;
+        for (const each of pod.status.containerStatuses ?? [])
+          assert.equal(each.restartCount, restarts, name);
       }
       const logged = async () =>
         Number((await kubelet.api.logs("talks", "main", "tailLines=1")).split(" ")[1]);
@@ -58,12 +77,31 @@ describe(
         await waitUntil(async () => (line = await logged()) > before + 10, 20_000, 200),
         "the log stands",
       );
+      for (const name of crowd) await assertLogGrows(name);
       assert.equal(await kubelet.api.logs(fresh, "main"), `${fresh}\n`);
     }
 
-    async function assertExecs(): Promise<void> {
-      for (const name of lasting)
+    /** The pod's log has each line since the container's start, and one that is new. */
+    async function assertLogGrows(name: string): Promise<void> {
+      const read = async () => (await kubelet.api.logs(name, "main")).trimEnd().split("\n");
+      const before = await read();
+      let lines = before;
+      await waitUntil(async () => (lines = await read()).length > before.length, 10_000, 200);
+      assert.ok(lines.length > before.length, `${name}: the log stands`);
+      assert.deepEqual(
+        lines,
+        lines.map((_, index) => `line ${index + 1}`),
+        name,
+      );
+    }
+
+    async function assertStreams(): Promise<void> {
+      for (const name of [...lasting, ...crowd])
         assert.equal(await kubelet.api.output(name, "main", "echo", name), `${name}\n`);
+      using ports = await kubelet.api.portForward("net", "spdy");
+      const connection = ports.connect(8080);
+      connection.write("GET /page HTTP/1.0\r\n\r\n");
+      assert.match(await text(connection), /port\n$/);
     }
 
     for (const mode of ["cri", "docker-json"]) {
@@ -74,7 +112,7 @@ describe(
           extraArgs: [`--log-mode=${mode}`],
         });
         await assertGoesOn(`ours-${mode}`);
-        await assertExecs();
+        await assertStreams();
       });
 
       it(`goes on with cri-dockerd after --log-mode ${mode}`, async () => {
@@ -88,7 +126,7 @@ describe(
       await peer.service.shutDown();
       ours = await serveShim(lab, node.network, { socketPath: node.socketPath });
       await assertGoesOn("ours-last");
-      await assertExecs();
+      await assertStreams();
       await endPods(node, kubelet);
     });
   },
