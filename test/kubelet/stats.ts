@@ -82,7 +82,10 @@ export function agree(name: string, own: PodStats | undefined, cri: PodStats | u
   if (own.network !== undefined) near(`${name}: rx`, own.network.rxBytes, cri.network?.rxBytes, 0.5, 1 << 20);
 }
 
-/** What /metrics/cadvisor says of one container: the runtime leaves out no name of the kubelet's own. */
+/**
+ * What /metrics/cadvisor says of one container: the runtime leaves out no name of the kubelet's own. It may have more: it
+ * serves the names of kubelet 1.37, and an older one has fewer.
+ */
 export function agreeOnMetrics(own: ReadonlyMap<string, number>, cri: ReadonlyMap<string, number>): void {
   // Of these cAdvisor has figures only with a reader of its own on, which a kubelet leaves off: they are 0 or -1.
   const empty = /^container_(?:cpu_load_d?_?average_10s|tasks_state|health_state)$/;

@@ -15,6 +15,15 @@ export interface MemoryDetail {
   /** Without child cgroups. */
   readonly ownPageFaults?: bigint | undefined;
   readonly ownMajorPageFaults?: bigint | undefined;
+  readonly dirtyFileBytes?: bigint | undefined;
+  readonly writebackFileBytes?: bigint | undefined;
+  readonly anonRefaults?: bigint | undefined;
+  readonly fileRefaults?: bigint | undefined;
+  /** v1 has none of these four. cAdvisor publishes 0 there, and so do we. */
+  readonly highEvents?: bigint | undefined;
+  readonly maxEvents?: bigint | undefined;
+  readonly pagesScanned?: bigint | undefined;
+  readonly pagesReclaimed?: bigint | undefined;
 }
 
 /**
@@ -35,6 +44,14 @@ export function readMemoryDetail(read: ReadFile, place: CgroupPlace, stat: strin
       mostBytes: numberOf(read(`${folder}/memory.max_usage_in_bytes`)),
       limitHits: numberOf(read(`${folder}/memory.failcnt`)),
       oomKills: valueOf(read(`${folder}/memory.oom_control`) ?? "", "oom_kill"),
+      dirtyFileBytes: valueOf(stat, "total_dirty"),
+      writebackFileBytes: valueOf(stat, "total_writeback"),
+      anonRefaults: valueOf(stat, "total_workingset_refault_anon"),
+      fileRefaults: valueOf(stat, "total_workingset_refault_file"),
+      highEvents: 0n,
+      maxEvents: 0n,
+      pagesScanned: 0n,
+      pagesReclaimed: 0n,
     };
   }
   const events = read(`${folder}/memory.events`) ?? "";
@@ -48,5 +65,13 @@ export function readMemoryDetail(read: ReadFile, place: CgroupPlace, stat: strin
     mostBytes: numberOf(read(`${folder}/memory.peak`)),
     limitHits: valueOf(events, "max"),
     oomKills: valueOf(events, "oom_kill"),
+    dirtyFileBytes: valueOf(stat, "file_dirty"),
+    writebackFileBytes: valueOf(stat, "file_writeback"),
+    anonRefaults: valueOf(stat, "workingset_refault_anon"),
+    fileRefaults: valueOf(stat, "workingset_refault_file"),
+    highEvents: valueOf(events, "high"),
+    maxEvents: valueOf(events, "max"),
+    pagesScanned: valueOf(stat, "pgscan"),
+    pagesReclaimed: valueOf(stat, "pgsteal"),
   };
 }

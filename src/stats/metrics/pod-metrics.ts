@@ -81,6 +81,7 @@ export class PodMetrics {
       places,
       cpu: readCpuDetail(read, places),
       memory: places.memory ? readMemoryDetail(read, places.memory, memoryStat) : {},
+      createdAtNanos: record.docker.createdAtNanos,
       startedAtNanos: record.docker.state.startedAtNanos,
       nowNanos: nowNanos(),
       deviceName: (major, minor) => this.devices.of(major, minor),

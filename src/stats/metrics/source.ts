@@ -9,6 +9,7 @@ export interface CgroupSource {
   readonly places: CgroupPlaces;
   readonly cpu: CpuDetail;
   readonly memory: MemoryDetail;
+  readonly createdAtNanos: bigint | undefined;
   readonly startedAtNanos: bigint | undefined;
   readonly nowNanos: bigint;
   readonly deviceName: (major: number, minor: number) => string;

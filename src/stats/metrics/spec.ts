@@ -37,6 +37,12 @@ export const specMetrics: readonly MetricDefinition<CgroupSource>[] = [
     values: single(({ nowNanos }) => seconds(nowNanos)),
   },
   {
+    name: "container_creation_time_seconds",
+    help: "When the container was created, in seconds since the Unix epoch.",
+    type: gauge,
+    values: single(({ createdAtNanos }) => seconds(createdAtNanos)),
+  },
+  {
     name: "container_start_time_seconds",
     help: "When the container was started, in seconds since the Unix epoch.",
     type: gauge,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { SandboxRecord } from "../../../src/inventory/index.js";
-import { readCpuDetail } from "../../../src/stats/cgroup/index.js";
+import { readCpuDetail, readMemoryDetail } from "../../../src/stats/cgroup/index.js";
 import { Cgroups } from "../../../src/stats/cgroups.js";
 import { Measurer } from "../../../src/stats/measure.js";
 import type { CgroupUsage } from "../../../src/stats/usage.js";
@@ -34,7 +34,7 @@ describe("the cgroup of a container", () => {
       assert.ok(places, "the cgroup is found");
       const measured = new Measurer(host).measure(places, () => 250_000_000n, { everything: true });
       assert.ok(measured);
-      return { places, usage: withoutTimes(measured.usage) };
+      return { places, usage: withoutTimes(measured.usage), memoryStat: measured.memoryStat };
     };
 
     it(`reports its usage: ${node.name}`, () => {
@@ -81,6 +81,32 @@ describe("the cgroup of a container", () => {
           burstNanos: 0n,
         },
       );
+    });
+
+    it(`reports what cAdvisor of kubelet 1.37 does of memory: ${node.name}`, () => {
+      const host = makeNode(node);
+      for (const [which, times] of [["of", 1n] as const, ["ofPod", 2n] as const]) {
+        const { places, memoryStat } = measure(host, which);
+        assert.ok(places.memory);
+        const detail = readMemoryDetail((path) => host.kernel.readNow(path), places.memory, memoryStat);
+        // cAdvisor has 0 for what cgroup v1 does not count.
+        const ofV2 = (value: bigint) => (node.folders.v1?.memory === undefined ? value * times : 0n);
+        const { dirtyFileBytes, writebackFileBytes, anonRefaults, fileRefaults } = detail;
+        assert.deepEqual(
+          { dirtyFileBytes, writebackFileBytes, anonRefaults, fileRefaults },
+          {
+            dirtyFileBytes: 60n * times,
+            writebackFileBytes: 20n * times,
+            anonRefaults: 8n * times,
+            fileRefaults: 9n * times,
+          },
+        );
+        const { highEvents, maxEvents, pagesScanned, pagesReclaimed } = detail;
+        assert.deepEqual(
+          [highEvents, maxEvents, pagesScanned, pagesReclaimed],
+          [ofV2(3n), ofV2(2n), ofV2(5n), ofV2(4n)],
+        );
+      }
     });
 
     it(`reports the usage of the whole pod: ${node.name}`, () => {

@@ -5,9 +5,10 @@ import { describe, it } from "node:test";
 import { MetricType, type Metric } from "../../../src/gen/runtime/v1/api_pb.js";
 import { statsLab } from "./lab.js";
 
-/** As cAdvisor 0.56 publishes them for a kubelet: the labels beside those that all have. */
+/** As cAdvisor 0.60 publishes them for kubelet 1.37: the labels beside those that all have. */
 const published: Readonly<Record<string, readonly [MetricType, ...string[]]>> = {
   container_last_seen: [MetricType.GAUGE],
+  container_creation_time_seconds: [MetricType.GAUGE],
   container_start_time_seconds: [MetricType.GAUGE],
   container_spec_cpu_period: [MetricType.GAUGE],
   container_spec_cpu_quota: [MetricType.GAUGE],
@@ -35,6 +36,14 @@ const published: Readonly<Record<string, readonly [MetricType, ...string[]]>> = 
   container_memory_total_active_file_bytes: [MetricType.GAUGE],
   container_memory_total_inactive_file_bytes: [MetricType.GAUGE],
   container_memory_failures_total: [MetricType.COUNTER, "failure_type", "scope"],
+  container_memory_events_high_total: [MetricType.COUNTER],
+  container_memory_events_max_total: [MetricType.COUNTER],
+  container_memory_file_dirty_bytes: [MetricType.GAUGE],
+  container_memory_file_writeback_bytes: [MetricType.GAUGE],
+  container_memory_pgscan_total: [MetricType.COUNTER],
+  container_memory_pgsteal_total: [MetricType.COUNTER],
+  container_memory_workingset_refault_anon_total: [MetricType.COUNTER],
+  container_memory_workingset_refault_file_total: [MetricType.COUNTER],
   container_oom_events_total: [MetricType.COUNTER],
   container_fs_inodes_free: [MetricType.GAUGE, "device"],
   container_fs_inodes_total: [MetricType.GAUGE, "device"],
@@ -149,6 +158,10 @@ describe("the metrics of pods", () => {
     assert.equal(value(metricsOf(app), "container_memory_working_set_bytes"), 7_000n);
     assert.equal(value(metricsOf(app), "container_fs_reads_bytes_total", "8:0"), 512n);
     assert.equal(value(metricsOf(app), "container_processes"), 1n);
+    const createdAt = value(metricsOf(app), "container_creation_time_seconds");
+    const startedAt = value(metricsOf(app), "container_start_time_seconds");
+    const now = BigInt(Math.floor(Date.now() / 1_000));
+    assert.ok(createdAt && startedAt && createdAt > now - 60n && createdAt <= startedAt && startedAt <= now);
     assert.equal(value(metricsOf(app), "container_file_descriptors"), 3n);
     assert.equal(value(metricsOf(app), "container_spec_memory_limit_bytes"), 0n);
     assert.equal(value(metricsOf(app), "container_spec_cpu_quota"), undefined, "no quota");

@@ -182,7 +182,9 @@ function filesOfV1(controller: string, times: number): Record<string, string> {
         "memory.stat":
           "cache 1\nrss 2\npgfault 3\npgmajfault 1\ninactive_file 1\n" +
           `total_cache ${500 * times}\ntotal_rss ${400 * times}\ntotal_swap ${50 * times}\n` +
-          `total_pgfault ${70 * times}\ntotal_pgmajfault ${7 * times}\ntotal_inactive_file ${300 * times}\n`,
+          `total_pgfault ${70 * times}\ntotal_pgmajfault ${7 * times}\ntotal_inactive_file ${300 * times}\n` +
+          `dirty 1\ntotal_dirty ${60 * times}\ntotal_writeback ${20 * times}\n` +
+          `total_workingset_refault_anon ${8 * times}\ntotal_workingset_refault_file ${9 * times}\n`,
       };
     case "blkio":
       return {
@@ -205,7 +207,12 @@ function ownFilesOfV2(times: number): Record<string, string> {
     "memory.max": times === 1 ? "4000\n" : "max\n",
     "memory.swap.current": `${50 * times}\n`,
     "memory.swap.max": times === 1 ? "2000\n" : "max\n",
-    "memory.stat": `anon ${400 * times}\nfile ${500 * times}\ninactive_file ${300 * times}\npgfault ${70 * times}\npgmajfault ${7 * times}\n`,
+    "memory.stat":
+      `anon ${400 * times}\nfile ${500 * times}\nfile_dirty ${60 * times}\nfile_writeback ${20 * times}\n` +
+      `inactive_file ${300 * times}\npgfault ${70 * times}\npgmajfault ${7 * times}\n` +
+      `workingset_refault_anon ${8 * times}\nworkingset_refault_file ${9 * times}\n` +
+      `pgscan ${5 * times}\npgsteal ${4 * times}\n`,
+    "memory.events": `low 0\nhigh ${3 * times}\nmax ${2 * times}\noom 1\noom_kill 1\n`,
     "io.stat": `8:0 rbytes=${4096 * times} wbytes=0 rios=${2 * times} wios=0 dbytes=0 dios=0\n`,
     "pids.current": `${3 * times}\n`,
     "pids.max": times === 1 ? "100\n" : "max\n",
