@@ -12,6 +12,7 @@ import type { DockerContainerSummary, DockerEvent, DockerService } from "../dock
 import { containerActions, type ContainerIndex } from "./container-index.js";
 import type { ExecEnds } from "./exec-ends.js";
 import type { ImageIndex } from "./image-index.js";
+import { ListPace } from "./list-pace.js";
 
 const connectDeadlineMs = 5_000;
 const factsDeadlineMs = 15_000;
@@ -165,7 +166,7 @@ export class Follower {
     }
   }
 
-  /** Compares with lists until the session ends. Slower lists are polled less often. */
+  /** Compares with lists until the session ends. */
   private async watch(signal: AbortSignal): Promise<never> {
     const { containers, log } = this.options;
     const pace = new ListPace();
@@ -176,7 +177,7 @@ export class Follower {
       await containers.checkProcesses();
       const began = performance.now();
       const { list, listedAtMs } = await this.listContainers(signal, connectDeadlineMs);
-      pace.took(performance.now() - began);
+      pace.took(performance.now() - began, list.length);
       const differing = await containers.reconcile(list, listedAtMs, false);
       this.currentAtMs = performance.now();
       this.missedChanges += differing;
@@ -224,29 +225,5 @@ export class Follower {
       if (!this.isClosed())
         this.options.log.warn({ err: messageOf(error) }, "could not read Docker's new configuration");
     });
-  }
-}
-
-const shortestPauseMs = 2_000;
-const longestPauseMs = 120_000;
-/** Lists may take a fortieth of Docker's time. */
-const pausesPerList = 40;
-/** A list that took more than this many times the last one was delayed by other work. */
-const mostGrowth = 2;
-
-/** The pause between two lists that only verify. With the containerd image store such a list is expensive. */
-class ListPace {
-  private listMs = 0;
-
-  /** @param factor Pauses this many times longer. */
-  constructor(private readonly factor = 1) {}
-
-  get pauseMs(): number {
-    return Math.min(Math.max(shortestPauseMs, this.listMs * pausesPerList) * this.factor, longestPauseMs);
-  }
-
-  /** Records how long a list took. */
-  took(ms: number): void {
-    this.listMs = this.listMs === 0 ? ms : Math.min(ms, this.listMs * mostGrowth);
   }
 }

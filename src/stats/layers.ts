@@ -94,9 +94,10 @@ export class WritableLayers {
     for (const id of this.sizes.keys()) if (!ids.has(id)) this.sizes.delete(id);
     this.folders.keepOnly(ids);
     const tried = new Set<string>();
+    let mountPoint: string | undefined;
     for (let record = this.next(tried, isDue); record; record = this.next(tried, isDue)) {
       tried.add(record.id);
-      const { mountPoint } = await this.images.disk();
+      mountPoint ??= (await this.images.disk()).mountPoint;
       await this.measure(record, mountPoint);
     }
   }
