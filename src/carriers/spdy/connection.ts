@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { maxUnsentBytes, readItems, whenSent } from "../../base/index.js";
+import { maxUnsentBytes, whenSent } from "../../base/index.js";
 import {
   dataHead,
   FrameParser,
@@ -43,6 +43,7 @@ const cancelled = 5;
  * or violates the protocol, or with {@link close} or {@link destroy}.
  */
 export class SpdyConnection {
+  private readonly parser = new FrameParser();
   private readonly decoder = new HeaderDecoder();
   private readonly encoder = new HeaderEncoder();
   private readonly streams = new Map<number, SpdyStream>();
@@ -51,7 +52,6 @@ export class SpdyConnection {
   private nextId: number;
   private nextPing: number;
   private queuedBytes = 0;
-  private resumeReading: (() => void) | undefined;
   private sending: Promise<void> | undefined;
   /** The error that has ended the connection. */
   private ended: Error | undefined;
@@ -66,11 +66,20 @@ export class SpdyConnection {
     this.nextId = options.role === "client" ? 1 : 2;
     this.nextPing = options.role === "client" ? 1 : 2;
     transport.on("error", (error) => (this.failure ??= error));
-    transport.once("close", () => {
-      // Frames that arrived before the peer closed may still wait for their headers: read() handles them first.
-      if (this.failure || this.resumeReading) this.finish(this.failure ?? closedError());
+    transport.on("data", (chunk: Buffer) => {
+      this.attempt(() => {
+        this.onChunk(chunk);
+      });
     });
-    void this.read();
+    transport.once("end", () => {
+      this.attempt(() => {
+        this.parser.end();
+        throw new SpdyError("the peer has closed the connection");
+      });
+    });
+    transport.once("close", () => {
+      this.finish(this.failure ?? new SpdyError("the connection was closed"));
+    });
   }
 
   /** Aborts when the connection is closed; the reason is an Error. */
@@ -132,9 +141,7 @@ export class SpdyConnection {
     },
     taken: (bytes) => {
       this.queuedBytes -= bytes;
-      if (this.queuedBytes > maxQueuedBytes) return;
-      this.resumeReading?.();
-      this.resumeReading = undefined;
+      if (this.queuedBytes <= maxQueuedBytes && this.transport.isPaused()) this.transport.resume();
     },
     closed: (id) => this.streams.delete(id),
   };
@@ -169,39 +176,36 @@ export class SpdyConnection {
   private async sent(): Promise<void> {
     this.sending ??= whenSent(this.transport).finally(() => (this.sending = undefined));
     await this.sending;
-    if (this.transport.destroyed) throw this.ended ?? closedError();
+    if (this.transport.destroyed) throw this.ended ?? new SpdyError("the connection was closed");
   }
 
-  private async read(): Promise<void> {
+  /** An error ends the connection. */
+  private attempt(work: () => void): void {
     try {
-      for await (const frame of readItems(this.transport, new FrameParser())) {
-        if (frame.type === "data") this.onData(frame.id, frame.data, frame.fin);
-        else await this.onControl(frame);
-        if (this.queuedBytes > maxQueuedBytes && !this.transport.destroyed) await this.queueDrained();
-      }
-      this.finish(new SpdyError("the peer has closed the connection"));
+      work();
     } catch (error) {
-      this.finish(this.failure ?? (isPrematureClose(error) ? closedError() : asError(error)));
+      this.finish(error as Error);
+      this.transport.destroy();
     }
-    this.transport.destroy();
   }
 
-  private async queueDrained(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.resumeReading = resolve;
-      if (this.gone.aborted) resolve();
-    });
+  private onChunk(chunk: Buffer): void {
+    for (const frame of this.parser.parse(chunk)) {
+      if (frame.type === "data") this.onData(frame.id, frame.data, frame.fin);
+      else this.onControl(frame);
+    }
+    if (this.queuedBytes > maxQueuedBytes) this.transport.pause();
   }
 
-  private async onControl(frame: ControlFrame): Promise<void> {
+  private onControl(frame: ControlFrame): void {
     switch (frame.type) {
       case "syn-stream":
-        this.onOpened(frame.id, frame.fin, await this.decoder.decode(frame.block));
+        this.onOpened(frame.id, frame.fin, this.decoder.decode(frame.block));
         break;
       case "syn-reply":
       case "headers":
         // Kubernetes does not use them, but the compression context depends on them.
-        await this.decoder.decode(frame.block);
+        this.decoder.decode(frame.block);
         if (frame.fin) this.streams.get(frame.id)?.onEnd();
         break;
       case "reset":
@@ -255,19 +259,5 @@ export class SpdyConnection {
     this.over.abort(error);
     for (const stream of this.streams.values()) stream.onGone(error);
     this.streams.clear();
-    this.decoder.close();
-    this.resumeReading?.();
   }
-}
-
-function closedError(): SpdyError {
-  return new SpdyError("the connection was closed");
-}
-
-function isPrematureClose(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ERR_STREAM_PREMATURE_CLOSE";
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new SpdyError(String(error));
 }

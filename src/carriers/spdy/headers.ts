@@ -1,4 +1,5 @@
-import { constants, createInflate } from "node:zlib";
+import { constants, inflateRawSync } from "node:zlib";
+import { codeOf, messageOf } from "../../base/index.js";
 import { headerDictionary } from "./dictionary.js";
 import { SpdyError } from "./frames.js";
 
@@ -8,52 +9,49 @@ export type Headers = ReadonlyMap<string, string>;
 const maxHeaderBytes = 64 * 1024;
 const maxHeaders = 100;
 
-/** Reads the header blocks of one direction of a connection, one after the other: they share a compression context. */
-export class HeaderDecoder {
-  private readonly inflate = createInflate({
-    dictionary: headerDictionary,
-    flush: constants.Z_SYNC_FLUSH,
-    chunkSize: 4_096,
-  });
-  private parts: Buffer[] = [];
-  private bytes = 0;
-  private fail: (error: Error) => void = () => undefined;
+/** The furthest that deflate looks back. */
+const windowBytes = 32 * 1024;
 
-  constructor() {
-    // The callback of a write does not report errors.
-    this.inflate.on("error", (cause) => {
-      this.fail(new SpdyError(`a header block cannot be read: ${cause.message}`, { cause }));
-    });
-    this.inflate.on("data", (part: Buffer) => {
-      this.bytes += part.length;
-      if (this.bytes <= maxHeaderBytes) this.parts.push(part);
-      else {
-        this.fail(new SpdyError("a header block is too long"));
-        this.close();
-      }
-    });
-  }
+/**
+ * Reads the header blocks of one direction of a connection, one after the other: they are one zlib stream. Each block ends
+ * with a flush at a byte, so that an inflater of its own can read it, with the text before it as the dictionary. That takes
+ * some 40 microseconds; zlib's own stream would go through the thread pool for each block.
+ */
+export class HeaderDecoder {
+  private window = headerDictionary;
+  private started = false;
 
   /** @throws SpdyError for an invalid header block, or one of more than 64 KiB or 100 headers. */
-  async decode(block: Buffer): Promise<Headers> {
-    this.parts = [];
-    this.bytes = 0;
-    await new Promise<void>((resolve, reject) => {
-      this.fail = reject;
-      this.inflate.write(block, (error) => {
-        if (error) reject(error);
-        else resolve();
-      });
-    });
-    while (this.inflate.read() !== null);
-    if (this.bytes > maxHeaderBytes) throw new SpdyError("a header block is too long");
-    return parseBlock(Buffer.concat(this.parts));
+  decode(block: Buffer): Headers {
+    const text = this.inflate(this.started ? block : withoutZlibStart(block));
+    this.started = true;
+    this.window = Buffer.concat([this.window, text]).subarray(-windowBytes);
+    return parseBlock(text);
   }
 
-  close(): void {
-    this.fail(new SpdyError("the connection was closed"));
-    this.inflate.destroy();
+  private inflate(block: Buffer): Buffer {
+    try {
+      return inflateRawSync(block, {
+        dictionary: this.window,
+        finishFlush: constants.Z_SYNC_FLUSH,
+        maxOutputLength: maxHeaderBytes,
+      });
+    } catch (cause) {
+      if (codeOf(cause) === "ERR_BUFFER_TOO_LARGE")
+        throw new SpdyError("a header block is too long", { cause });
+      throw new SpdyError(`a header block cannot be read: ${messageOf(cause)}`, { cause });
+    }
   }
+}
+
+/** @see RFC 1950, 2.2 Data format: the low half of the first byte is 8 for deflate, and a bit says that a dictionary is used. */
+function withoutZlibStart(block: Buffer): Buffer {
+  const [method = 0, flags = 0] = block;
+  const dictionary = block.subarray(2, zlibStart.length);
+  const valid = (method & 0x0f) === 8 && (method * 256 + flags) % 31 === 0 && (flags & 0x20) !== 0;
+  if (!valid || !dictionary.equals(zlibStart.subarray(2)))
+    throw new SpdyError("a header block cannot be read: it does not begin as zlib with SPDY's dictionary");
+  return block.subarray(zlibStart.length);
 }
 
 function parseBlock(bytes: Buffer): Headers {

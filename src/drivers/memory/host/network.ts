@@ -52,6 +52,8 @@ export class MemoryHostNetwork implements HostNetwork {
       await this.faults.meet("network.connect", `${namespacePath}:${port}`, signal);
       const network = this.networkAt(namespacePath);
       if (!network) throw fsError("ENOENT", "open", namespacePath);
+      // A connection that the caller no longer waits for would stay open.
+      signal.throwIfAborted();
       return network.connect(port);
     });
   }
