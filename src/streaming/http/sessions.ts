@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { createWebSocketStream, type WebSocket } from "ws";
-import { messageOf, type Logger } from "../../base/index.js";
+import type { Logger } from "../../base/index.js";
 import {
   headerValues,
   portForwardProtocol,
@@ -128,13 +128,7 @@ export class Sessions {
         connection.destroy();
       },
     });
-    void streams.client(connection, this.options.creationTimeoutMs).then(
-      (client) => this.serveProcess(client, target),
-      (error: unknown) => {
-        this.options.log.info({ err: messageOf(error) }, "a streaming client was given up");
-        connection.destroy();
-      },
-    );
+    void this.serveProcess(streams.client(connection, this.options.creationTimeoutMs), target);
   }
 
   private serveWebSocket(
@@ -165,7 +159,10 @@ export class Sessions {
       void serveWebSocketPorts(connection, ports, (port, signal) =>
         this.options.connectPort(podId, port, signal),
       );
-    } else void this.serveProcess(new WebSocketProcessClient(connection, target.streams, dialect), target);
+    } else {
+      const client = new WebSocketProcessClient(connection, target.streams, dialect);
+      void this.serveProcess(Promise.resolve(client), target);
+    }
   }
 
   private servePorts(podId: string, transport: Duplex, pulse: Pulse): void {
@@ -190,9 +187,9 @@ export class Sessions {
     });
   }
 
-  private async serveProcess(client: ProcessClient, target: ProcessTarget): Promise<void> {
+  private async serveProcess(client: Promise<ProcessClient>, target: ProcessTarget): Promise<void> {
     const { log, openProcess } = this.options;
-    const work = serveProcess(client, () => openProcess(target), log);
+    const work = serveProcess(client, openProcess(target), log);
     this.work.add(work);
     await work.finally(() => this.work.delete(work));
   }

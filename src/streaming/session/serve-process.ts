@@ -17,15 +17,29 @@ export interface ProcessClient {
 /**
  * Copies between a client and a process until one of them ends. All output is sent before the status, and all input
  * is written before stdin is closed.
+ * @param arriving The client, once it has opened its streams. Meanwhile the process is being opened.
  */
 export async function serveProcess(
-  client: ProcessClient,
-  open: () => Promise<ProcessIo>,
+  arriving: Promise<ProcessClient>,
+  opening: Promise<ProcessIo>,
   log: Logger,
 ): Promise<void> {
+  // It may fail before the client is there.
+  opening.catch(() => undefined);
+  let client: ProcessClient;
+  try {
+    client = await arriving;
+  } catch (error) {
+    log.info({ err: messageOf(error) }, "a streaming client was given up");
+    await opening.then(
+      (io) => io.abandon(),
+      () => undefined,
+    );
+    return;
+  }
   let io: ProcessIo;
   try {
-    io = await open();
+    io = await opening;
   } catch (error) {
     log.info({ err: messageOf(error) }, "a streaming session could not be opened");
     await client.finish({ failure: messageOf(error) });

@@ -37,11 +37,16 @@ export class SpdyProcessStreams {
     if (this.streams.size === this.expected.size) this.complete();
   };
 
-  /** The client, once it has opened all its streams. @throws ShimError "deadline-exceeded" */
+  /** The client, once it has opened all its streams; else it is disconnected. @throws ShimError "deadline-exceeded" */
   async client(connection: SpdyConnection, deadlineMs: number): Promise<ProcessClient> {
     const timeoutText = `the client did not open its streams within ${deadlineMs} ms`;
     const limits = { signal: connection.gone, deadlineMs, timeoutText };
-    await withDeadline("opening the streams", limits, () => this.whenComplete);
+    try {
+      await withDeadline("opening the streams", limits, () => this.whenComplete);
+    } catch (error) {
+      connection.destroy();
+      throw error;
+    }
     const streams = new Map(this.streams);
     return new SpdyProcessClient(connection, streams, this.protocol);
   }

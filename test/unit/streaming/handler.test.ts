@@ -15,7 +15,7 @@ import { Tokens } from "../../../src/streaming/tokens.js";
 import { createMemoryDocker, type ContainerProcess } from "../../../src/testing/index.js";
 import { Authority } from "../../wire/support/certificates.js";
 import { pino } from "pino";
-import { streamingWorld } from "./world.js";
+import { streamingWorld, untilNothingIsLeft } from "./world.js";
 import { closed } from "../../support/closed.js";
 
 const hello = async (process: ContainerProcess) => {
@@ -169,9 +169,10 @@ describe("the streaming server", () => {
     assert.deepEqual(messages, ["\x00\x90\x1f", "\x01\x90\x1f", "\x00ping"]);
   });
 
-  it("disconnects a client that does not open its streams", async () => {
-    await using world = await streamingWorld({ hello }, { streaming: { creationTimeoutMs: 100 } });
-    const { hostname, port, pathname } = new URL(await world.execUrl(["hello"]));
+  it("disconnects a client that does not open its streams, and ends its command", async () => {
+    const wait = (process: ContainerProcess) => process.sleep(Infinity);
+    await using world = await streamingWorld({ wait }, { streaming: { creationTimeoutMs: 100 } });
+    const { hostname, port, pathname } = new URL(await world.execUrl(["wait"]));
     const socket = connect(Number(port), hostname);
     const lines = [
       "Connection: Upgrade",
@@ -181,7 +182,7 @@ describe("the streaming server", () => {
     socket.write([`POST ${pathname} HTTP/1.1`, "Host: x", ...lines, "", ""].join("\r\n"));
     socket.resume();
     await closed(socket);
-    assert.equal((await world.engine.containers.inspect(world.containerId)).execIds.length, 0);
+    await untilNothingIsLeft(world);
   });
 
   it("ends a session in which nothing is sent for too long", async () => {
