@@ -74,7 +74,7 @@ const byCall: readonly Rule[] = [
   },
   {
     operation: "containers.resolveMounts",
-    text: /cannot access path .*: no such file|error while resolving symlinks/i,
+    text: /^cannot access path |^error while resolving symlinks /i,
     kind: "not-found",
   },
   { operation: "containers.kill", text: /is not running/i, kind: "failed-precondition" },

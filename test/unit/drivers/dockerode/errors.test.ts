@@ -110,6 +110,18 @@ const statuses: readonly StatusCase[] = [
   ],
   ["containers.update", 500, "write cpu.cfs_quota_us: invalid argument: unknown", "invalid-argument"],
   ["containers.logs", 501, "configured logging driver does not support reading", "unsupported", /json-file/],
+  [
+    "containers.resolveMounts",
+    500,
+    `cannot access path /overlay/merged/${"x".repeat(1000)}: lstat /overlay/merged/x: file name too long`,
+    "not-found",
+  ],
+  [
+    "containers.resolveMounts",
+    500,
+    'error while resolving symlinks in combined path "/m/loop": EvalSymlinks: too many links',
+    "not-found",
+  ],
   ["containers.checkpoint", 404, "page not found", "failed-precondition", /CRIU/],
   ["containers.checkpoint", 500, "checkpoint failed: criu: executable file not found", "failed-precondition"],
   ["images.remove", 409, "image is being used by running container", "conflict"],

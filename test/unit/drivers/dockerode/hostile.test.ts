@@ -12,6 +12,7 @@ const calls: Readonly<Record<string, (service: DockerService) => Promise<unknown
   json: (service) => service.containers.inspect("a", options),
   list: (service) => service.images.list(options),
   done: (service) => service.containers.stop("a", { graceSeconds: 0, ...options }),
+  head: (service) => service.containers.resolveMounts("a", options),
   create: (service) => service.containers.create({ name: "a", config: {}, host: {} }, options),
   logs: (service) => collect(service.containers.logs("a", { follow: true, ...options })),
   pull: (service) => collect(service.images.pull({ reference: "a" }, options)),

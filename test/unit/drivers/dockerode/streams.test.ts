@@ -394,6 +394,15 @@ describe("a pull", () => {
   });
 });
 
+describe("resolved mounts", () => {
+  it("do not wait for the end of the file that is asked for, whatever is mounted there", async (t) => {
+    const engine = await fakeEngine(t, (_request, response) => {
+      response.write(Buffer.alloc(100_000));
+    });
+    await engine.service.containers.resolveMounts("a", { deadlineMs: 5_000 });
+  });
+});
+
 describe("an export", () => {
   it("comes in chunks, whole, and not at all where Docker refuses", async (t) => {
     const engine = await fakeEngine(t, (request, response) => {
