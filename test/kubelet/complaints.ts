@@ -26,9 +26,15 @@ const expected: readonly (readonly [RegExp, string])[] = [
   ],
   [/(?:ExecSync|Probe errored).*is not running/, "a probe meets the end of its container"],
   [/query parameter \\?"port\\?" is required/, "the test asks kubelet 1.34 for a tunnel"],
-  [/conn\.go.*use of closed network connection|upgradeaware\.go/, "the test's client has left"],
+  [
+    /conn\.go.*use of closed network connection|upgradeaware\.go|writing line to log file.*stream closed/,
+    "the test's client has left",
+  ],
   [/Evented PLEG: .*nil PodSandboxStatus.*CONTAINER_DELETED_EVENT/, "as with containerd: the pod is gone"],
-  [/cannot evict a critical pod|no pods are active to evict/, "the test lets the disk look full"],
+  [
+    /cannot evict a critical pod|no pods are active to evict|Failed to garbage collect required amount/,
+    "the test lets the disk look full",
+  ],
   [/Failed to free sufficient space|attempting to reclaim/, "the test lets the disk look full"],
   [/waiting for all the volumes belonging to Pods.*middle-node/, "the pod middle is meant to be killed"],
   [/POD_.* is held by container .*, which is running/, "an evented PLEG starts with an empty cache"],
