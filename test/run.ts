@@ -14,13 +14,13 @@ import { command, tests, type Counts, type Found, type Suite } from "./runner/su
 type Lane = readonly Suite[];
 
 function fastSuites(): Lane[] {
-  const quick = { concurrency: availableParallelism(), timeoutMs: 120_000 };
-  const single = { ...quick, concurrency: 1 };
+  const single = { concurrency: 1, timeoutMs: 120_000 };
+  const quick = { concurrency: availableParallelism(), timeoutMs: 240_000, batched: true };
   const packed = { concurrency: 1, timeoutMs: 300_000 };
   return [
     [tests("unit", quick), tests("wire", quick)],
     [
-      command("types", "tsc", "--noEmit"),
+      command("types", "../typescript-native/bin/tsc", "--noEmit"),
       command("lint", "eslint", ".", "--max-warnings", "0"),
       tests("package", packed),
       tests("architecture", single),

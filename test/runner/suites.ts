@@ -5,6 +5,7 @@ import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import type { Writable } from "node:stream";
 import { inspect } from "node:util";
+import { batches, entryOf } from "./batches.js";
 import { filesBelow, root } from "./compile.js";
 
 export interface Counts {
@@ -52,13 +53,16 @@ export function command(name: string, file: string, ...args: string[]): Suite {
 }
 
 interface TestSuiteOptions {
-  /** So many test files run at a time. */
+  /** So many processes run at a time. */
   readonly concurrency: number;
+  /** Of a process. */
   readonly timeoutMs: number;
+  /** Several files run in one process. */
+  readonly batched?: boolean;
 }
 
 /** The suite of the test files below `test/NAME`. */
-export function tests(name: string, { concurrency, timeoutMs }: TestSuiteOptions): Suite {
+export function tests(name: string, { concurrency, timeoutMs, batched = false }: TestSuiteOptions): Suite {
   return {
     name,
     run: (output, compiled) =>
@@ -66,7 +70,9 @@ export function tests(name: string, { concurrency, timeoutMs }: TestSuiteOptions
         const found: Found = { passed: 0, failed: 0, skipped: 0, remarks: [] };
         const files = filesBelow(join("test", name), ".test.ts");
         const stream = run({
-          files: files.map((file) => join(compiled, file.replace(/ts$/, "js"))),
+          files: (batched ? batches(files) : files.map((file) => [file])).map((batch) =>
+            entryOf(batch, compiled),
+          ),
           concurrency,
           timeout: timeoutMs,
         });

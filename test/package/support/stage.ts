@@ -46,7 +46,8 @@ export async function stagePackage(): Promise<Stage> {
   const project = join(folder, "project");
   await mkdir(source);
   for (const name of sources) await cp(join(root, name), join(source, name), { recursive: true });
-  await symlink(join(root, "node_modules"), join(folder, "node_modules"));
+  for (const place of [folder, source])
+    await symlink(join(root, "node_modules"), join(place, "node_modules"));
   // Packing builds, as publishing does: nobody has to think of it.
   await succeed(source, "npm", "pack", "--silent", "--pack-destination", folder);
   const installed = join(project, "node_modules", "docker-cri");
