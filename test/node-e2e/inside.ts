@@ -3,7 +3,7 @@
  * where WISH is JSON. The suite's kubelet and API server want fixed ports, /var/lib/kubelet and the root control group.
  */
 import { mkdir, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { imageSet, run, withLab, type Dockerd, type Lab } from "../docker/lab/index.js";
 import { openPodNode, serveShim } from "../docker/pods-node.js";
 
@@ -29,14 +29,19 @@ async function hideMachine(folder: string): Promise<void> {
     await mkdir(own, { recursive: true });
     await mkdir(path, { recursive: true });
     await run("mount", ["--bind", own, path]);
+    // The root of a node is shared; Docker wants that of a volume whose mounts are to reach the host.
+    await run("mount", ["--make-shared", path]);
   }
-  const hosts = join(folder, "machine", "hosts");
-  await writeFile(hosts, `127.0.0.1 localhost\n${address} node-e2e\n`);
-  await run("mount", ["--bind", hosts, "/etc/hosts"]);
+  const put = async (path: string, text: string, options?: { readonly allowFailure: boolean }) => {
+    const own = join(folder, "machine", basename(path));
+    await writeFile(own, text);
+    await run("mount", ["--bind", own, path], options);
+  };
+  await put("/etc/hosts", `127.0.0.1 localhost\n${address} node-e2e\n`);
+  // A name that is not there fails at once: nothing listens at that address.
+  await put("/etc/resolv.conf", "nameserver 127.0.0.1\n");
   // Where it finds systemd-run, the suite has systemd start its kubelet; systemd does not manage this namespace.
-  const none = join(folder, "machine", "none");
-  await writeFile(none, "");
-  await run("mount", ["--bind", none, "/usr/bin/systemd-run"], { allowFailure: true });
+  await put("/usr/bin/systemd-run", "", { allowFailure: true });
   // The lab mounts the hierarchies anew, with the control group of this namespace as their root.
   await run("umount", ["--recursive", "--lazy", "/sys/fs/cgroup"]);
   await run("mount", ["-t", "sysfs", "sysfs", "/sys"]);
@@ -50,14 +55,10 @@ async function makeNetwork(): Promise<void> {
   await run("ip", ["route", "add", "default", "via", "10.218.0.1"]);
 }
 
-/**
- * What differs from the suite's own default is this machine's: its control groups, swap and capabilities. cAdvisor names
- * the containers of containerd and CRI-O alone, so the kubelet reads their stats from docker-cri.
- */
+/** What differs from the suite's own default is this machine's: its control groups, swap and capabilities. */
 const kubeletConfig = {
   apiVersion: "kubelet.config.k8s.io/v1beta1",
   kind: "KubeletConfiguration",
-  featureGates: { PodAndContainerStatsFromCRI: true },
   cgroupRoot: "/",
   cgroupDriver: "cgroupfs",
   failCgroupV1: false,
@@ -74,7 +75,14 @@ const kubeletConfig = {
 async function startNode(lab: Lab): Promise<{ readonly dockerd: Dockerd; readonly endpoint: string }> {
   const registry = await lab.registry({ hosts: registryHosts });
   for (const image of (await imageSet("node-e2e")).images) await registry.push(image);
-  const dockerd = await lab.dockerd({ name: "e2e", engine: "26.1", insecureRegistries: registryHosts });
+  // The runtime that specs of RuntimeClass name.
+  const extraConfig = { runtimes: { "test-handler": { path: "runc" } } };
+  const dockerd = await lab.dockerd({
+    name: "e2e",
+    engine: "26.1",
+    insecureRegistries: registryHosts,
+    extraConfig,
+  });
   await run("iptables", ["-P", "FORWARD", "ACCEPT"]);
   const network = await openPodNode(lab, dockerd, "e2e", 60);
   const shim = await serveShim(lab, network);
@@ -101,6 +109,8 @@ async function main(wish: NodeE2eWish): Promise<void> {
       `--kubelet-config-file=${config}`,
       `--kubelet-flags=--node-ip=${address}`,
       "--node-name=node-e2e",
+      // cAdvisor names the containers of containerd and CRI-O alone, so the kubelet reads their stats from docker-cri.
+      "--feature-gates=PodAndContainerStatsFromCRI=true",
       "--prepull-images=false",
       `--report-dir=${folder}`,
     ];

@@ -18,7 +18,7 @@ export async function nodeE2eImages(folder: string): Promise<Image[]> {
   const tree = join(folder, "base");
   await baseTree(tree, folder);
   for (const program of ["/bin/bash", "/usr/bin/curl"]) await addProgram(tree, program);
-  await addMilliseconds(tree);
+  await addMissingApplets(tree);
   const base = await packLayer(tree, folder);
   const make = async (
     names: readonly string[],
@@ -37,7 +37,12 @@ export async function nodeE2eImages(folder: string): Promise<Image[]> {
   return [
     await pauseImage(folder, ["registry.k8s.io/pause:3.10.2"]),
     await make(["agnhost:2.63.0", "agnhost:2.55"], agnhostConfig, fillAgnhost),
-    await make(["busybox:1.37.0-1", "ipc-utils:1.4", "glibc-dns-testing:2.0.0"], { Cmd: ["sh"] }, nothing),
+    await make(["busybox:1.37.0-1"], { Cmd: ["sh"] }, async (top) => {
+      // Debian's sh drops variables whose names no shell can use; specs of ConfigMaps and Secrets print them.
+      await mkdir(join(top, "bin"));
+      await symlink("bash", join(top, "bin/sh"));
+    }),
+    await make(["ipc-utils:1.4", "glibc-dns-testing:2.0.0"], { Cmd: ["sh"] }, nothing),
     await make(["nginx:1.15-4", "nginx:1.27-0"], server, async (top) => {
       await addFile(top, await imageProgram("webserver"), "usr/sbin/nginx");
     }),
@@ -49,12 +54,26 @@ export async function nodeE2eImages(folder: string): Promise<Image[]> {
   ];
 }
 
-/** Debian's busybox is built without nmeter, which specs ask for the time with its milliseconds. */
-async function addMilliseconds(tree: string): Promise<void> {
+/** What specs call and Debian's busybox lacks: nmeter, for the time with its milliseconds, and UDP in nc. */
+async function addMissingApplets(tree: string): Promise<void> {
   await addProgram(tree, "/bin/date", "usr/bin/gnu-date");
-  const path = join(tree, "bin/nmeter");
-  await writeFile(path, "#!/bin/sh\nexec gnu-date -u +%T.%3N\n");
-  await chmod(path, 0o755);
+  const scripts = {
+    nmeter: "#!/bin/sh\nexec gnu-date -u +%T.%3N\n",
+    nc: `#!/bin/bash
+[[ " $* " == *" -u "* ]] || exec busybox nc "$@"
+exec 2>/dev/null 3<>"/dev/udp/\${*: -2:1}/\${*: -1}"
+cat >&3
+timeout 1 cat <&3
+true
+`,
+  };
+  for (const [name, script] of Object.entries(scripts)) {
+    const path = join(tree, "bin", name);
+    // The applets are links to one file.
+    await rm(path, { force: true });
+    await writeFile(path, script);
+    await chmod(path, 0o755);
+  }
 }
 
 const agnhostConfig: ImageConfig = {
