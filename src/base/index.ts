@@ -24,7 +24,14 @@ export { KeyedLock } from "./keyed-lock.js";
 export { listenOn } from "./listen.js";
 export { Logger } from "./logger.js";
 export { settleAll } from "./settle-all.js";
-export { maxUnsentBytes, readItems, wholeChunks, whenSent, type ChunkParser } from "./node-streams.js";
+export {
+  maxUnsentBytes,
+  readItems,
+  wholeChunks,
+  whenSent,
+  writeBatched,
+  type ChunkParser,
+} from "./node-streams.js";
 export { onAbort } from "./on-abort.js";
 export { readFileDefaults, readRegularFile, type ReadFileOptions } from "./read-file.js";
 export { present } from "./present.js";

@@ -57,6 +57,17 @@ export function readItems<T>(
 /** A writer to a socket waits while this much is not sent. */
 export const maxUnsentBytes = 256 * 1024;
 
+/** Writes at the end of this turn of the event loop, with one system call for all that is written in it. */
+export function writeBatched(stream: Writable, ...parts: readonly Uint8Array[]): void {
+  if (stream.writableCorked === 0) {
+    stream.cork();
+    process.nextTick(() => {
+      stream.uncork();
+    });
+  }
+  for (const part of parts) stream.write(part);
+}
+
 /** Resolves when all that was written to the stream has been sent, or it is closed. */
 export async function whenSent(stream: Writable): Promise<void> {
   if (!stream.writableNeedDrain || stream.destroyed) return;

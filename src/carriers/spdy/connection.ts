@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { maxUnsentBytes, whenSent } from "../../base/index.js";
+import { maxUnsentBytes, whenSent, writeBatched } from "../../base/index.js";
 import {
   dataHead,
   FrameParser,
@@ -32,7 +32,7 @@ const maxQueuedBytes = 2 * 1024 * 1024;
 const maxUnsentReplyBytes = 4 * 1024 * 1024;
 /** How long the peer may take to close its side once everything was sent. */
 const lingerMs = 60_000;
-/** Data up to this size is copied into one buffer with its header: one write costs less than two. */
+/** Data up to this size is copied into one buffer with its header, which costs less than a write of its own. */
 const joinBytes = 4_096;
 
 const refusedStream = 3;
@@ -161,15 +161,8 @@ export class SpdyConnection {
   }
 
   private writeData(head: Buffer, data: Uint8Array): void {
-    const { transport } = this;
-    if (data.length <= joinBytes) {
-      transport.write(data.length === 0 ? head : Buffer.concat([head, data]));
-      return;
-    }
-    transport.cork();
-    transport.write(head);
-    transport.write(data);
-    transport.uncork();
+    const parts = data.length <= joinBytes ? [Buffer.concat([head, data])] : [head, data];
+    writeBatched(this.transport, ...parts);
   }
 
   /** Shared by all streams, so that the transport has one listener. */

@@ -15,7 +15,7 @@ const windowBytes = 32 * 1024;
 /**
  * Reads the header blocks of one direction of a connection, one after the other: they are one zlib stream. Each block ends
  * with a flush at a byte, so that an inflater of its own can read it, with the text before it as the dictionary. That takes
- * some 40 microseconds; zlib's own stream would go through the thread pool for each block.
+ * some 20 microseconds; zlib's own stream would go through the thread pool for each block.
  */
 export class HeaderDecoder {
   private window = headerDictionary;

@@ -1,4 +1,11 @@
-import { maxUnsentBytes, readItems, ShimError, whenSent, type AsyncQueue } from "../../base/index.js";
+import {
+  maxUnsentBytes,
+  readItems,
+  ShimError,
+  whenSent,
+  writeBatched,
+  type AsyncQueue,
+} from "../../base/index.js";
 import type { AttachedStream, OutputFrame } from "../../docker/index.js";
 import { OutputParser, terminalOutput } from "./demux.js";
 import type { Hijacked } from "./hijack.js";
@@ -30,7 +37,7 @@ export class HijackedStream implements AttachedStream {
       throw new ShimError("failed-precondition", `${this.operation}: stdin is closed`, {
         operation: this.operation,
       });
-    socket.write(data);
+    writeBatched(socket, data);
     if (socket.writableLength <= maxUnsentBytes) return;
     await whenSent(socket);
     if (this.connection.socket.destroyed) throw this.#gone();

@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { maxUnsentBytes, onAbort, readItems, whenSent, wholeChunks } from "../../base/index.js";
+import { maxUnsentBytes, onAbort, readItems, whenSent, wholeChunks, writeBatched } from "../../base/index.js";
 
 /** The client's side of a forwarded connection. */
 export interface PortStream {
@@ -34,7 +34,7 @@ async function intoPort(client: PortStream, connection: Duplex): Promise<void> {
   for await (const data of client.input) {
     // The port may have closed its side while the client still sends: that is no failure.
     if (connection.destroyed || !connection.writable) continue;
-    connection.write(data);
+    writeBatched(connection, data);
     if (connection.writableLength > maxUnsentBytes) await whenSent(connection);
   }
   if (!connection.destroyed) connection.end();
