@@ -76,6 +76,12 @@ describe("crictl in a real terminal", { timeout: 300_000 }, () => {
           await terminal.type(`stty size; echo round-$((${round} + 10))`, "Enter");
           await terminal.shows(new RegExp(`^20 90\nround-${round + 10}$`, "m"));
         }
+        await using leaving = await Terminal.open(attach, { width: 90, height: 20 });
+        await leaving.type("Enter");
+        await leaving.shows(/[#$]$/);
+        // crictl's own keys: it ends its input, and waits for the session to end.
+        await leaving.type("C-p", "C-q");
+        await leaving.shows(/exit code 0/);
         const { status } = await node.cri.runtime.containerStatus({ containerId });
         assert.equal(status?.exitCode, 0);
         assert.equal(status.finishedAt, 0n);

@@ -70,8 +70,9 @@ async function ownAttach(
       if (streams.stdin) await stream.write(data);
     },
     endInput: () => {
-      // In the other case the container's stdin stays open for the next client, and Docker would end this one's output.
-      if (streams.stdin && closesStdin) stream.endInput();
+      // Docker closes the container's stdin, or ends the session of a terminal: crictl's Ctrl-P Ctrl-Q ends only its input.
+      // In the other case it would end the session too, before the answer to what came last.
+      if (streams.stdin && (closesStdin || tty)) stream.endInput();
     },
     leave: () => {
       stream.destroy();

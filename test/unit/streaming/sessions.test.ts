@@ -119,6 +119,19 @@ for (const transport of ["spdy", "websocket"] as const) {
       assert.equal(status?.state, 1);
     });
 
+    it("detaches from a terminal when the client's input ends, and the container continues", async () => {
+      await using world = await streamingWorld();
+      const id = await world.start(echo, { stdin: true, tty: true });
+      const streams = { stdin: true, stderr: false, tty: true };
+      const client = await connectProcess(await world.attachUrl(id, streams), { transport, ...streams });
+      client.stdin.write("hello\n");
+      await once(client.stdout, "data");
+      client.stdin.end();
+      client.stdout.resume();
+      assert.equal(await client.exitCode, 0);
+      assert.equal((await world.runtime.containerStatus({ containerId: id })).status?.state, 1);
+    });
+
     it("forwards ports, many at once, and reports why one is refused", async () => {
       await using world = await streamingWorld();
       await world.start(async (process) => {
