@@ -203,14 +203,17 @@ export interface HostKernel {
    * Synchronously reads a small file that the kernel generates in memory, in a cgroup or /proc. It takes some ten
    * microseconds; a read through the thread pool takes ten times that. Split many reads into slices.
    * @returns Undefined when the file is missing or may not be read, when the kernel does not support it, and when its
-   *   cgroup or process ends during the read.
+   *   cgroup or process ends during the read, or has ended and is a zombie.
    * @throws Node's own error for anything else, such as `EMFILE`.
    */
   readNow(path: string): string | undefined;
   /** The names of the folders in such a folder; none when it is missing. */
   foldersNow(path: string): string[];
-  /** The targets of the open files of a process, such as `/dev/null` or `socket:[123]`; none when it has ended. */
-  openFilesNow(pid: number): string[];
+  /**
+   * The targets of the open files of a process, such as `/dev/null` or `socket:[123]`; none when it has ended.
+   * @returns Undefined when there are more than `most`: a container may open a million of them.
+   */
+  openFilesNow(pid: number, most: number): string[] | undefined;
   /**
    * Opens the kernel's log of processes that it killed for lack of memory. The caller must close it.
    * @throws ENOENT, EPERM, EACCES where the kernel's log cannot be read.

@@ -1,3 +1,4 @@
+import { numberOf } from "./cgroup/index.js";
 import type { InterfaceUsage } from "./usage.js";
 
 const loopback = "lo";
@@ -15,11 +16,11 @@ export function parseInterfaces(text: string): InterfaceUsage[] {
     const figures = line
       .slice(colon + 1)
       .trim()
-      .split(/\s+/);
-    const isInterface =
-      colon > 0 && figures.length >= columns && figures.every((one) => /^\d{1,20}$/.test(one));
+      .split(/\s+/)
+      .map(numberOf);
+    const isInterface = colon > 0 && figures.length >= columns && !figures.includes(undefined);
     if (!isInterface || name === loopback) return [];
-    const at = (index: number) => BigInt(figures[index] ?? 0);
+    const at = (index: number) => figures[index] ?? 0n;
     return [
       {
         name,

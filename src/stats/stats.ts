@@ -25,8 +25,9 @@ import { CpuSampler } from "./sampler.js";
 import { sumOf } from "./sum.js";
 import type { NetworkUsage } from "./usage.js";
 
-/** How many containers are read in one turn of the event loop. */
+/** How many are read in one turn of the event loop. */
 const containersPerTurn = 25;
+const podsPerTurn = 5;
 
 type ContainerFilter = Pick<ContainerStatsFilter, "id" | "podSandboxId" | "labelSelector">;
 type PodFilter = Pick<PodSandboxStatsFilter, "id" | "labelSelector">;
@@ -120,7 +121,7 @@ export class Stats {
       return isFirst ? pod : rest;
     });
     const disk = await this.images.disk().catch(() => undefined);
-    return await inTurns(pods, (pod) => this.metrics.of(pod, disk));
+    return await inTurns(pods, podsPerTurn, (pod) => this.metrics.of(pod, disk));
   }
 
   /** Measures the running containers that match the filter. */
@@ -129,7 +130,7 @@ export class Stats {
     const records = this.inventory
       .workloads()
       .filter((record) => isRunning(record) && matches(record, filter));
-    return await inTurns(records, (record) => this.measureContainer(record, wanted));
+    return await inTurns(records, containersPerTurn, (record) => this.measureContainer(record, wanted));
   }
 
   /** Measures the running pods that match the filter, with their containers. */
@@ -138,7 +139,7 @@ export class Stats {
     const sandboxes = this.inventory.sandboxes();
     const records = sandboxes.filter((record) => isRunning(record) && matchesPod(record, filter));
     const shared = sharedCgroupParents(sandboxes);
-    return await inTurns(records, (record) => this.measurePod(record, shared));
+    return await inTurns(records, podsPerTurn, (record) => this.measurePod(record, shared));
   }
 
   /** Waits until there are rates. @throws ShimError "unavailable" before the first sync. */
@@ -193,11 +194,12 @@ export class Stats {
 /** Measures one after the other; those that no longer exist are left out. */
 async function inTurns<Record, Measured>(
   records: readonly Record[],
+  perTurn: number,
   measure: (record: Record) => Measured | undefined,
 ): Promise<Measured[]> {
   const found: Measured[] = [];
   for (const [index, record] of records.entries()) {
-    if (index > 0 && index % containersPerTurn === 0) await turn();
+    if (index > 0 && index % perTurn === 0) await turn();
     const measured = measure(record);
     if (measured) found.push(measured);
   }

@@ -1,4 +1,5 @@
 import { present } from "../base/index.js";
+import { largest } from "./cgroup/index.js";
 import type { CgroupUsage } from "./usage.js";
 
 /**
@@ -46,6 +47,8 @@ function sumOfKnown(values: readonly (bigint | undefined)[]): bigint | undefined
   return known.length === values.length ? sum(known) : undefined;
 }
 
+/** At most what CRI's messages can hold. */
 function sum(values: readonly bigint[]): bigint {
-  return values.reduce((total, value) => total + value, 0n);
+  const total = values.reduce((so, value) => so + value, 0n);
+  return total < largest ? total : largest;
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { opendirSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { release } from "node:os";
 import { codeOf } from "../../base/index.js";
@@ -8,8 +8,14 @@ import { openOomLog } from "./oom-log.js";
 /** `CGROUP2_SUPER_MAGIC` of linux/magic.h. */
 const cgroup2Magic = 0x63677270n;
 
-/** EOPNOTSUPP: the kernel has no pressure figures; ENODEV, ESRCH: the cgroup or the process ended during the read. */
-const unreadable = new Set(["ENOENT", "ENOTDIR", "ENODEV", "ESRCH", "EACCES", "EPERM", "EOPNOTSUPP"]);
+/**
+ * EOPNOTSUPP: the kernel has no pressure values; ENODEV, ESRCH: the cgroup or the process ended during the read; EINVAL:
+ * the process is a zombie, which has no mounts and no network.
+ */
+const unreadable = new Set([
+  ...["ENOENT", "ENOTDIR", "ENODEV", "ESRCH", "EACCES", "EPERM"],
+  ...["EOPNOTSUPP", "EINVAL"],
+]);
 
 export class NodeKernel implements HostKernel {
   readonly release = release();
@@ -32,10 +38,24 @@ export class NodeKernel implements HostKernel {
     return (unlessGone(read) ?? []).map((entry) => entry.name);
   }
 
-  openFilesNow(pid: number): string[] {
-    const folder = `/proc/${pid}/fd`;
-    const files = unlessGone(() => readdirSync(folder)) ?? [];
-    return files.flatMap((file) => unlessGone(() => readlinkSync(`${folder}/${file}`)) ?? []);
+  openFilesNow(pid: number, most: number): string[] | undefined {
+    const path = `/proc/${pid}/fd`;
+    const targets: string[] = [];
+    const folder = unlessGone(() => opendirSync(path));
+    if (!folder) return targets;
+    try {
+      const next = () => unlessGone(() => folder.readSync());
+      for (let file = next(); file; file = next()) {
+        const link = `${path}/${file.name}`;
+        const target = unlessGone(() => readlinkSync(link));
+        if (target === undefined) continue;
+        if (targets.length === most) return undefined;
+        targets.push(target);
+      }
+      return targets;
+    } finally {
+      folder.closeSync();
+    }
   }
 }
 

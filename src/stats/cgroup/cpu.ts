@@ -1,5 +1,5 @@
 import type { CgroupPlace, CgroupPlaces } from "./places.js";
-import { numberOf, valueOf } from "./text.js";
+import { numberOf, uint64, valueOf } from "./text.js";
 
 /** Reads a kernel file; undefined when it is missing. */
 export type ReadFile = (path: string) => string | undefined;
@@ -52,9 +52,9 @@ export function readCpuDetail(read: ReadFile, { cpu, quota }: CgroupPlaces): Cpu
 }
 
 function nanos(micros: bigint | undefined): bigint | undefined {
-  return micros === undefined ? undefined : micros * nanosPerMicro;
+  return micros === undefined ? undefined : uint64(micros * nanosPerMicro);
 }
 
 function ticks(count: bigint | undefined): bigint | undefined {
-  return count === undefined ? undefined : count * nanosPerTick;
+  return count === undefined ? undefined : uint64(count * nanosPerTick);
 }

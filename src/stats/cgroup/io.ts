@@ -1,6 +1,7 @@
 import type { DeviceIo } from "../usage.js";
 import type { ReadFile } from "./cpu.js";
 import type { CgroupPlace } from "./places.js";
+import { numberOf } from "./text.js";
 
 /**
  * The block I/O of a cgroup with its descendants; undefined when the cgroup no longer exists.
@@ -22,15 +23,16 @@ export function readIo(read: ReadFile, { version, folder }: CgroupPlace): Device
 class Devices {
   private readonly devices = new Map<string, DeviceIo>();
 
-  add(device: string, table: "bytes" | "operations", operation: string, value: string): void {
+  add(device: string, table: "bytes" | "operations", operation: string, text: string): void {
     const match = /^(\d{1,9}):(\d{1,9})$/.exec(device);
-    if (!match || !/^\d{1,20}$/.test(value)) return;
+    const value = numberOf(text);
+    if (!match || value === undefined) return;
     let entry = this.devices.get(device);
     if (!entry) {
       entry = { major: Number(match[1]), minor: Number(match[2]), bytes: new Map(), operations: new Map() };
       this.devices.set(device, entry);
     }
-    (entry[table] as Map<string, bigint>).set(operation, BigInt(value));
+    (entry[table] as Map<string, bigint>).set(operation, value);
   }
 
   all(): DeviceIo[] {

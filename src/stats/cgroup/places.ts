@@ -50,10 +50,13 @@ export function placesOf(text: string, id: string, mounts: CgroupMounts): Cgroup
   return atPaths(containerPaths(text, id), mounts);
 }
 
-/** The parent of a cgroup; for a sandbox that is the pod's cgroup. Parameters as for {@link placesOf}. */
+/**
+ * The parent of a cgroup; for a sandbox that is the pod's cgroup. Parameters as for {@link placesOf}.
+ * @returns Undefined also when the parent is the root, which has all processes of the node.
+ */
 export function parentPlacesOf(text: string, id: string, mounts: CgroupMounts): CgroupPlaces | undefined {
   const parents = [...containerPaths(text, id)].map(([name, path]) => [name, parentOf(path)] as const);
-  return atPaths(new Map(parents), mounts);
+  return atPaths(new Map(parents.filter(([, path]) => path !== "")), mounts);
 }
 
 /** The container's cgroup by controller; the controller of v2 is the empty text. */
@@ -78,7 +81,7 @@ function upTo(path: string, id: string): string | undefined {
 }
 
 function parentOf(path: string): string {
-  return path.slice(0, path.lastIndexOf("/")) || "/";
+  return path.slice(0, path.lastIndexOf("/"));
 }
 
 function atPaths(paths: ReadonlyMap<string, string>, mounts: CgroupMounts): CgroupPlaces | undefined {

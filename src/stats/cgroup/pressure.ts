@@ -1,5 +1,6 @@
 import type { Pressure, Stall } from "../usage.js";
 import type { ReadFile } from "./cpu.js";
+import { uint64 } from "./text.js";
 
 const nanosPerMicro = 1_000n;
 const line = /^(some|full) avg10=([\d.]+) avg60=([\d.]+) avg300=([\d.]+) total=(\d{1,20})$/gm;
@@ -21,8 +22,10 @@ export function readPressure(
 function parsePressure(text: string): Pressure | undefined {
   const stalls: Partial<Record<"some" | "full", Stall>> = {};
   for (const [, kind, avg10, avg60, avg300, total = "0"] of text.matchAll(line)) {
+    const totalNanos = uint64(BigInt(total) * nanosPerMicro);
+    if (totalNanos === undefined) continue;
     stalls[kind === "some" ? "some" : "full"] = {
-      totalNanos: BigInt(total) * nanosPerMicro,
+      totalNanos,
       avg10: Number(avg10),
       avg60: Number(avg60),
       avg300: Number(avg300),

@@ -1,6 +1,11 @@
 const wholeNumber = /^\d{1,20}$/;
 /** The kernel and CRI use 64 bits. */
-const largest = (1n << 64n) - 1n;
+export const largest = (1n << 64n) - 1n;
+
+/** Undefined for a value that CRI's messages cannot hold. */
+export function uint64(value: bigint | undefined): bigint | undefined {
+  return value !== undefined && value >= 0n && value <= largest ? value : undefined;
+}
 
 /** The number in a file; undefined for a missing file and for any other text, such as `max`. */
 export function numberOf(text: string | undefined): bigint | undefined {
@@ -33,6 +38,5 @@ export function leftOf(limit: bigint | undefined, used: bigint): bigint | undefi
 
 function wholeOf(text: string | undefined): bigint | undefined {
   if (text === undefined || !wholeNumber.test(text)) return undefined;
-  const value = BigInt(text);
-  return value <= largest ? value : undefined;
+  return uint64(BigInt(text));
 }

@@ -3,15 +3,27 @@ import type { ContainerRecord } from "../../inventory/index.js";
 import type { CgroupPlaces } from "../cgroup/index.js";
 import type { OpenFiles } from "./source.js";
 
-/** Counts the open files of the processes of a cgroup; undefined when the cgroup no longer exists. */
+/** Reading the target of one takes some microseconds, during which no call is answered. */
+const mostFiles = 10_000;
+
+/**
+ * Counts the open files of the processes of a cgroup; undefined when the cgroup no longer exists, and when it has more
+ * than 10,000 processes or open files.
+ */
 export function openFilesOf(kernel: HostKernel, { processes }: CgroupPlaces): OpenFiles | undefined {
   const pids = processes && kernel.readNow(`${processes.folder}/cgroup.procs`);
   if (pids === undefined) return undefined;
-  const files = pids
-    .split("\n")
-    .filter((pid) => pid !== "")
-    .flatMap((pid) => kernel.openFilesNow(Number(pid)));
-  return { files: files.length, sockets: files.filter((target) => target.startsWith("socket:")).length };
+  const processIds = pids.split("\n").filter((pid) => pid !== "");
+  if (processIds.length > mostFiles) return undefined;
+  let files = 0;
+  let sockets = 0;
+  for (const pid of processIds) {
+    const targets = kernel.openFilesNow(Number(pid), mostFiles - files);
+    if (!targets) return undefined;
+    files += targets.length;
+    sockets += targets.filter((target) => target.startsWith("socket:")).length;
+  }
+  return { files, sockets };
 }
 
 /** The soft limit of open files of a container's first process; undefined without one. @see proc_pid_limits(5) */

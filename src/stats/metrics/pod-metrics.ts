@@ -10,7 +10,7 @@ import type { Host } from "../../host/index.js";
 import type { Disk } from "../../images/index.js";
 import type { ContainerRecord, Inventory } from "../../inventory/index.js";
 import { imageSpecOf } from "../../translate/index.js";
-import { readCpuDetail, readMemoryDetail, type CgroupPlaces } from "../cgroup/index.js";
+import { readCpuDetail, readMemoryDetail, uint64, type CgroupPlaces } from "../cgroup/index.js";
 import type { MeasuredContainer, MeasuredPod } from "../measured.js";
 import { DeviceNames } from "./device-names.js";
 import type { MetricDefinition } from "./definition.js";
@@ -110,7 +110,7 @@ function valuesOf<Source>(
 ): Metric[] {
   return metrics.flatMap(({ name, type, values }) =>
     values(source).flatMap(({ value, labels: own = [], measuredAtNanos = 0n }) =>
-      value === undefined
+      value === undefined || uint64(value) === undefined
         ? []
         : create(MetricSchema, {
             name,

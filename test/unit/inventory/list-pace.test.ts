@@ -13,7 +13,7 @@ describe("the pace of verifying lists", () => {
   it("slows down with the number of containers and with Docker", () => {
     const pace = new ListPace();
     pace.took(10, 300);
-    assert.equal(pace.pauseMs, 4_500);
+    assert.equal(pace.pauseMs, 6_000);
     pace.took(10, 20);
     assert.equal(pace.pauseMs, 2_000);
     for (let round = 0; round < 20; round++) pace.took(1_000, 20);

@@ -176,4 +176,46 @@ describe("the cgroup of a container", () => {
       assert.ok(measured?.usage.cpu);
     }
   });
+
+  it("ignores values that are too large for CRI's messages once they are in its units", () => {
+    const node = nodes[3]!;
+    const host = makeNode(node);
+    const replace = (name: string, text: string) => {
+      host.tree.replace(`${node.folders.v2}/${name}`, text, 0o444);
+    };
+    const most = "18446744073709551615";
+    replace("cpu.stat", `usage_usec ${most}\nuser_usec ${most}\n`);
+    replace("cpu.pressure", `some avg10=0.00 avg60=0.00 avg300=0.00 total=${most}\n`);
+    replace("io.stat", `8:0 rbytes=${"9".repeat(20)} wbytes=${most} rios=-1 wios=\n`);
+    const places = new Cgroups(host).of(recordOf(containerId))!;
+    const measured = new Measurer(host).measure(places, () => 1n, { everything: true });
+    assert.equal(measured?.usage.cpu, undefined);
+    const written = new Map([["Write", (1n << 64n) - 1n]]);
+    assert.deepEqual(measured?.usage.io?.devices, [
+      { major: 8, minor: 0, bytes: written, operations: new Map() },
+    ]);
+    assert.equal(readCpuDetail((path) => host.kernel.readNow(path), places).userNanos, undefined);
+  });
+
+  it("is not that of the whole node where the pod has no cgroup between", () => {
+    const host = makeNode({ ...nodes[3]!, processCgroup: [`0::/${containerId}`] });
+    assert.equal(new Cgroups(host).ofPod(recordOf(containerId)), undefined);
+    assert.ok(new Cgroups(host).of(recordOf(containerId)));
+  });
+
+  it("is that of the container, not of the one that it runs itself, with Docker inside", () => {
+    const inner = "9e8d".padEnd(64, "c3");
+    const host = makeNode({ ...nodes[3]!, processCgroup: [`0::/docker/${containerId}/docker/${inner}`] });
+    assert.equal(new Cgroups(host).of(recordOf(containerId))?.path, `/docker/${containerId}`);
+    assert.equal(new Cgroups(host).of(recordOf(inner))?.path, `/docker/${containerId}/docker/${inner}`);
+  });
+
+  it("is absent when its process has moved to a cgroup of another name, or its cgroup was removed under it", () => {
+    for (const path of ["/", "/elsewhere", `/kubepods/${containerId} (deleted)`]) {
+      const host = makeNode({ ...nodes[3]!, processCgroup: [`0::${path}`] });
+      const places = new Cgroups(host).of(recordOf(containerId));
+      const measured = places && new Measurer(host).measure(places, () => 1n, { everything: true });
+      assert.equal(measured, undefined, path);
+    }
+  });
 });

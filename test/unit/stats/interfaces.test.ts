@@ -29,7 +29,14 @@ describe("the interfaces of a network namespace", () => {
   });
 
   it("are empty without interfaces or when the text is malformed", () => {
-    for (const other of ["", "\n", "eth0: 1 2 3\n", "eth0\n", "eth0: a b c d e f g h i j k l m n o p\n"]) {
+    for (const other of [
+      "",
+      "\n",
+      "eth0: 1 2 3\n",
+      "eth0\n",
+      `eth0: ${"18446744073709551616 ".repeat(16)}\n`,
+      "eth0: a b c d e f g h i j k l m n o p\n",
+    ]) {
       assert.deepEqual(parseInterfaces(other), []);
     }
   });

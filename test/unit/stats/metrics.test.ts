@@ -190,6 +190,24 @@ describe("the metrics of pods", () => {
     ]);
   });
 
+  it("leave out the open files of a container that has more than can be counted at once", async (t) => {
+    await using lab = await statsLab();
+    await lab.runPod("web", ["app"]);
+    const { kernel } = lab.engine.host;
+    const namesWith = async (openFilesNow: typeof kernel.openFilesNow) => {
+      t.mock.method(kernel, "openFilesNow", openFilesNow);
+      const { podMetrics } = await lab.runtime.listPodSandboxMetrics({});
+      return podMetrics[0]?.containerMetrics[0]?.metrics.map(({ name }) => name) ?? [];
+    };
+    const few = await namesWith((_, most) =>
+      Array.from({ length: Math.min(most, 9_000) }, () => "socket:[1]"),
+    );
+    assert.ok(few.includes("container_file_descriptors") && few.includes("container_sockets"));
+    const many = await namesWith(() => undefined);
+    assert.ok(!many.includes("container_file_descriptors") && !many.includes("container_sockets"));
+    assert.ok(many.includes("container_processes"));
+  });
+
   it("come in chunks that are one list together", async () => {
     await using lab = await statsLab();
     const pods = [await lab.runPod("web"), await lab.runPod("db")].map(({ pod }) => pod);

@@ -165,6 +165,18 @@ describe("the stats of containers", () => {
     }
   });
 
+  it("have true rates and times after the clock was set back by an hour", async (t) => {
+    await using lab = await statsLab();
+    await lab.runPod("web");
+    await lab.runtime.listContainerStats({});
+    const hourAgoMs = Date.now() - 3_600_000;
+    t.mock.timers.enable({ apis: ["Date"], now: hourAgoMs });
+    const { stats } = await lab.runtime.listContainerStats({});
+    const { timestamp, usageNanoCores } = stats[0]?.cpu ?? {};
+    assert.equal(timestamp, BigInt(hourAgoMs) * 1_000_000n);
+    assert.equal(usageNanoCores?.value, 0n, "the container has used nothing since its first sample");
+  });
+
   it("send Docker no request", async () => {
     await using lab = await statsLab();
     await lab.runPod("web");
