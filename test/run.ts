@@ -19,9 +19,10 @@ function fastSuites(): Lane[] {
   const packed = { concurrency: 1, timeoutMs: 300_000 };
   return [
     [tests("unit", quick), tests("wire", quick)],
+    // The longest of those that use one CPU.
+    [command("lint", "eslint", ".", "--max-warnings", "0")],
     [
       command("types", "../typescript-native/bin/tsc", "--noEmit"),
-      command("lint", "eslint", ".", "--max-warnings", "0"),
       tests("package", packed),
       tests("architecture", single),
       tests("contract", single),
