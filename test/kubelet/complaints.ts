@@ -16,6 +16,10 @@ const expected: readonly (readonly [RegExp, string])[] = [
   [/code = Canceled desc = context canceled/, "the kubelet is being ended"],
   [/has not yet read Docker's state/, "docker-cri has just been started"],
   [/watcher\.go.*Failed to watch directory/, "a control group of the machine has gone meanwhile"],
+  [
+    /(?:ReopenContainerLog|Failed to rotate log).*has ended and its log is complete/,
+    "the kubelet rotates the log of a container that has just ended; containerd refuses that too",
+  ],
   [/Housekeeping took longer/, "the machine is slow"],
   [/PLEG is not healthy|container runtime not ready/, "the runtime is being started anew"],
   [/127\.0\.0\.1:1\/none|pod="nopull-node"|CrashLoopBackOff/, "the pods nopull and always are meant to fail"],
