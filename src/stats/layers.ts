@@ -6,6 +6,8 @@ import { LayerFolders } from "./layer-folders.js";
 import type { LayerUsage } from "./usage.js";
 
 const defaultRoundMs = 60_000;
+/** Measuring an empty layer takes some 0.8 ms of CPU time: all of them take 0.2 % of a core. */
+const roundMsPerLayer = 400;
 /** The retry interval for a layer that was not found yet. A new container is measured at once. */
 const newMs = 2_000;
 /** The share of a core, and of the disk's time, for measuring. */
@@ -60,7 +62,8 @@ export class WritableLayers {
     await inventory.whenReady({ signal }).catch(() => undefined);
     let roundAtMs = -Infinity;
     while (!signal.aborted) {
-      const isDue = performance.now() - roundAtMs >= this.roundMs;
+      const roundMs = Math.max(this.roundMs, this.sizes.size * roundMsPerLayer);
+      const isDue = performance.now() - roundAtMs >= roundMs;
       if (isDue) roundAtMs = performance.now();
       try {
         this.hasNew = false;

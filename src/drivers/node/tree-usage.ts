@@ -22,7 +22,9 @@ export async function treeUsage(
   const folders = [""];
   const look = async (path: string) => {
     const stats = await statOf(`${directory}${path}`);
-    if (!stats) return;
+    if (stats) await count(path, stats);
+  };
+  const count = async (path: string, stats: BigIntStats) => {
     if (stats.isDirectory() && path !== "") folders.push(path);
     if (unlessIn !== undefined && isSame(stats, await statOf(`${unlessIn}${path}`))) return;
     if (stats.nlink > 1n && !stats.isDirectory()) {
@@ -34,8 +36,9 @@ export async function treeUsage(
     inodes++;
   };
   // A missing root folder is an error; a folder that is removed during the walk is not.
-  if (!(await statOf(directory))) throw Object.assign(new Error(`ENOENT: ${directory}`), { code: "ENOENT" });
-  await look("");
+  const root = await statOf(directory);
+  if (!root) throw Object.assign(new Error(`ENOENT: ${directory}`), { code: "ENOENT" });
+  await count("", root);
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
     for await (const names of namesIn(`${directory}${folder}`)) {
       const startedAtMs = performance.now();
