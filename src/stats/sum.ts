@@ -1,5 +1,5 @@
 import { present } from "../base/index.js";
-import { largest } from "./cgroup/index.js";
+import { largestUint64 } from "./cgroup/index.js";
 import type { CgroupUsage } from "./usage.js";
 
 /**
@@ -49,6 +49,6 @@ function sumOfKnown(values: readonly (bigint | undefined)[]): bigint | undefined
 
 /** At most what CRI's messages can hold. */
 function sum(values: readonly bigint[]): bigint {
-  const total = values.reduce((so, value) => so + value, 0n);
-  return total < largest ? total : largest;
+  const total = values.reduce((subtotal, value) => subtotal + value, 0n);
+  return total < largestUint64 ? total : largestUint64;
 }

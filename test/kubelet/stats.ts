@@ -63,7 +63,7 @@ function near(
   assert.ok(Math.abs(one - other) <= one * part + slack, `${what}: ${one} and ${other}`);
 }
 
-/** What a pod uses, as the kubelet has read it itself and as the runtime has told it. */
+/** The usage of a pod, as the kubelet has read it itself and as the runtime reports it. */
 export function agree(name: string, own: PodStats | undefined, cri: PodStats | undefined): void {
   assert.ok(own && cri, `${name}: no stats`);
   near(`${name}: memory`, own.memory?.workingSetBytes, cri.memory?.workingSetBytes, 0.3, 2 << 20);

@@ -6,4 +6,4 @@ export { parseCgroupMounts, type CgroupMounts } from "./mounts.js";
 export { parentPlacesOf, placesOf, type CgroupPlaces } from "./places.js";
 export { readPressure } from "./pressure.js";
 export { readProcesses } from "./processes.js";
-export { largest, limitOf, numberOf, uint64, valueOf } from "./text.js";
+export { largestUint64, limitOf, numberOf, uint64, valueOf } from "./text.js";

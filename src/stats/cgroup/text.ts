@@ -1,10 +1,10 @@
 const wholeNumber = /^\d{1,20}$/;
 /** The kernel and CRI use 64 bits. */
-export const largest = (1n << 64n) - 1n;
+export const largestUint64 = (1n << 64n) - 1n;
 
 /** Undefined for a value that CRI's messages cannot hold. */
 export function uint64(value: bigint | undefined): bigint | undefined {
-  return value !== undefined && value >= 0n && value <= largest ? value : undefined;
+  return value !== undefined && value >= 0n && value <= largestUint64 ? value : undefined;
 }
 
 /** The number in a file; undefined for a missing file and for any other text, such as `max`. */
