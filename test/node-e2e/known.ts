@@ -6,7 +6,7 @@ export const known: readonly (readonly [RegExp, string])[] = [
   ],
   [
     /Summary API.*PSI/s,
-    "with cgroup v1 there are no pressure figures, and no control groups of system services here",
+    "no pressure figures with cgroup v1, no control groups of system services here, one interface in each pod",
   ],
   [/link add dummy1.*not supported/s, "this machine's kernel has no dummy network devices"],
   [
@@ -14,5 +14,6 @@ export const known: readonly (readonly [RegExp, string])[] = [
     "the shell of these images drops variables whose names no shell can use; with bash as sh it passes",
   ],
   [/runtime supports recursive read-only mounts/, "it is for runtimes without recursive read-only mounts"],
+  [/earlier spec in an ordered container failed/, "a spec that goes before it failed"],
   [/suite timeout occurred/, "the time of the run was over"],
 ];
