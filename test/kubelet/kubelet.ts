@@ -208,16 +208,23 @@ export async function makeCgroup(lab: Lab): Promise<string> {
   return name;
 }
 
-/** Notes what a kubelet changes on the machine beside its own folder, and puts it back at the end. */
-async function keepMachine(lab: Lab): Promise<void> {
+/** Notes the settings of the kernel that a kubelet overwrites, and puts them back at the end. */
+export async function keepSysctls(lab: Lab): Promise<void> {
   const before = await Promise.all(
     sysctls.map(async (name) => [`/proc/sys/${name}`, await readFile(`/proc/sys/${name}`, "utf8")] as const),
   );
+  lab.defer("the kernel's settings", async () => {
+    for (const [path, value] of before) await writeFile(path, value);
+  });
+}
+
+/** Notes what a kubelet changes on the machine beside its own folder, and puts it back at the end. */
+async function keepMachine(lab: Lab): Promise<void> {
+  await keepSysctls(lab);
   const exists = async (path: string) => (await stat(path).catch(() => undefined)) !== undefined;
   const made: string[] = [];
   for (const path of ["/var/lib/kubelet", "/var/log/containers"]) if (!(await exists(path))) made.push(path);
   lab.defer("the kubelet's traces", async () => {
-    for (const [path, value] of before) await writeFile(path, value);
     const links = "/var/log/containers";
     for (const name of await readdir(links).catch(() => []))
       if (name.includes(`_${namespace}_`)) await rm(join(links, name));

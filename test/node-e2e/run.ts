@@ -1,6 +1,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { cgroupMounts, removeCgroupTree, run, type Lab } from "../docker/lab/index.js";
+import { keepSysctls } from "../kubelet/kubelet.js";
 import { parseGinkgoReport } from "../support/ginkgo.js";
 import type { NodeE2eWish } from "./inside.js";
 
@@ -14,6 +15,7 @@ export interface Spec {
 
 /** Runs the suite in namespaces of its own, below a control group of its own. Answers the specs that were to run. */
 export async function runNodeE2e(lab: Lab, wish: NodeE2eWish): Promise<Spec[]> {
+  await keepSysctls(lab);
   const groups = await makeCgroups(lab);
   const enter = groups.map((group) => `echo $$ > ${group}/cgroup.procs`).join("; ");
   const unshare = "exec unshare --mount --net --cgroup --propagation private";
