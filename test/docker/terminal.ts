@@ -42,6 +42,8 @@ export class Terminal implements AsyncDisposable {
     await this.type("stty size", "Enter");
     await this.shows(/^30 100\n.*[#$]$/m);
     await this.resize(120, 40);
+    // A size takes another way than the keys do, and may arrive after them.
+    await this.type('until [ "$(stty size)" = "40 120" ]; do sleep 1; done', "Enter");
     await this.type("clear; stty size", "Enter");
     await this.shows(/^40 120\n.*[#$]$/m);
   }
