@@ -78,7 +78,7 @@ export class SpdyConnection {
       });
     });
     transport.once("close", () => {
-      this.finish(this.failure ?? new SpdyError("the connection was closed"));
+      this.finish(this.failure ?? closedError());
     });
   }
 
@@ -169,7 +169,7 @@ export class SpdyConnection {
   private async sent(): Promise<void> {
     this.sending ??= whenSent(this.transport).finally(() => (this.sending = undefined));
     await this.sending;
-    if (this.transport.destroyed) throw this.ended ?? new SpdyError("the connection was closed");
+    if (this.transport.destroyed) throw this.ended ?? closedError();
   }
 
   /** An error ends the connection. */
@@ -253,4 +253,8 @@ export class SpdyConnection {
     for (const stream of this.streams.values()) stream.onGone(error);
     this.streams.clear();
   }
+}
+
+function closedError(): SpdyError {
+  return new SpdyError("the connection was closed");
 }

@@ -13,8 +13,14 @@ const cgroup2Magic = 0x63677270n;
  * the process is a zombie, which has no mounts and no network.
  */
 const unreadable = new Set([
-  ...["ENOENT", "ENOTDIR", "ENODEV", "ESRCH", "EACCES", "EPERM"],
-  ...["EOPNOTSUPP", "EINVAL"],
+  "ENOENT",
+  "ENOTDIR",
+  "ENODEV",
+  "ESRCH",
+  "EACCES",
+  "EPERM",
+  "EOPNOTSUPP",
+  "EINVAL",
 ]);
 
 export class NodeKernel implements HostKernel {
