@@ -12,7 +12,7 @@ import {
 } from "./container-state.js";
 import type { Inspector } from "./inspector.js";
 import type { LifeEvent } from "./life-events.js";
-import { fromSummary, sameAsListed, type ContainerRecord } from "./record.js";
+import { fromCreateEvent, fromSummary, sameAsListed, type ContainerRecord } from "./record.js";
 
 const inspectsAtOnce = 16;
 /** An inspect that takes longer no longer counts as one of those. */
@@ -76,7 +76,10 @@ export class ContainerIndex {
     return [...(this.bySandbox.get(sandboxId) ?? [])].flatMap((id) => this.get(id) ?? []);
   }
 
-  /** Handles an event of a container; the record is updated once Docker has answered an inspect. */
+  /**
+   * Handles an event of a container; the record is updated once Docker has answered an inspect. The create event
+   * describes a container that is removed before that.
+   */
   onEvent(event: DockerEvent): void {
     if (!containerActions.includes(event.action)) return;
     const { subject, action, attributes } = event;
@@ -84,7 +87,12 @@ export class ContainerIndex {
       ["create", "start", "rename"].includes(action) && "io.kubernetes.docker.type" in attributes;
     const entry = begins ? this.entry(subject) : this.entries.get(subject);
     const happenedAtMs = this.options.sameClock ? monotonicMsOf(event) : undefined;
-    if (entry) this.dispatch(entry, { kind: "event", event, happenedAtMs });
+    if (!entry) return;
+    if (action === "create" && !entry.state.fallback) {
+      const record = this.options.inspector.read(fromCreateEvent(event), { provisional: true });
+      this.dispatch(entry, { kind: "described", record });
+    }
+    this.dispatch(entry, { kind: "event", event, happenedAtMs });
   }
 
   /** Resolves when the record reflects Docker's state as of this call, or Docker has left an inspect unanswered. */

@@ -41,7 +41,7 @@ export interface ContainerState {
   readonly deadlineMs: number;
   /** What the timer is for: to collect events, to retry an inspect, or to end the wait for the last events. */
   readonly timer: "events" | "retry" | "last-events" | undefined;
-  /** What is known without an inspect, from a list or from our own create; used while Docker does not answer. */
+  /** What is known without an inspect: from a list, our own create or its event. Used while Docker does not answer. */
   readonly fallback: ContainerRecord | undefined;
 }
 
@@ -62,7 +62,7 @@ export type ContainerInput =
   | { readonly kind: "unanswered" }
   /** Docker does not have the container, by an inspect or a list. */
   | { readonly kind: "not-found" }
-  /** A list, or our own create, describes the container. */
+  /** A list, our own create or its event describes the container. */
   | { readonly kind: "described"; readonly record: ContainerRecord | undefined }
   /** A call of ours has removed it. */
   | { readonly kind: "removed" }

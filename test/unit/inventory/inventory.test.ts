@@ -129,6 +129,36 @@ describe("Inventory", () => {
     assert.equal(own[2]?.record.docker.state.exitCode, 4);
   });
 
+  it("reports the whole life of a container that is removed before its first inspect", async () => {
+    await using lab = await openInventory();
+    const { engine, steps } = lab;
+    const pod = await makeSandbox(engine, "p");
+    engine.faults.on("containers.inspect", { delayMs: 100 });
+    const id = await makeContainer(engine, "p", pod);
+    engine.exit(id, 9);
+    await engine.containers.remove(id);
+    await eventually("it is deleted", () => steps.some(({ type }) => type === "deleted"));
+    const own = steps.filter(({ record }) => record.id === id);
+    assert.deepEqual(
+      own.map(({ type, record }) => [type, record.kind === "container" && record.container.name]),
+      ["created", "started", "stopped", "deleted"].map((type) => [type, "main"]),
+    );
+    assert.equal(own[2]?.record.docker.state.exitCode, 9);
+  });
+
+  it("reports the whole life of a container that is removed while its end is awaited", async () => {
+    await using lab = await openInventory();
+    const { engine, steps } = lab;
+    const pod = await makeSandbox(engine, "p");
+    engine.host.processes.isAlive = () => Promise.resolve(false);
+    const id = await makeContainer(engine, "p", pod);
+    await eventually("it is inspected", () => lab.inspected.includes(id));
+    await engine.containers.remove(id, { force: true });
+    await eventually("it is deleted", () => steps.some(({ type }) => type === "deleted"));
+    const types = steps.filter(({ record }) => record.id === id).map(({ type }) => type);
+    assert.deepEqual(types, ["created", "started", "stopped", "deleted"]);
+  });
+
   it("keeps the exit code of a container that is removed at once", async () => {
     await using lab = await openInventory();
     const { engine, steps, inventory } = lab;
