@@ -31,7 +31,7 @@ const expected: readonly (readonly [RegExp, string])[] = [
   [/(?:ExecSync|Probe errored).*is not running/, "a probe meets the end of its container"],
   [/query parameter \\?"port\\?" is required/, "the test asks kubelet 1.34 for a tunnel"],
   [
-    /conn\.go.*use of closed network connection|upgradeaware\.go|writing line to log file.*stream closed/,
+    /conn\.go.*use of closed network connection|upgradeaware\.go|writing line to log file.*(?:stream closed|connection reset|broken pipe)/,
     "the test's client has left",
   ],
   [/Evented PLEG: .*nil PodSandboxStatus.*CONTAINER_DELETED_EVENT/, "as with containerd: the pod is gone"],

@@ -68,7 +68,11 @@ export function testLogs(scene: () => Scene): void {
   });
 
   it("follows until the container has ended", async () => {
-    const id = await scene().run(["sh", "-c", "echo one; sleep 0.3; echo two; sleep 0.1; echo three"]);
+    const id = await scene().run([
+      "sh",
+      "-c",
+      "echo one; sleep 0.3; echo two; sleep 0.1; echo three; sleep 0.3",
+    ]);
     const seen: { text: string; running: boolean }[] = [];
     for await (const { data } of entriesOf(scene().service.containers.logs(id, { follow: true }))) {
       const { state } = await scene().service.containers.inspect(id);
