@@ -152,17 +152,8 @@ export function endedUnseen(record: ContainerRecord, timeNanos: bigint): Contain
 /** A new container as far as its create event describes it, for one that is gone before it can be inspected. */
 export function fromCreateEvent({ subject, attributes, timeNanos }: DockerEvent): DockerContainer {
   const { name = "", image, ...labels } = attributes;
-  return {
-    id: subject,
-    name,
-    createdAtNanos: timeNanos,
-    state: { status: "created", running: false, paused: false, oomKilled: false, dead: false },
-    config: { ...(image === undefined ? {} : { image }), labels },
-    host: {},
-    mounts: [],
-    networks: [],
-    execIds: [],
-  };
+  const config = { ...(image === undefined ? {} : { image }), labels };
+  return fromSpec(subject, { name, config, host: {} }, { createdAtNanos: timeNanos, imageId: undefined });
 }
 
 /** A container as far as a list entry describes it, for one whose inspect hangs. */
