@@ -100,7 +100,7 @@ async function reloadTls(
   log: Logger,
 ): Promise<void> {
   if (!files) {
-    log.info("nothing to reload: no certificates are configured");
+    log.info("SIGHUP ignored: no certificates are configured in listen.tls");
     return;
   }
   try {
@@ -108,7 +108,10 @@ async function reloadTls(
     for (const server of servers) if ("setTls" in server) (server as TcpServer).setTls(tls);
     log.info("certificates reloaded");
   } catch (error) {
-    log.error({ err: error }, `the old certificates stay in use: ${messageOf(error)}`);
+    log.error(
+      { err: error },
+      `could not reload the certificates, the old ones stay in use: ${messageOf(error)}`,
+    );
   }
 }
 

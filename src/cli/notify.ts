@@ -22,7 +22,7 @@ export async function notifySystemd(
   if (failure !== undefined)
     log.warn(
       { states, failure },
-      "could not notify systemd of the service's state: put systemd-notify into PATH, or use Type=exec in the unit",
+      "could not notify systemd: add systemd-notify to PATH, or set Type=exec in the unit",
     );
 }
 

@@ -8,21 +8,21 @@ import { awaitEndSignal } from "./signals.js";
 import { addServeFlags, givenFlags, isServeFlag } from "./serve-options.js";
 import { buildInfo, version } from "./version.js";
 
-const about = `Docker as a container runtime for Kubernetes: answers CRI v1 calls with Docker Engine.
+const about = `Docker Engine as a container runtime for Kubernetes, over CRI v1.
 
-A first look, without Docker and without root:   docker-cri demo
-Is this node ready?                              docker-cri doctor
-Serve a kubelet or crictl:                       docker-cri serve`;
+Try it without Docker or root:   docker-cri demo
+Check this node:                 docker-cri doctor
+Serve a kubelet or crictl:       docker-cri serve`;
 
 const exits = `
 Exit codes:
-  ${exitCodes.ok}  done
-  ${exitCodes.failure}  something did not work
-  ${exitCodes.usage}  the command line or the configuration is wrong`;
+  ${exitCodes.ok}  success
+  ${exitCodes.failure}  failure
+  ${exitCodes.usage}  invalid command line or configuration; a retry cannot help`;
 
-const aboutServe = `Serves CRI v1 on a socket until SIGTERM or SIGINT. Pods run on. A second signal ends it at once.
+const aboutServe = `Serves CRI v1 on a socket until SIGTERM or SIGINT; pods keep running. A second signal exits at once.
 
-Flags go by cri-dockerd's names, so that its unit file needs its program changed and nothing else.
+Accepts cri-dockerd's flags, so that only the program in its unit file has to change.
 Logs are JSON lines on standard error.`;
 
 const serveExamples = `
@@ -35,24 +35,24 @@ Examples:
 Then, on the same node:
   crictl --runtime-endpoint unix:///run/docker-cri.sock info
 
-A kubelet's configuration needs
+In the kubelet's configuration, set
   containerRuntimeEndpoint: unix:///run/docker-cri.sock
-and kubeadm's needs it as nodeRegistration.criSocket, always: a Docker host has a second runtime's
-socket, containerd's, and kubeadm does not choose.
+In kubeadm's, always set nodeRegistration.criSocket to the same value: a Docker host also has
+containerd's socket, and kubeadm does not choose between them.
 `;
 
-const aboutDoctor = `Checks whether this node can run docker-cri: Docker and its API version, cgroups, the pods' network,
-the sandbox image, sockets and rights. Says of each finding what to do about it. Changes nothing.
+const aboutDoctor = `Checks whether this node can run docker-cri: Docker and its API version, cgroups, the pod network,
+the sandbox image, sockets and permissions. Prints what to do about each problem. Changes nothing.
 
-Takes every flag of serve, so that the very command line that is to serve can be checked.
-Exits with ${exitCodes.failure} when a check fails; warnings do not count.`;
+Accepts every flag of serve: pass the flags that serve will run with.
+Exits with ${exitCodes.failure} when a check fails. Warnings do not count as failures.`;
 
-const aboutDemo = `Shows a pod's whole life: an engine in memory behind a real Unix socket, and a client that pulls
-an image, runs a pod, starts a container in it, runs a command, reads its log, and removes everything.
+const aboutDemo = `Runs a pod on an in-memory engine, over a real Unix socket: pulls an image, runs a pod, starts a
+container, executes a command, reads the log, and removes everything.
 Needs neither Docker nor root, and leaves nothing behind.`;
 
-const aboutLogs = `Prints the log file of a container, in CRI's format or Docker's, across rotations. Each line goes to
-the stream that the container wrote it to. The path is the log path that \`crictl inspect\` shows.`;
+const aboutLogs = `Prints a container's log file, in CRI's or Docker's JSON format, and follows it across rotations.
+Lines go to stdout or stderr, as the container wrote them. \`crictl inspect\` shows the path as logPath.`;
 
 /** The command line. Commands are loaded when they are run. */
 export function createProgram(io: Io, exit: (code: number) => void): Command {
@@ -92,7 +92,9 @@ function doctorCommand(io: Io, exit: (code: number) => void): Command {
 }
 
 function demoCommand(io: Io, exit: (code: number) => void): Command {
-  const command = prepare(new Command("demo"), io).summary("watch a pod's whole life").description(aboutDemo);
+  const command = prepare(new Command("demo"), io)
+    .summary("run a pod on an in-memory engine")
+    .description(aboutDemo);
   return command.action(async () => {
     const { demo } = await import("./demo/index.js");
     exit(await demo(io));
@@ -104,12 +106,15 @@ function logsCommand(io: Io, exit: (code: number) => void): Command {
     .summary("print a container's log file")
     .description(aboutLogs)
     .argument("<path>", "the log file")
-    .option("-f, --follow", "go on with what comes, until SIGINT")
-    .option("-n, --tail <lines>", "only the last so many lines")
-    .option("--since <time>", "only from then on: 2026-01-31T12:00:00Z, or 10m for ten minutes ago")
-    .option("--limit-bytes <bytes>", "at most so much text")
-    .option("--stream <name>", "stdout or stderr alone")
-    .option("-t, --timestamps", "each line's time before it");
+    .option("-f, --follow", "print new lines as they come, until SIGINT")
+    .option("-n, --tail <lines>", "print only the last lines")
+    .option(
+      "--since <time>",
+      "print lines since a time, such as 2026-01-31T12:00:00Z, or 10m for ten minutes ago",
+    )
+    .option("--limit-bytes <bytes>", "print at most this many bytes")
+    .option("--stream <name>", "print only stdout or only stderr")
+    .option("-t, --timestamps", "print the timestamp before each line");
   return command.action(async (path: string, options: LogsOptions) => {
     const { logs } = await import("./logs.js");
     using end = awaitEndSignal();
@@ -118,7 +123,7 @@ function logsCommand(io: Io, exit: (code: number) => void): Command {
 }
 
 function configOption(): Option {
-  return new Option("--config <file>", "YAML or JSON file with the configuration; flags win over it");
+  return new Option("--config <file>", "YAML or JSON configuration file; flags override it");
 }
 
 /** What all commands have in common. */
@@ -156,7 +161,7 @@ function printAndExit(command: Command, option: string, io: Io, text: () => stri
 
 function adviceFor(command: Command, error: string): string {
   const [, flag = ""] = /unknown option '(--[^'=]+)/.exec(error) ?? [];
-  if (!command.parent && isServeFlag(flag)) return `it is a flag of serve: docker-cri serve ${flag} …`;
+  if (!command.parent && isServeFlag(flag)) return `it is a flag of serve: use docker-cri serve ${flag}`;
   return `see ${pathOf(command)} --help`;
 }
 

@@ -31,7 +31,7 @@ export async function serve(
   await using shim = await createShim(config);
   const { log } = shim;
   using end = awaitEndSignal((signal) => {
-    log.fatal({ signal }, "second signal: ending at once");
+    log.fatal({ signal }, "second signal: exiting at once");
   });
   for (const note of notes) log.warn(note);
   reportStrayRejections(log);
@@ -96,12 +96,12 @@ async function sayWhenReady(shim: Shim, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     if (!failure) {
       allowForStreams();
-      shim.log.info("Docker's state is read: all calls are answered");
+      shim.log.info("read Docker's state: all calls are served");
       return;
     }
     shim.log.warn(
       { reason: failure.message },
-      "Docker has not answered yet, and calls get UNAVAILABLE: is it running? See `docker-cri doctor`",
+      "Docker does not answer, so calls fail with UNAVAILABLE: check `systemctl status docker` and `docker-cri doctor`",
     );
     if (!isKind(failure, "deadline-exceeded")) await sleep(retryMs, signal).catch(() => undefined);
   }
@@ -114,6 +114,6 @@ function asError(error: unknown): Error {
 /** An unhandled rejection is a bug, but the node must not lose its runtime because of it. */
 function reportStrayRejections(log: Logger): void {
   process.on("unhandledRejection", (error) => {
-    log.error({ err: error }, "an error was lost: please report this as a bug");
+    log.error({ err: error }, "unhandled error: please report this as a bug");
   });
 }

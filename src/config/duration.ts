@@ -22,16 +22,13 @@ const form = /^\+?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|\u00b5s|\u03bcs|ms|s|m|h))+
 export function parseGoDuration(text: string): number {
   if (text === "0") return 0;
   if (text.length > 64 || !form.test(text))
-    throw new ShimError(
-      "invalid-argument",
-      `"${text}" is not a duration: write it as Go does, such as 90s, 1m30s or 500ms`,
-    );
+    throw new ShimError("invalid-argument", `"${text}" is not a duration such as 90s, 1m30s or 500ms`);
   let milliseconds = 0;
   for (const part of text.split(/(?<=[a-z])(?=[\d.])/)) {
     const unit = part.replace(/^[+\d.]+/, "");
     milliseconds += Number.parseFloat(part) * (millisecondsPerUnit.get(unit) ?? Number.NaN);
   }
   if (milliseconds > 2_147_483_647)
-    throw new ShimError("invalid-argument", `"${text}" is too long: the longest duration is 596h`);
+    throw new ShimError("invalid-argument", `"${text}" is too long: the maximum is 596h`);
   return milliseconds > 0 && milliseconds < 1 ? 1 : Math.round(milliseconds);
 }

@@ -15,7 +15,7 @@ export const engineFlags: readonly ServeFlag[] = [
     value: "<name>",
     default: "docker",
     description:
-      "docker, or memory: an engine without Docker, for trying things out; its pods live in this process",
+      "docker, or memory: an in-memory engine for trials and tests, whose pods live in this process",
     criDockerd: false,
     apply: (value, { draft }) => {
       const kind = oneOf(value, ["docker", "memory"]);
@@ -27,11 +27,15 @@ export const engineFlags: readonly ServeFlag[] = [
     names: "--docker-endpoint",
     value: "<url>",
     default: "unix:///var/run/docker.sock",
-    description: "Docker's socket, unix:///path or tcp://host:port; empty takes it from DOCKER_HOST",
+    description:
+      "endpoint of Docker's API: unix:///path or tcp://host:port; an empty value takes DOCKER_HOST",
     criDockerd: true,
     apply: (value, context) => {
       if (context.draft.engine?.kind === "memory")
-        throw new ShimError("invalid-argument", "the memory engine has no endpoint: drop one of the two");
+        throw new ShimError(
+          "invalid-argument",
+          "the in-memory engine has no endpoint: leave out either --engine memory or --docker-endpoint",
+        );
       context.draft.engine =
         value === "" ? dockerOfEnvironment(context) : { kind: "docker", endpoint: value };
     },
@@ -42,7 +46,7 @@ export const engineFlags: readonly ServeFlag[] = [
     value: "<dir>",
     default: defaults.rootDirectory,
     description:
-      "where checkpoints are kept; cri-dockerd's own folder, so that a node can change over and back",
+      "state directory, with the pod checkpoints; the same as cri-dockerd's, so that a node can migrate and go back",
     criDockerd: true,
     apply: (value, { draft }) => {
       draft.rootDirectory = value;
@@ -54,7 +58,7 @@ export const engineFlags: readonly ServeFlag[] = [
     value: "<image>",
     default: defaults.sandboxImage,
     description:
-      "the image that holds a pod's namespaces; pulled at start and kept from image garbage collection",
+      "the sandbox image (pause); pulled at start and exempt from the kubelet's image garbage collection",
     criDockerd: true,
     apply: (value, { draft }) => {
       draft.sandboxImage = value;
@@ -65,12 +69,11 @@ export const engineFlags: readonly ServeFlag[] = [
     names: "--image-pull-progress-deadline",
     value: "<duration>",
     default: "1m0s",
-    description: "a pull without any progress for this long is ended",
+    description: "cancel an image pull that makes no progress for this long",
     criDockerd: true,
     apply: (value, { draft }) => {
       const ms = parseGoDuration(value);
-      if (ms === 0)
-        throw new ShimError("invalid-argument", "a pull needs some time to make progress: write at least 1s");
+      if (ms === 0) throw new ShimError("invalid-argument", "must be longer than 0, such as 1m");
       draft.imagePullProgressDeadlineMs = ms;
     },
   },
@@ -79,7 +82,7 @@ export const engineFlags: readonly ServeFlag[] = [
     names: "--runtime-request-timeout",
     value: "<duration>",
     default: "2m0s",
-    description: "the limit of one call to Docker that has none of its own; 0 stands for the default",
+    description: "timeout of a call to Docker that has none of its own; 0 means the default",
     criDockerd: true,
     apply: (value, { draft }) => {
       const ms = parseGoDuration(value);
@@ -92,7 +95,7 @@ export const engineFlags: readonly ServeFlag[] = [
     value: "[true|false]",
     default: "false",
     description:
-      "raise a container's oom_score_adj to docker-cri's own; for nodes where runc may not lower it (no CAP_SYS_RESOURCE)",
+      "never set a container's oom_score_adj below docker-cri's own; for nodes without CAP_SYS_RESOURCE",
     criDockerd: false,
     apply: (value, { draft }) => {
       draft.restrictOomScoreAdj = booleanOf(value);
@@ -104,7 +107,7 @@ export const engineFlags: readonly ServeFlag[] = [
     value: "<what>",
     default: defaults.missingHostPath,
     description:
-      "create: a mount's missing host path becomes an empty folder, as with cri-dockerd; refuse: an error, as CRI specifies",
+      "when a mount's host path does not exist: create makes an empty directory, as cri-dockerd does; refuse returns an error, as CRI specifies",
     criDockerd: false,
     apply: (value, { draft }) => {
       draft.missingHostPath = oneOf(value, ["create", "refuse"]);
@@ -117,9 +120,9 @@ function dockerOfEnvironment({ environment, note }: FlagContext): { kind: "docke
   if (tls !== "" && host.startsWith("tcp:"))
     throw new ShimError(
       "invalid-argument",
-      "DOCKER_TLS_VERIFY is set, and docker-cri does not speak TLS to Docker: use Docker's Unix socket",
+      "DOCKER_TLS_VERIFY is set, but docker-cri does not support TLS to Docker: use Docker's Unix socket",
     );
   if (api !== "")
-    note("DOCKER_API_VERSION has no effect: the API version is agreed with Docker at each connect");
+    note("DOCKER_API_VERSION has no effect: the API version is negotiated with Docker at each connect");
   return host === "" ? { kind: "docker" } : { kind: "docker", endpoint: host };
 }

@@ -32,12 +32,12 @@ export interface ServeFlag {
 export function booleanOf(value: string): boolean {
   if (/^(1|t|true)$/i.test(value)) return true;
   if (/^(0|f|false)$/i.test(value)) return false;
-  throw new ShimError("invalid-argument", `"${value}" is neither true nor false`);
+  throw new ShimError("invalid-argument", `"${value}" must be true or false`);
 }
 
 /** The value, if it is one of `allowed`. */
 export function oneOf<const T extends string>(value: string, allowed: readonly T[]): T {
   const found = allowed.find((word) => word === value);
   if (found !== undefined) return found;
-  throw new ShimError("invalid-argument", `"${value}" is not one of ${allowed.join(", ")}`);
+  throw new ShimError("invalid-argument", `"${value}" must be one of ${allowed.join(", ")}`);
 }

@@ -11,7 +11,7 @@ export const listenFlags: readonly ServeFlag[] = [
     names: "--container-runtime-endpoint",
     value: "<url>",
     default: "unix:///run/docker-cri.sock",
-    description: "where kubelet connects: unix:///path, fd:// (a socket from systemd) or tcp://host:port",
+    description: "CRI endpoint: unix:///path, fd:// (a socket passed by systemd) or tcp://host:port",
     criDockerd: true,
     apply: (value, { draft }) => {
       (draft.listen ??= {}).endpoint = value;
@@ -22,7 +22,7 @@ export const listenFlags: readonly ServeFlag[] = [
     names: "--image-endpoint",
     value: "<url>",
     default: "none",
-    description: "a second endpoint, for image calls alone; the first one answers them anyway",
+    description: "additional endpoint that serves only the ImageService; the CRI endpoint serves it too",
     criDockerd: false,
     apply: (value, { draft }) => {
       (draft.listen ??= {}).imageEndpoint = value;
@@ -33,7 +33,7 @@ export const listenFlags: readonly ServeFlag[] = [
     names: "--socket-mode",
     value: "<octal>",
     default: "0660",
-    description: "rights of the Unix socket",
+    description: "file mode of the Unix socket",
     criDockerd: false,
     apply: (value, { draft }) => {
       (draft.listen ??= {}).socketMode = value;
@@ -43,8 +43,8 @@ export const listenFlags: readonly ServeFlag[] = [
     group,
     names: "--socket-group",
     value: "<group>",
-    default: "the process's own",
-    description: "group of the Unix socket, by name or number",
+    default: "the process's group",
+    description: "group of the Unix socket, by name or GID",
     criDockerd: false,
     apply: (value, { draft }) => {
       (draft.listen ??= {}).socketGroup = value;
@@ -55,7 +55,7 @@ export const listenFlags: readonly ServeFlag[] = [
     names: "--metrics-address",
     value: "<address>",
     default: "none",
-    description: "serve the shim's own metrics over HTTP at /metrics: address:port, or a port of 127.0.0.1",
+    description: "serve docker-cri's own metrics over HTTP at /metrics: address:port, or a port on 127.0.0.1",
     criDockerd: false,
     apply: applyMetricsAddress,
   },
@@ -65,7 +65,7 @@ export const listenFlags: readonly ServeFlag[] = [
     value: "<mode>",
     default: "cri",
     description:
-      "cri: log files in CRI's format; docker-json: links to Docker's own files, as cri-dockerd makes",
+      "cri: write container logs in CRI's format; docker-json: link to Docker's JSON log files, as cri-dockerd does",
     criDockerd: false,
     apply: (value, { draft }) => {
       (draft.logs ??= {}).mode = oneOf(value, ["cri", "docker-json"]);
@@ -76,7 +76,7 @@ export const listenFlags: readonly ServeFlag[] = [
     names: "--log-level",
     value: "<level>",
     default: "info",
-    description: "panic, fatal, error, warn, info, debug or trace",
+    description: "panic, fatal, error, warn, info, debug, trace or silent",
     criDockerd: true,
     apply: (value, { draft }) => {
       draft.logLevel = logLevelOf(value);
@@ -90,10 +90,10 @@ function applyMetricsAddress(value: string, { draft, note }: FlagContext): void 
   if (address === undefined)
     throw new ShimError(
       "invalid-argument",
-      `"${value}" is not an address with a port: write 9323, 127.0.0.1:9323 or [::1]:9323`,
+      `"${value}" is not an address with a port: use 9323, 127.0.0.1:9323 or [::1]:9323`,
     );
   if (!isLoopback(address.host))
-    note(`anyone who reaches ${address.host} can read the metrics: they have no login`);
+    note(`anyone who can reach ${address.host} can read the metrics: they need no authentication`);
   (draft.metrics ??= {}).address = formatBindAddress(address);
 }
 

@@ -28,12 +28,12 @@ async function readText(path: string): Promise<string> {
 function reason(error: unknown): string {
   switch ((error as NodeJS.ErrnoException).code) {
     case "ENOENT":
-      return "there is no such file";
+      return "no such file";
     case "EISDIR":
     case "EINVAL":
       return "it is not a regular file";
     case "EACCES":
-      return "this user may not read it";
+      return "permission denied";
     case "ERR_ENCODING_INVALID_ENCODED_DATA":
       return "it is not UTF-8 text";
     default:

@@ -4,16 +4,16 @@ import { ShimConfigSchema } from "./shim-config.js";
 
 const defaults = ShimConfigSchema.parse({}).network;
 
-const group = "The pods' network:";
+const group = "Pod network:";
 
-/** Flags of the pods' network, those of cri-dockerd included. */
+/** Flags of the pod network, including those of cri-dockerd. */
 export const networkFlags: readonly ServeFlag[] = [
   {
     group,
     names: "--network-plugin",
     value: "<name>",
     default: defaults.plugin,
-    description: 'cni, or none (also "" and no-op): pods live on Docker\'s default bridge',
+    description: 'cni, or none (also "" and no-op): Docker\'s default bridge',
     criDockerd: true,
     apply: (value, { draft }) => {
       (draft.network ??= {}).plugin = networkPluginOf(value);
@@ -24,7 +24,7 @@ export const networkFlags: readonly ServeFlag[] = [
     names: "--cni-conf-dir",
     value: "<dir>",
     default: defaults.cniConfDir,
-    description: "where CNI configurations are found",
+    description: "directory of CNI configuration files",
     criDockerd: true,
     apply: (value, { draft }) => {
       (draft.network ??= {}).cniConfDir = value;
@@ -35,11 +35,11 @@ export const networkFlags: readonly ServeFlag[] = [
     names: "--cni-bin-dir",
     value: "<dirs>",
     default: defaults.cniBinDirs.join(","),
-    description: "where CNI plugins are found; several folders comma-separated",
+    description: "directories of CNI plugins, comma-separated",
     criDockerd: true,
     apply: (value, { draft }) => {
       const folders = value.split(",").filter((folder) => folder !== "");
-      if (folders.length === 0) throw new ShimError("invalid-argument", "name at least one folder");
+      if (folders.length === 0) throw new ShimError("invalid-argument", "name at least one directory");
       (draft.network ??= {}).cniBinDirs = folders;
     },
   },
@@ -48,7 +48,7 @@ export const networkFlags: readonly ServeFlag[] = [
     names: "--cni-cache-dir",
     value: "<dir>",
     default: defaults.cniCacheDir,
-    description: "where CNI results are kept, so that a pod's network can be undone after a restart",
+    description: "directory of cached CNI results; needed to tear down a pod's network after a restart",
     criDockerd: true,
     apply: (value, { draft }) => {
       (draft.network ??= {}).cniCacheDir = value;
@@ -58,8 +58,8 @@ export const networkFlags: readonly ServeFlag[] = [
     group,
     names: "--pod-cidr",
     value: "<subnets>",
-    default: "the kubelet's",
-    description: "subnets for CNI plugins that ask for them, comma-separated",
+    default: "set by the kubelet",
+    description: "subnets for CNI plugins that request ipRanges, comma-separated",
     criDockerd: true,
     apply: (value, { draft }) => {
       (draft.network ??= {}).podCidr = value;
@@ -70,11 +70,11 @@ export const networkFlags: readonly ServeFlag[] = [
     names: "--ipv6-dual-stack",
     value: "[true|false]",
     default: "true",
-    description: "accepted; a pod's addresses are always reported, of both families",
+    description: "accepted, no effect: all of a pod's addresses are always reported",
     criDockerd: true,
     apply: (value, { note }) => {
       booleanOf(value);
-      note("has no effect: a pod's addresses are always reported, of both families");
+      note("has no effect: all of a pod's addresses are always reported");
     },
   },
   {
@@ -82,7 +82,7 @@ export const networkFlags: readonly ServeFlag[] = [
     names: "--network-plugin-mtu",
     value: "<bytes>",
     default: "0",
-    description: "accepted; kubenet's. With CNI the MTU stands in the CNI configuration",
+    description: "accepted, no effect: set mtu in the CNI configuration",
     criDockerd: true,
     apply: (value, { note }) => {
       if (!/^\d{1,6}$/.test(value))
@@ -95,7 +95,7 @@ export const networkFlags: readonly ServeFlag[] = [
     names: "--hairpin-mode",
     value: "<mode>",
     default: "none",
-    description: "accepted; kubenet's. With CNI it is the bridge plugin's hairpinMode",
+    description: "accepted, no effect: set hairpinMode of the bridge plugin in the CNI configuration",
     criDockerd: true,
     apply: (value, { note }) => {
       const mode = oneOf(value, ["none", "hairpin-veth", "promiscuous-bridge"]);
@@ -110,12 +110,12 @@ export const networkFlags: readonly ServeFlag[] = [
     names: "--runtime-cgroups",
     value: "<cgroup>",
     default: "none",
-    description: "accepted; Docker stays in the cgroup of its own systemd unit",
+    description: "accepted, no effect: Docker stays in the cgroup of its systemd unit",
     criDockerd: true,
     apply: (value, { note }) => {
       if (value !== "")
         note(
-          "has no effect: Docker is not moved; set Slice= and MemoryMax= in Docker's systemd unit instead",
+          "has no effect: Docker stays in its own cgroup; set Slice= and MemoryMax= in Docker's systemd unit",
         );
     },
   },
@@ -126,8 +126,8 @@ function networkPluginOf(value: string): "cni" | "none" {
   if (value === "kubenet")
     throw new ShimError(
       "invalid-argument",
-      "kubenet is not there: put a configuration with the CNI plugins bridge, host-local and portmap into " +
-        `${defaults.cniConfDir} and use cni`,
+      "kubenet is not supported: put a configuration with the CNI plugins bridge, host-local and portmap into " +
+        `${defaults.cniConfDir} and use --network-plugin cni`,
     );
   return oneOf(value, ["cni", "none"]);
 }

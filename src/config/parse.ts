@@ -35,7 +35,7 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 function problems(issue: z.core.$ZodIssue): string[] {
   const path = issue.path.map(String);
   if (issue.code === "unrecognized_keys")
-    return issue.keys.map((key) => `${[...path, key].join(".")}: there is no such key`);
+    return issue.keys.map((key) => `${[...path, key].join(".")}: unknown key`);
   const key = path.join(".");
   return [key === "" ? issue.message : `${key}: ${issue.message}`];
 }

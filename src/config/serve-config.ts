@@ -19,22 +19,22 @@ function isEndpoint(text: string): boolean {
 }
 
 const ListenSchema = z.strictObject({
-  /** Where kubelet and crictl connect: `unix:///path`, `fd://` for a socket that systemd made, or `tcp://host:port`. */
+  /** The CRI endpoint: `unix:///path`, `fd://` for a socket passed by systemd, or `tcp://host:port`. */
   endpoint: endpoint.default("unix:///run/docker-cri.sock"),
-  /** A second socket for ImageService alone. Without it the first one serves both services. */
+  /** An additional endpoint that serves only the ImageService. `endpoint` serves both services. */
   imageEndpoint: endpoint.optional(),
-  /** The mode of a Unix socket, in octal. A text, because a leading zero means different things in YAML and JSON. */
+  /** The file mode of a Unix socket, in octal. A string, because YAML and JSON differ about leading zeros. */
   socketMode: z
-    .string('must be a text of octal digits, in quotes: "0660"')
+    .string('must be a string of octal digits, in quotes: "0660"')
     .regex(/^0?[0-7]{3}$/, 'must be octal digits, such as "0660"')
     .default("0660"),
-  /** The group that a Unix socket belongs to, by name or number; the process's own without it. */
+  /** The group of a Unix socket, by name or GID. The process's group by default. */
   socketGroup: z.string().min(1).optional(),
   /** For a tcp:// endpoint: TLS with client certificates. */
   tls: z
     .strictObject({ certFile: absolutePath, keyFile: absolutePath, clientCaFile: absolutePath })
     .optional(),
-  /** Allows a tcp:// endpoint without TLS on other addresses than loopback. Access to it is root access to the node. */
+  /** Allows a tcp:// endpoint without client certificates on a non-loopback address. Access to it is root access to the node. */
   allowInsecureRemote: z.boolean().default(false),
 });
 
@@ -65,10 +65,10 @@ export function parseServeConfig(input: unknown, source: string): ServeConfig {
 /** Conflicts between keys. A key without effect is an error too: either it or the endpoint is wrong. */
 function problemOf({ endpoint, imageEndpoint, tls, socketGroup }: ServeConfig["listen"]): string | undefined {
   if (imageEndpoint === endpoint)
-    return "listen.imageEndpoint is the same as listen.endpoint, which serves ImageService too: leave it out";
+    return "listen.imageEndpoint equals listen.endpoint, which serves the ImageService too: leave it out";
   const has = (scheme: string) => [endpoint, imageEndpoint].some((each) => each?.startsWith(scheme));
-  if (tls && !has("tcp:")) return "listen.tls is for tcp:// endpoints, and there is none";
+  if (tls && !has("tcp:")) return "listen.tls needs a tcp:// endpoint, and there is none";
   if (socketGroup !== undefined && !has("unix:"))
-    return "listen.socketGroup is for unix:// endpoints, and there is none: systemd sets the group of its own socket";
+    return "listen.socketGroup needs a unix:// endpoint, and there is none; for fd://, set SocketGroup= in the systemd socket unit";
   return undefined;
 }

@@ -4,9 +4,9 @@ import { isSubnet, isWildcard, parseBindAddress } from "./bind-address.js";
 const milliseconds = z.number().int().positive();
 const absolutePath = z.string().startsWith("/", "must be an absolute path");
 
-/** Everything that can be set, with its default. Units stand in the names. */
+/** All settings with their defaults. Units are part of the names. */
 export const ShimConfigSchema = z.strictObject({
-  /** The engine. It is named in the configuration, never detected. */
+  /** The engine. It is configured, never detected. */
   engine: z
     .discriminatedUnion("kind", [
       z.strictObject({
@@ -19,22 +19,22 @@ export const ShimConfigSchema = z.strictObject({
       }),
       z.strictObject({
         kind: z.literal("memory"),
-        /** What its registry has to pull, beside the sandbox image. Each has `sh` and a few small tools. */
+        /** The images that can be pulled from its registry, besides the sandbox image. Each has `sh` and a few small tools. */
         images: z.array(z.string().min(1)).default(["busybox:latest", "busybox:1.36", "alpine:latest"]),
       }),
       /** A DockerService of the embedding program. */
       z.strictObject({ kind: z.literal("custom") }),
     ])
     .default({ kind: "docker", endpoint: "unix:///var/run/docker.sock" }),
-  /** Where checkpoints are kept; cri-dockerd's own folder, so that a node can change over and back. */
+  /** The state directory, with the pod checkpoints. The same as cri-dockerd's, so that a node can migrate and go back. */
   rootDirectory: absolutePath.default("/var/lib/cri-dockerd"),
-  /** The image that holds a pod's namespaces. It is pulled at start and pinned. */
+  /** The sandbox image (pause). It is pulled at start and pinned. */
   sandboxImage: z.string().min(1).default("registry.k8s.io/pause:3.10"),
-  /** The limit of one call to Docker that has none of its own. */
+  /** The timeout of a call to Docker that has none of its own. */
   runtimeRequestTimeoutMs: milliseconds.default(120_000),
   /** A pull without progress for this long is cancelled. */
   imagePullProgressDeadlineMs: milliseconds.default(60_000),
-  /** Use the node's Docker credentials for every pull without its own, not just for the sandbox image. */
+  /** Use the node's Docker logins for every pull that brings no credentials, not only for the sandbox image. */
   nodeCredentialsForAllPulls: z.boolean().default(false),
   network: z
     .strictObject({
@@ -54,20 +54,20 @@ export const ShimConfigSchema = z.strictObject({
           "must be subnets, comma-separated, such as 10.1.0.0/24,fd00:1::/64",
         )
         .default(""),
-      /** One run of one plugin. */
+      /** The timeout of one run of a plugin. */
       cniTimeoutMs: milliseconds.default(220_000),
     })
     .prefault({}),
   logs: z
     .strictObject({
-      /** `cri` writes CRI log files; `docker-json` links Docker's own file, as cri-dockerd does. */
+      /** `cri` writes log files in CRI's format; `docker-json` links to Docker's JSON log files, as cri-dockerd does. */
       mode: z.enum(["cri", "docker-json"]).default("cri"),
       /**
        * Docker's log driver for the containers that the shim creates. By default `local` from Docker 23 on, which keeps
        * every byte, and `json-file` before and with the mode `docker-json`.
        */
       dockerDriver: z.enum(["json-file", "local"]).optional(),
-      /** Docker rotates its own copy at this size, in bytes. */
+      /** Docker rotates its own copy of a log at this size, in bytes. */
       dockerMaxSizeBytes: z.number().int().min(65_536).default(33_554_432),
       dockerMaxFiles: z.number().int().min(1).default(2),
     })
@@ -75,8 +75,8 @@ export const ShimConfigSchema = z.strictObject({
   streaming: z
     .strictObject({
       /**
-       * `host:port`; port 0 takes a free one. It is part of the URLs given to the kubelet. A URL with its token is
-       * the only credential, so it is one address, never all interfaces.
+       * `host:port`; port 0 picks a free one. It is part of the URLs that the kubelet gets. A URL with its token is
+       * the only credential, so this must be one address, never all interfaces.
        */
       address: z
         .string()
@@ -86,23 +86,23 @@ export const ShimConfigSchema = z.strictObject({
         )
         .refine(
           (text) => !isWildcard(parseBindAddress(text)?.host ?? ""),
-          "must be one address, not every interface: exec, attach and port-forward have no login of their own",
+          "must be one address, not every interface: exec, attach and port-forward have no authentication of their own",
         )
         .default("127.0.0.1:0"),
-      /** Serves https; the files are read again when they change. Without `keyFile` the key is in `certFile` too. */
+      /** Serves https. The files are reloaded when they change. Without `keyFile`, `certFile` holds the key too. */
       tls: z.strictObject({ certFile: absolutePath, keyFile: absolutePath.optional() }).optional(),
       /** How long a client may take to open its streams. */
       creationTimeoutMs: milliseconds.default(30_000),
-      /** A session without traffic for this long is ended. */
+      /** A session without traffic for this long is closed. */
       idleTimeoutMs: milliseconds.default(14_400_000),
       /** The process of an exec keeps running when its client disconnects; otherwise it is killed with its children. */
       keepAbandonedExecs: z.boolean().default(false),
     })
     .prefault({}),
-  /** The shim's own metrics, for Prometheus; none without an address. */
+  /** docker-cri's own metrics, for Prometheus; off without an address. */
   metrics: z
     .strictObject({
-      /** `host:port`; port 0 takes a free one. They have no login, and no names of pods. */
+      /** `host:port`; port 0 picks a free one. They need no authentication, and contain no names of pods. */
       address: z
         .string()
         .refine(
@@ -112,11 +112,11 @@ export const ShimConfigSchema = z.strictObject({
         .optional(),
     })
     .prefault({}),
-  /** Raises a container's oom_score_adj to the shim's own where the shim may not go below it. */
+  /** Never sets a container's oom_score_adj below docker-cri's own; for nodes without CAP_SYS_RESOURCE. */
   restrictOomScoreAdj: z.boolean().default(false),
-  /** `create` creates a missing host path as an empty folder; `refuse` returns an error, as CRI specifies. */
+  /** A mount's host path that does not exist: `create` makes an empty directory, `refuse` returns an error, as CRI specifies. */
   missingHostPath: z.enum(["create", "refuse"]).default("create"),
-  /** Pods and containers that were created, and neither started nor used by a call, are removed after this long. */
+  /** Pods and containers that were created, but never started or used by a call, are removed after this long. */
   orphanGraceMs: milliseconds.default(3_600_000),
   logLevel: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
 });

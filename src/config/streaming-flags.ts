@@ -20,7 +20,7 @@ export const streamingFlags: readonly ServeFlag[] = [
     value: "<address>",
     default: "127.0.0.1:0",
     description:
-      "where exec, attach and port-forward listen: an address, or address:port; port 0 takes a free one",
+      "address of the streaming server (exec, attach, port-forward): an IP address, or address:port; port 0 picks a free one",
     criDockerd: true,
     apply: applyAddress,
   },
@@ -29,7 +29,7 @@ export const streamingFlags: readonly ServeFlag[] = [
     names: "--streaming-tls-cert-file",
     value: "<file>",
     default: "none",
-    description: "serve them with TLS: PEM with the certificate, read again when it changes",
+    description: "serve streaming over TLS with this PEM certificate; reloaded when the file changes",
     criDockerd: false,
     apply: (value, { draft }) => {
       (draft.streaming ??= {}).tls = { ...draft.streaming.tls, certFile: value };
@@ -39,13 +39,13 @@ export const streamingFlags: readonly ServeFlag[] = [
     group,
     names: "--streaming-tls-key-file",
     value: "<file>",
-    default: "the certificate's",
-    description: "PEM with the certificate's key",
+    default: "the certificate file",
+    description: "PEM file with the certificate's private key",
     criDockerd: false,
     apply: (value, { draft }) => {
       const certFile = draft.streaming?.tls?.certFile;
       if (certFile === undefined)
-        throw new ShimError("invalid-argument", "it needs --streaming-tls-cert-file beside it");
+        throw new ShimError("invalid-argument", "needs --streaming-tls-cert-file as well");
       (draft.streaming ??= {}).tls = { certFile, keyFile: value };
     },
   },
@@ -54,7 +54,7 @@ export const streamingFlags: readonly ServeFlag[] = [
     names: "--streaming-creation-timeout",
     value: "<duration>",
     default: "30s",
-    description: "a client that has not opened its streams by then is given up",
+    description: "drop a streaming client that has not opened its streams within this time",
     criDockerd: false,
     apply: (value, { draft }) => {
       (draft.streaming ??= {}).creationTimeoutMs = parseGoDuration(value);
@@ -65,7 +65,7 @@ export const streamingFlags: readonly ServeFlag[] = [
     names: "--streaming-idle-timeout",
     value: "<duration>",
     default: "4h0m0s",
-    description: "a session in which nothing is sent for so long is ended",
+    description: "close a streaming session after this long without traffic",
     criDockerd: false,
     apply: (value, { draft }) => {
       (draft.streaming ??= {}).idleTimeoutMs = parseGoDuration(value);
@@ -77,7 +77,7 @@ export const streamingFlags: readonly ServeFlag[] = [
     value: "[true|false]",
     default: "false",
     description:
-      "let an exec's process run on when its client vanishes; otherwise it is killed with its children",
+      "keep an exec's process running when its client disconnects; otherwise it is killed with its children",
     criDockerd: false,
     apply: (value, { draft }) => {
       (draft.streaming ??= {}).keepAbandonedExecs = booleanOf(value);
@@ -97,12 +97,12 @@ function applyAddress(value: string, { draft, note }: FlagContext): void {
   if (isWildcard(address.host))
     throw new ShimError(
       "invalid-argument",
-      `"${value}" stands for every interface, and exec, attach and port-forward have no login of their own: ` +
-        "name one address; 127.0.0.1 is right for a kubelet on this node",
+      `"${value}" means every interface, but exec, attach and port-forward have no authentication of their own: ` +
+        "name one address; 127.0.0.1 suits a kubelet on this node",
     );
   if (!isLoopback(address.host))
     note(
-      `a program that reaches ${address.host} with a streaming URL gets into the container: 127.0.0.1 is safer`,
+      `anyone who can reach ${address.host} with a streaming URL can enter the container: 127.0.0.1 is safer`,
     );
   (draft.streaming ??= {}).address = formatBindAddress(address);
 }

@@ -110,7 +110,7 @@ describe("the packages", { timeout: 1_200_000 }, () => {
     assert.equal((await run("dpkg", ["--verify", "docker-cri"])).stdout, "");
     const version = await run("docker-cri", ["--version"], { env: { NODE_OPTIONS: "--wrong" } });
     assert.equal(version.stdout, "docker-cri 0.1.0\n");
-    assert.match((await run("docker-cri", ["demo"])).stdout, /0 pods are left/);
+    assert.match((await run("docker-cri", ["demo"])).stdout, /0 pods left/);
     const config = [
       "--config",
       "/etc/docker-cri/config.yaml",

@@ -4,8 +4,10 @@ import { join } from "node:path";
 import { Writable } from "node:stream";
 import { describe, it } from "node:test";
 import { parse } from "yaml";
+import * as z from "zod";
 import { createProgram } from "../../src/cli/program.js";
 import { parseServeConfig, serveFlags } from "../../src/config/index.js";
+import { ServeConfigSchema } from "../../src/config/serve-config.js";
 import { ImageService, RuntimeService } from "../../src/gen/runtime/v1/api_pb.js";
 
 const root = join(import.meta.dirname, "..", "..");
@@ -74,6 +76,13 @@ describe("the docs", () => {
     assert.deepEqual(parseServeConfig(parse(file), "configuration.md"), parseServeConfig({}, "defaults"));
   });
 
+  it("name every key of the configuration file", () => {
+    const [, shown = ""] = /```yaml\n(listen:[^]*?)```/.exec(configuration) ?? [];
+    const keys = keysOf(z.toJSONSchema(ServeConfigSchema, { io: "input" }));
+    assert.ok(keys.length > 40);
+    for (const key of keys) assert.match(shown, new RegExp(`\\b${key}:`));
+  });
+
   it("list the exit codes", () => {
     assert.deepEqual(
       tableAfter(configuration, "## Exit codes and signals").map(([code]) => code),
@@ -100,6 +109,15 @@ describe("the docs", () => {
     assert.ok(statSync(join(root, "README.md")).size <= 10_000);
   });
 });
+
+/** The keys of a JSON schema, at every depth. */
+function keysOf(schema: unknown): string[] {
+  if (typeof schema !== "object" || schema === null) return [];
+  return Object.entries(schema).flatMap(([name, part]) => [
+    ...(name === "properties" ? Object.keys(part as object) : []),
+    ...keysOf(part),
+  ]);
+}
 
 /** The Markdown files in a folder of the project; `/*` at its end stands for the folders in it. */
 function markdownIn(folder: string): string[] {

@@ -24,15 +24,13 @@ export async function demo(io: Io): Promise<number> {
     await shim.start();
     using clients = createClients({ endpoint: server.address });
     const story = new Story(io.stdout);
-    story.say(`The engine lives in this process. A client calls it through ${server.address}`);
+    story.say(`An in-memory engine in this process, called over ${server.address}`);
     story.say();
     const host = shim.resolve<Host>(Host);
     await tellLife(story, clients, (path) => host.files.read(path));
     story.say();
-    story.say(
-      `A whole life in ${((performance.now() - began) / 1000).toFixed(1)} s. Next, on a node with Docker:`,
-    );
-    story.say("  docker-cri doctor     is this node ready?");
+    story.say(`Done in ${((performance.now() - began) / 1000).toFixed(1)} s. Next, on a node with Docker:`);
+    story.say("  docker-cri doctor     check the node");
     story.say("  docker-cri serve      serve a kubelet or crictl");
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -74,7 +74,7 @@ async function work(story: Story, { runtime }: Clients, podSandboxId: string): P
     runtime.createContainer({ podSandboxId, config: containerConfig, sandboxConfig: podConfig }),
     (answer) => `container hello is ${short(answer.containerId)}`,
   );
-  await story.step("StartContainer", runtime.startContainer({ containerId }), () => "its process runs");
+  await story.step("StartContainer", runtime.startContainer({ containerId }), () => "running");
   return containerId;
 }
 
@@ -87,7 +87,7 @@ async function look(
 ): Promise<void> {
   const command = ["sh", "-c", "echo a command in the same container; exit 7"];
   await story.step("ExecSync", runtime.execSync({ containerId, cmd: command, timeout: 5n }), (answer) => [
-    `exit code ${answer.exitCode}, and on stdout: ${new TextDecoder().decode(answer.stdout).trim()}`,
+    `exit code ${answer.exitCode}, stdout: ${new TextDecoder().decode(answer.stdout).trim()}`,
   ]);
   await story.step("(the log file)", logOf(readFile), (lines) => [`${logDirectory}/${logPath}`, ...lines]);
   await story.step("ListContainers", runtime.listContainers({ filter: { podSandboxId } }), ({ containers }) =>
@@ -114,22 +114,14 @@ async function end(
     ({ status }) =>
       `${ContainerState[status?.state ?? ContainerState.CONTAINER_UNKNOWN]}, exit code ${status?.exitCode ?? "unknown"}, reason ${status?.reason ?? ""}`,
   );
-  await story.step(
-    "RemoveContainer",
-    runtime.removeContainer({ containerId }),
-    () => "its name is free again",
-  );
+  await story.step("RemoveContainer", runtime.removeContainer({ containerId }), () => "removed");
   await story.step(
     "StopPodSandbox",
     runtime.stopPodSandbox({ podSandboxId }),
-    () => "its network is given back",
+    () => "its network is released",
   );
-  await story.step("RemovePodSandbox", runtime.removePodSandbox({ podSandboxId }), () => "and it is gone");
-  await story.step(
-    "ListPodSandbox",
-    runtime.listPodSandbox({}),
-    ({ items }) => `${items.length} pods are left`,
-  );
+  await story.step("RemovePodSandbox", runtime.removePodSandbox({ podSandboxId }), () => "removed");
+  await story.step("ListPodSandbox", runtime.listPodSandbox({}), ({ items }) => `${items.length} pods left`);
 }
 
 /** The log's lines, once it is complete: it is written some milliseconds after the container's output. */

@@ -61,20 +61,17 @@ describe("docker-cri's command line", () => {
       ["serve", "--config"],
       /^docker-cri: option '--config <file>' argument missing; see docker-cri serve --help$/,
     ],
-    [["--docker-endpoint", "x"], /it is a flag of serve: docker-cri serve --docker-endpoint …$/],
+    [["--docker-endpoint", "x"], /it is a flag of serve: use docker-cri serve --docker-endpoint$/],
     [
       ["--cri-dockerd-root-directory=/x"],
-      /it is a flag of serve: docker-cri serve --cri-dockerd-root-directory …$/,
+      /it is a flag of serve: use docker-cri serve --cri-dockerd-root-directory$/,
     ],
     [
       ["serve", "--network-plugin", "kubenet"],
-      /^docker-cri: --network-plugin: kubenet is not there: .* use cni$/,
+      /^docker-cri: --network-plugin: kubenet is not supported: .* use --network-plugin cni$/,
     ],
-    [
-      ["serve", "--config", "/no/such/file"],
-      "docker-cri: configuration file /no/such/file: there is no such file",
-    ],
-    [["doctor", "--log-level", "loud"], /^docker-cri: --log-level: "loud" is not one of/],
+    [["serve", "--config", "/no/such/file"], "docker-cri: configuration file /no/such/file: no such file"],
+    [["doctor", "--log-level", "loud"], /^docker-cri: --log-level: "loud" must be one of/],
   ] as const) {
     it(`${args.join(" ")} fails in one line with advice for the operator`, async () => {
       const { code, out, err } = await runCli(args);

@@ -40,7 +40,7 @@ describe("loadConfigFile", () => {
   });
 
   for (const [what, content, message] of [
-    ["a key that is not there", "networks: {}", /config\.yaml: networks: there is no such key$/],
+    ["a key that is not there", "networks: {}", /config\.yaml: networks: unknown key$/],
     ["a wrong value", "network: {plugin: kubenet}", /config\.yaml: network\.plugin: /],
     [
       "a key given twice",
@@ -76,7 +76,7 @@ describe("loadConfigFile", () => {
   it("reports when there is no file, or something else than a file", async () => {
     await assert.rejects(loadConfigFile(join(folder, "missing.yaml")), {
       kind: "invalid-argument",
-      message: /missing\.yaml: there is no such file$/,
+      message: /missing\.yaml: no such file$/,
     });
     await assert.rejects(loadConfigFile(folder), { message: /it is not a regular file$/ });
     const pipe = join(folder, "pipe");

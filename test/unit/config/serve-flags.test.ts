@@ -109,12 +109,12 @@ describe("serve's flags", () => {
   }
 
   for (const [flags, note] of [
-    [{ "--ipv6-dual-stack": true }, /^--ipv6-dual-stack: has no effect: .*both families/],
+    [{ "--ipv6-dual-stack": true }, /^--ipv6-dual-stack: has no effect: all of a pod's addresses/],
     [{ "--ipv6-dual-stack": "false" }, /^--ipv6-dual-stack: has no effect/],
     [{ "--network-plugin-mtu": "1400" }, /^--network-plugin-mtu: has no effect: set "mtu"/],
     [{ "--hairpin-mode": "hairpin-veth" }, /^--hairpin-mode: has no effect: set "hairpinMode"/],
     [{ "--runtime-cgroups": "/docker" }, /^--runtime-cgroups: has no effect: .*Slice=/],
-    [{ "--streaming-bind-addr": "10.0.0.7" }, /^--streaming-bind-addr: a program that reaches 10\.0\.0\.7/],
+    [{ "--streaming-bind-addr": "10.0.0.7" }, /^--streaming-bind-addr: anyone who can reach 10\.0\.0\.7/],
   ] as const) {
     it(`${JSON.stringify(flags)} is accepted with a note to the operator`, async () => {
       const { notes } = await load(flags);
@@ -135,7 +135,8 @@ describe("serve's flags", () => {
 
   it("have the defaults that their help shows", async () => {
     const told = serveFlags.filter(
-      (flag) => !["none", "the process's own", "the kubelet's", "the certificate's"].includes(flag.default),
+      (flag) =>
+        !["none", "the process's group", "set by the kubelet", "the certificate file"].includes(flag.default),
     );
     const values = new Map(told.map((flag) => [flag, flag.default] as const));
     const { config } = await loadServeConfig({ values }, {});
@@ -153,10 +154,10 @@ describe("serve's flags", () => {
   });
 
   for (const [flags, message] of [
-    [{ "--engine": "podman" }, /^--engine: "podman" is not one of docker, memory$/],
+    [{ "--engine": "podman" }, /^--engine: "podman" must be one of docker, memory$/],
     [
       { "--engine": "memory", "--docker-endpoint": "unix:///x" },
-      /^--docker-endpoint: the memory engine has no/,
+      /^--docker-endpoint: the in-memory engine has no/,
     ],
     [{ "--docker-endpoint": "/var/run/docker.sock" }, /^--docker-endpoint: engine\.endpoint: must be unix:/],
     [
@@ -166,22 +167,19 @@ describe("serve's flags", () => {
     [{ "--root-directory": "data" }, /^--root-directory: rootDirectory: must be an absolute path$/],
     [{ "--pod-infra-container-image": "" }, /^--pod-infra-container-image: sandboxImage: /],
     [{ "--image-pull-progress-deadline": "60" }, /^--image-pull-progress-deadline: "60" is not a duration/],
-    [{ "--image-pull-progress-deadline": "0" }, /^--image-pull-progress-deadline: a pull needs some time/],
-    [
-      { "--restrict-oom-score-adj": "maybe" },
-      /^--restrict-oom-score-adj: "maybe" is neither true nor false$/,
-    ],
-    [{ "--network-plugin": "kubenet" }, /^--network-plugin: kubenet is not there: put a configuration/],
-    [{ "--network-plugin": "calico" }, /^--network-plugin: "calico" is not one of cni, none$/],
+    [{ "--image-pull-progress-deadline": "0" }, /^--image-pull-progress-deadline: must be longer than 0/],
+    [{ "--restrict-oom-score-adj": "maybe" }, /^--restrict-oom-score-adj: "maybe" must be true or false$/],
+    [{ "--network-plugin": "kubenet" }, /^--network-plugin: kubenet is not supported: put a configuration/],
+    [{ "--network-plugin": "calico" }, /^--network-plugin: "calico" must be one of cni, none$/],
     [{ "--network-plugin-mtu": "-1" }, /^--network-plugin-mtu: "-1" is not a number/],
-    [{ "--hairpin-mode": "on" }, /^--hairpin-mode: "on" is not one of/],
-    [{ "--cni-bin-dir": "," }, /^--cni-bin-dir: name at least one folder$/],
+    [{ "--hairpin-mode": "on" }, /^--hairpin-mode: "on" must be one of/],
+    [{ "--cni-bin-dir": "," }, /^--cni-bin-dir: name at least one directory$/],
     [{ "--pod-cidr": "10.0.0.0" }, /^--pod-cidr: network\.podCidr: must be subnets/],
     [{ "--streaming-bind-addr": "0.0.0.0:1" }, /^--streaming-bind-addr: .* every interface/],
     [{ "--streaming-bind-addr": ":10350" }, /^--streaming-bind-addr: .* every interface/],
     [{ "--streaming-bind-addr": "::" }, /^--streaming-bind-addr: .* every interface/],
     [{ "--streaming-bind-addr": "a b" }, /^--streaming-bind-addr: "a b" is not an address/],
-    [{ "--log-level": "loud" }, /^--log-level: "loud" is not one of/],
+    [{ "--log-level": "loud" }, /^--log-level: "loud" must be one of/],
     [{ "--socket-mode": "rw" }, /^--socket-mode: listen\.socketMode: must be octal digits/],
   ] as const) {
     it(`${JSON.stringify(flags)} is refused by its name`, async () => {
