@@ -1,5 +1,4 @@
 import type { TerminalSize } from "../../docker/index.js";
-import type { ProgramOutput } from "./programs/program.js";
 import type { Pipe } from "./pipe.js";
 import { SIGINT, SIGWINCH } from "./processes/signals.js";
 
@@ -28,12 +27,10 @@ export class Terminal {
     private readonly tell: (signal: number) => void,
   ) {}
 
-  /** The output of programs, for both streams. */
-  readonly output: ProgramOutput = {
-    write: async (data) => {
-      await this.screen(withCarriageReturns(Buffer.from(data)));
-    },
-  };
+  /** Shows the output of programs. */
+  show(data: Uint8Array): Promise<void> {
+    return this.screen(withCarriageReturns(Buffer.from(data)));
+  }
 
   resize({ width, height }: TerminalSize): void {
     this.size = { width, height };

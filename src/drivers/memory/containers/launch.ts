@@ -4,8 +4,8 @@ import { bytePipe, type Pipe } from "../pipe.js";
 import type { Process } from "../processes/process.js";
 import { requireSignal } from "../processes/signals.js";
 import { findProgram } from "../programs/image-programs.js";
-import type { ContainerProcess, Program, ProgramOutput } from "../programs/program.js";
-import { inputFrom } from "../programs/streams.js";
+import type { ContainerProcess, Program } from "../programs/program.js";
+import { inputFrom, outputOf } from "../programs/streams.js";
 import { Terminal } from "../terminal.js";
 import type { Container } from "./container.js";
 
@@ -52,26 +52,23 @@ export function requireProgram(container: Container, args: readonly string[], op
 export function launch(container: Container, plan: LaunchPlan): Launched {
   const { process, program } = plan;
   const stdin = bytePipe();
-  const outputOf = (stream: StreamName): ProgramOutput => ({
-    write: async (data) => {
-      if (!process.alive) return;
-      const bytes = typeof data === "string" ? Buffer.from(data) : data;
-      if (bytes.length > 0) await plan.output(stream, bytes);
+  const output = (put: (data: Uint8Array) => Promise<void>) =>
+    outputOf(process.signal, async (data) => {
+      if (data.length > 0) await put(data);
       await process.runnable();
-    },
-  });
-  const stdout = outputOf("stdout");
+    });
   const terminal = plan.tty
     ? new Terminal(
-        (data) => stdout.write(data),
+        (data) => plan.output("stdout", data),
         stdin,
         (signal) => process.send(signal),
       )
     : undefined;
+  const screen = terminal && output((data) => terminal.show(data));
   const io = containerProcess(container, plan, {
     stdin: inputFrom(stdin),
-    stdout: terminal?.output ?? stdout,
-    stderr: terminal?.output ?? outputOf("stderr"),
+    stdout: screen ?? output((data) => plan.output("stdout", data)),
+    stderr: screen ?? output((data) => plan.output("stderr", data)),
     terminalSize: () => terminal?.size,
   });
   const begin = () => {

@@ -1,6 +1,9 @@
 import type { Duplex } from "node:stream";
 
-/** An output of a program. The data is copied at once; the promise resolves when the reader can receive more. */
+/**
+ * An output of a program. The data is copied at once; the promise resolves when the reader can receive more, in a later turn
+ * of the event loop, and rejects when the process has ended. Output without a reader is dropped, as in Docker.
+ */
 export interface ProgramOutput {
   write(data: string | Uint8Array): Promise<void>;
 }

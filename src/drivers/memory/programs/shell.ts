@@ -129,7 +129,7 @@ class Shell {
       const before = pipes[index - 1];
       const after = pipes[index];
       const stdin = before ? inputFrom(before) : streams.stdin;
-      const stdout = after ? outputTo(after) : streams.stdout;
+      const stdout = after ? outputTo(after, this.process.signal) : streams.stdout;
       try {
         const step = { after: undefined, pipeline: [command] };
         return await this.fork().main([{ steps: [step], background: false }], { ...streams, stdin, stdout });

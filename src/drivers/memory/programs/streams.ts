@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import { bytePipe, type Pipe } from "../pipe.js";
 import type { Redirect } from "./command-line.js";
 import type { ContainerProcess, ProgramInput, ProgramOutput } from "./program.js";
@@ -36,14 +37,33 @@ async function readLine(pipe: Pipe<Uint8Array>): Promise<string | undefined> {
   }
 }
 
-/** The writing end of a pipe, for a program. */
-export function outputTo(pipe: Pipe<Uint8Array>): ProgramOutput {
+/**
+ * An output of a process, whose writes throw after its end. Each write gives others a turn, as a system call does: also a
+ * program that writes in a loop to nobody can be killed.
+ */
+export function outputOf(ended: AbortSignal, put: (data: Uint8Array) => void | Promise<void>): ProgramOutput {
+  const write = async (data: string | Uint8Array) => {
+    ended.throwIfAborted();
+    await put(Buffer.from(data));
+    await turn();
+    ended.throwIfAborted();
+  };
   return {
-    write: async (data) => {
-      if (pipe.closed) throw new BrokenPipe();
-      await pipe.write(Buffer.from(data));
+    write: (data) => {
+      const written = write(data);
+      // A program need not wait for it.
+      written.catch(() => undefined);
+      return written;
     },
   };
+}
+
+/** The writing end of a pipe, for a program of a process. */
+export function outputTo(pipe: Pipe<Uint8Array>, ended: AbortSignal): ProgramOutput {
+  return outputOf(ended, async (data) => {
+    if (pipe.closed) throw new BrokenPipe();
+    await pipe.write(data);
+  });
 }
 
 export const emptyInput = inputOf(new Uint8Array());
@@ -84,16 +104,13 @@ export function redirect(
 function fileOutput(
   path: string,
   append: boolean,
-  { files, stdout, stderr }: ContainerProcess,
+  { files, stdout, stderr, signal }: ContainerProcess,
 ): ProgramOutput {
-  if (path === "/dev/null") return { write: () => Promise.resolve() };
+  if (path === "/dev/null") return outputOf(signal, () => undefined);
   if (path === "/dev/stdout" || path === "/proc/1/fd/1") return stdout;
   if (path === "/dev/stderr" || path === "/proc/1/fd/2") return stderr;
   files.write(path, new Uint8Array(), { append });
-  return {
-    write: (data) => {
-      files.write(path, Buffer.from(data), { append: true });
-      return Promise.resolve();
-    },
-  };
+  return outputOf(signal, (data) => {
+    files.write(path, data, { append: true });
+  });
 }

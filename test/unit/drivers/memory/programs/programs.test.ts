@@ -161,4 +161,34 @@ describe("the programs of the memory engine", () => {
       code: 0,
     });
   });
+
+  it("can be killed while they write in a loop, whether somebody reads or not", async () => {
+    const yes: Program = async ({ stdout }) => {
+      for (;;) await stdout.write("y\n");
+    };
+    load({ "/bin/yes": yes });
+    const main = await run(engine, ["yes"], { config });
+    const left = await engine.execs.create(main, { ...all, command: ["yes"], stdin: false });
+    (await engine.execs.start(left, { tty: false })).destroy();
+    for (const line of ["yes > /dev/null", "yes > /tmp/much", "yes | cat > /dev/null"]) {
+      const exec = await engine.execs.create(main, { ...all, command: ["sh", "-c", line] });
+      await engine.execs.start(exec, { tty: false });
+    }
+    await engine.containers.kill(main);
+    assert.equal((await engine.containers.inspect(main)).state.exitCode, 137);
+    await engine.containers.remove(main);
+  });
+
+  it("need not wait for what they write, also when they are killed", async () => {
+    load({
+      "/bin/hasty": async ({ stdout, signal, sleep }) => {
+        signal.addEventListener("abort", () => void stdout.write("too late"));
+        void stdout.write("ready");
+        await sleep(Infinity);
+      },
+    });
+    const id = await run(engine, ["hasty"], { config });
+    await engine.containers.kill(id);
+    assert.deepEqual(await ended(id), { output: "ready", code: 137 });
+  });
 });
