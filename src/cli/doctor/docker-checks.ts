@@ -16,11 +16,11 @@ export const dockerAnswers: Check = {
     } catch (error) {
       const advice = isKind(error, "permission-denied")
         ? "run as root"
-        : "start Docker (systemctl start docker), or name its socket with --docker-endpoint";
+        : "start Docker (systemctl start docker), or set its socket with --docker-endpoint";
       return fail(messageOf(error), advice);
     }
-    const { engineVersion = "of unknown version" } = await docker.system.version(call);
-    return ok(`${engineVersion} answers on ${where}`);
+    const { engineVersion = "unknown version" } = await docker.system.version(call);
+    return ok(`${engineVersion} at ${where}`);
   },
 };
 
@@ -30,7 +30,7 @@ export const dockerChecks: readonly Check[] = [
     about: "API version",
     look: async ({ docker }) => {
       const [major, minor] = await docker.system.apiVersion(call);
-      return ok(`${major}.${minor} is used`);
+      return ok(`${major}.${minor}`);
     },
   },
   {
@@ -46,9 +46,9 @@ export const dockerChecks: readonly Check[] = [
       const { securityOptions } = await infoOf(docker);
       if (!securityOptions.includes("name=userns")) return ok("the node's");
       return warn(
-        "dockerd has userns-remap: pods run in the node's user namespace all the same, as Kubernetes means it, and the " +
-          "files of images have the remapped owners there",
-        'remove "userns-remap" from /etc/docker/daemon.json: programs that are not root, and setuid ones, may fail',
+        "dockerd has userns-remap: pods still run in the node's user namespace, as Kubernetes expects, but the files of " +
+          "images have the remapped owners",
+        'remove "userns-remap" from /etc/docker/daemon.json: non-root and setuid programs may fail',
       );
     },
   },
@@ -60,21 +60,21 @@ export const dockerChecks: readonly Check[] = [
         .catch(() => Buffer.of());
       const { securityOptions } = await infoOf(docker);
       const used = securityOptions.some((option) => option.startsWith("name=apparmor"));
-      if (!enabled.toString("utf8").startsWith("Y")) return ok("not on this node");
+      if (!enabled.toString("utf8").startsWith("Y")) return ok("not enabled on this node");
       if (!used)
         return warn(
-          "the kernel has AppArmor, but Docker runs without: pods are not confined, and those that name a profile are refused",
-          "install the package apparmor (apparmor_parser), and restart Docker",
+          "the kernel has AppArmor enabled, but Docker does not use it: pods are not confined, and those with a profile are refused",
+          "install apparmor_parser (package apparmor), and restart Docker",
         );
       try {
         await host.files.read("/sys/kernel/security/apparmor/profiles");
       } catch (error) {
         return warn(
-          `which profiles are loaded cannot be read: ${messageOf(error)}`,
-          "run as root, and mount securityfs at /sys/kernel/security: a pod's missing profile is else found at its start",
+          `cannot read the list of loaded profiles: ${messageOf(error)}`,
+          "run as root, and mount securityfs at /sys/kernel/security: otherwise a missing profile is found only when a pod starts",
         );
       }
-      return ok("Docker uses it");
+      return ok("used by Docker");
     },
   },
   {
@@ -82,12 +82,12 @@ export const dockerChecks: readonly Check[] = [
     look: async ({ config: { sandboxImage }, docker }) => {
       try {
         await docker.images.inspect(sandboxImage, call);
-        return ok(`${sandboxImage} is there`);
+        return ok(`${sandboxImage} is present`);
       } catch (error) {
         if (!isKind(error, "not-found")) throw error;
         return warn(
-          `${sandboxImage} is not there: it is pulled at start`,
-          "without a registry, docker load it, or name another with --pod-infra-container-image",
+          `${sandboxImage} is not present; it will be pulled at start`,
+          "if no registry can be reached, docker load it, or set another image with --pod-infra-container-image",
         );
       }
     },
@@ -97,7 +97,7 @@ export const dockerChecks: readonly Check[] = [
     look: async ({ config: { logs }, docker }) => {
       if (logs.mode === "docker-json" && logs.dockerDriver === "local")
         return fail(
-          "logs.mode docker-json links Docker's JSON files, and logs.dockerDriver local writes none",
+          "logs.mode docker-json links to Docker's JSON log files, but logs.dockerDriver local writes none",
           "set logs.dockerDriver to json-file, or logs.mode to cri",
         );
       const own = logDriver(logs, await docker.system.apiVersion(call));
@@ -113,24 +113,24 @@ function infoOf(docker: DockerService): Promise<DockerInfo> {
 function judgeCgroupDriver({ cgroupDriver }: DockerInfo, systemd: boolean) {
   if (cgroupDriver === undefined || cgroupDriver === "none")
     return fail(
-      "Docker names no cgroup driver: it runs rootless, or without cgroups",
+      "Docker has no cgroup driver: it runs rootless, or without cgroups",
       "run Docker as root: the kubelet's limits need cgroups",
     );
   if (cgroupDriver === "cgroupfs" && systemd)
     return warn(
-      "cgroupfs, on a node that systemd manages: two managers of one cgroup tree",
+      "cgroupfs on a systemd node: two managers of one cgroup tree",
       'set "exec-opts": ["native.cgroupdriver=systemd"] in /etc/docker/daemon.json before the first pod, and ' +
-        "cgroupDriver: systemd for a kubelet that does not ask the runtime",
+        "cgroupDriver: systemd for a kubelet that does not ask the runtime for its driver",
     );
   return ok(cgroupDriver);
 }
 
 function judgeLogDriver({ logDriver }: DockerInfo, own: string) {
   if (logDriver === undefined || ["json-file", "local", "journald"].includes(logDriver))
-    return ok(`containers get Docker's ${own} driver`);
+    return ok(`new containers use Docker's ${own} driver`);
   return warn(
-    `containers get Docker's ${own} driver; those that another shim has made may have Docker's default, ${logDriver}, ` +
+    `new containers use Docker's ${own} driver, but those of another shim may use Docker's default, ${logDriver}, ` +
       "which cannot be read back",
-    "remake such pods to see their logs",
+    "recreate those pods to see their logs",
   );
 }

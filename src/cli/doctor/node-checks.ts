@@ -17,7 +17,7 @@ export const nodeChecks: readonly Check[] = [
         node.uid === 0
           ? ok("root")
           : fail(
-              `uid ${node.uid}: network namespaces, cgroups and container logs are root's`,
+              `uid ${node.uid}, but network namespaces, cgroups and container logs need root`,
               "run docker-cri as root",
             ),
       ),
@@ -28,25 +28,28 @@ export const nodeChecks: readonly Check[] = [
       const version = await host.kernel.cgroupVersion();
       return version === 2
         ? ok("version 2")
-        : warn("version 1, which newer kubelets refuse", "boot with cgroup v2, or set failCgroupV1: false");
+        : warn(
+            "version 1, which kubelets since 1.35 refuse by default",
+            "boot with cgroup v2, or set failCgroupV1: false in the kubelet's configuration",
+          );
     },
   },
   {
     about: "oom_score_adj",
     look: async ({ config, host }) => {
-      if (config.restrictOomScoreAdj) return ok("never set below docker-cri's own");
+      if (config.restrictOomScoreAdj) return ok("never below docker-cri's own");
       const status = (await host.files.read("/proc/self/status")).toString();
       const mask = /^CapBnd:\s*([0-9a-f]{1,16})$/m.exec(status)?.[1];
-      if (mask === undefined || (BigInt(`0x${mask}`) >> sysResource) & 1n) return ok("may be lowered");
+      if (mask === undefined || (BigInt(`0x${mask}`) >> sysResource) & 1n) return ok("can be lowered");
       const own = await host.processes.ownOomScoreAdj();
       return warn(
-        `no CAP_SYS_RESOURCE here: pods that ask for less than ${own}, among them every sandbox, do not start`,
-        "serve with --restrict-oom-score-adj",
+        `no CAP_SYS_RESOURCE: containers with an oom_score_adj below ${own} cannot start, and every sandbox is one`,
+        "run serve with --restrict-oom-score-adj",
       );
     },
   },
   {
-    about: "pods' network",
+    about: "pod network",
     look: async ({ config: { network }, network: look }) => {
       if (network.plugin === "none") return ok("Docker's default bridge");
       const { ready, networkName = "", message = "no CNI configuration" } = await look();
@@ -54,17 +57,20 @@ export const nodeChecks: readonly Check[] = [
         ? ok(`CNI, network ${networkName}`)
         : warn(
             message,
-            `pods wait until a configuration is in ${network.cniConfDir} and its plugins in ${network.cniBinDirs.join(" or ")}; ` +
-              "a network add-on of the cluster installs both; --network-plugin none does without",
+            `put a CNI configuration into ${network.cniConfDir} and its plugins into ${network.cniBinDirs.join(" or ")}: the ` +
+              "cluster's network add-on installs both; pods wait until then. --network-plugin none needs neither",
           );
     },
   },
   {
-    about: "state",
+    about: "root directory",
     look: async ({ config: { rootDirectory }, node }) =>
       (await node.mayWrite(`${rootDirectory}/sandbox/x`))
-        ? ok(`${rootDirectory} can be written`)
-        : fail(`${rootDirectory} cannot be written`, "run as root, or name another with --root-directory"),
+        ? ok(`${rootDirectory} is writable`)
+        : fail(
+            `${rootDirectory} is not writable`,
+            "run as root, or set another directory with --root-directory",
+          ),
   },
   {
     about: "socket",
@@ -81,7 +87,7 @@ export const nodeChecks: readonly Check[] = [
         if (listen.endpoint.endsWith(path) || !(await node.answers(path))) continue;
         return warn(
           `another shim answers on ${path}`,
-          "stop it before docker-cri serves: two shims on one Docker undo each other's work",
+          "stop it before you start docker-cri: two shims on one Docker undo each other's work",
         );
       }
       return ok("none");
@@ -90,7 +96,7 @@ export const nodeChecks: readonly Check[] = [
 ];
 
 async function lookAtSocket(endpoint: string, { config: { listen }, node }: Patient) {
-  const servable = ok(`${endpoint} can be served`);
+  const servable = ok(`${endpoint} is available`);
   // systemd passes its socket to the service alone.
   if (endpoint === "fd://") return servable;
   const parsed = parseEndpoint(endpoint);
@@ -104,7 +110,7 @@ async function lookAtSocket(endpoint: string, { config: { listen }, node }: Pati
   await node.checkListen(endpoint, listen);
   if (parsed.kind !== "unix" || (await node.mayWrite(parsed.path))) return servable;
   return fail(
-    `no right to make ${parsed.path}`,
+    `no permission to create ${parsed.path}`,
     "run as root, or choose a path with --container-runtime-endpoint",
   );
 }

@@ -24,7 +24,11 @@ export function isHealthy(findings: readonly Finding[]): boolean {
 
 function summary(findings: readonly Finding[]): string {
   const count = (level: Finding["level"]) => findings.filter((finding) => finding.level === level).length;
-  if (!isHealthy(findings)) return `This node is not ready: ${count("fail")} to be put right.`;
+  if (!isHealthy(findings)) return `This node is not ready: ${counted(count("fail"), "failure")}.`;
   const warnings = count("warn");
-  return warnings === 0 ? "This node is ready." : `This node can serve; ${warnings} to look at.`;
+  return warnings === 0 ? "This node is ready." : `This node is ready, with ${counted(warnings, "warning")}.`;
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

@@ -104,15 +104,15 @@ describe("doctor", () => {
       "sandbox image",
       "warn",
       { engine: (docker) => docker.images.remove("registry.k8s.io/pause:3.10") },
-      /is not there/,
+      /is not present/,
       /docker load/,
     ],
-    ["AppArmor", "warn", { host: withApparmor() }, /Docker runs without/, /apparmor_parser/],
+    ["AppArmor", "warn", { host: withApparmor() }, /Docker does not use it/, /apparmor_parser/],
     [
       "AppArmor",
       "warn",
       { host: withApparmor(), info: { securityOptions: ["name=apparmor"] } },
-      /cannot be read.*ENOENT/,
+      /cannot read.*ENOENT/,
       /securityfs/,
     ],
     ["user", "fail", { node: { uid: 1000 } }, /uid 1000/, /as root/],
@@ -125,14 +125,14 @@ describe("doctor", () => {
       /--restrict-oom-score-adj/,
     ],
     [
-      "pods' network",
+      "pod network",
       "warn",
       { network: { ready: false, message: "no conflist" } },
       /no conflist/,
       /\/etc\/cni\/net\.d/,
     ],
     [
-      "state",
+      "root directory",
       "fail",
       { node: { mayWrite: (path) => Promise.resolve(!path.startsWith("/var/lib")) } },
       /\/var\/lib\/cri-dockerd/,
@@ -173,7 +173,7 @@ describe("doctor", () => {
       /writes none/,
       /json-file/,
     ],
-    ["container logs", "warn", { info: { logDriver: "syslog" } }, /syslog/, /remake/],
+    ["container logs", "warn", { info: { logDriver: "syslog" } }, /syslog/, /recreate/],
     [
       "user namespace",
       "warn",
@@ -200,7 +200,7 @@ describe("doctor", () => {
 
   for (const [about, illness] of [
     ["oom_score_adj", { host: ill({ capBnd: "0000000000000000" }), config: { restrictOomScoreAdj: true } }],
-    ["pods' network", { network: { ready: false }, config: { network: { plugin: "none" } } }],
+    ["pod network", { network: { ready: false }, config: { network: { plugin: "none" } } }],
     [
       "socket",
       { config: { listen: { endpoint: "fd://" } }, node: { mayWrite: () => Promise.resolve(true) } },
@@ -222,8 +222,8 @@ describe("doctor", () => {
   it("accepts AppArmor in use by Docker, and a node without AppArmor", async () => {
     const host = withApparmor("docker-default (enforce)\n");
     const used = await finding("AppArmor", { host, info: { securityOptions: ["name=apparmor"] } });
-    assert.deepEqual([used.level, used.found], ["ok", "Docker uses it"]);
-    assert.equal((await finding("AppArmor", {})).found, "not on this node");
+    assert.deepEqual([used.level, used.found], ["ok", "used by Docker"]);
+    assert.equal((await finding("AppArmor", {})).found, "not enabled on this node");
   });
 
   it("sends no further request to a Docker that does not answer", async () => {
@@ -235,7 +235,7 @@ describe("doctor", () => {
     assert.ok(!isHealthy(all));
     assert.match(
       textReport(all),
-      /FAIL {2}Docker .*\n +→ start Docker[^]*This node is not ready: 1 to be put right\.$/,
+      /FAIL {2}Docker .*\n +→ start Docker[^]*This node is not ready: 1 failure\.$/,
     );
   });
 
