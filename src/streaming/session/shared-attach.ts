@@ -1,7 +1,6 @@
-import { PassThrough } from "node:stream";
+import { PassThrough, type Readable } from "node:stream";
 import { whenSent } from "../../base/index.js";
-import type { ProcessOutput } from "../../carriers/index.js";
-import type { AttachedStream, DockerService } from "../../docker/index.js";
+import type { AttachedStream, DockerService, OutputFrame } from "../../docker/index.js";
 
 /**
  * Connections to the outputs of containers, each shared by all clients of a container. Docker detects a disconnect only
@@ -14,15 +13,15 @@ export class SharedAttaches {
 
   constructor(private readonly docker: DockerService) {}
 
-  /** The output from now on; destroy it to leave. */
-  async join(containerId: string, tty: boolean): Promise<PassThrough> {
+  /** The output frames from now on; destroy the stream to leave. @throws As Docker's attach. */
+  async join(containerId: string, tty: boolean): Promise<Readable> {
     let shared = this.open.get(containerId);
     if (!shared) {
       shared = this.attach(containerId, tty);
       this.open.set(containerId, shared);
       shared.catch(() => this.open.delete(containerId));
     }
-    return (await shared).join();
+    return (await shared).join() ?? (await this.join(containerId, tty));
   }
 
   private async attach(containerId: string, tty: boolean): Promise<SharedAttach> {
@@ -34,8 +33,9 @@ export class SharedAttaches {
 
 class SharedAttach {
   private readonly clients = new Set<PassThrough>();
+  private hasEnded = false;
 
-  /** @param onEnd Called when clients can no longer join. */
+  /** @param onEnd Called once, when clients can no longer join. */
   constructor(
     private readonly stream: AttachedStream,
     private readonly onEnd: () => void,
@@ -44,7 +44,9 @@ class SharedAttach {
     setImmediate(() => void this.pump());
   }
 
-  join(): PassThrough {
+  /** Undefined when the connection has ended. */
+  join(): Readable | undefined {
+    if (this.hasEnded) return undefined;
     const client = new PassThrough({ objectMode: true });
     this.clients.add(client);
     client.once("close", () => this.clients.delete(client)).on("error", () => undefined);
@@ -56,7 +58,7 @@ class SharedAttach {
     try {
       for await (const frame of this.stream.output) {
         if (this.clients.size === 0) {
-          this.onEnd();
+          this.end();
           break;
         }
         await Promise.all([...this.clients].map((client) => put(client, frame)));
@@ -64,15 +66,21 @@ class SharedAttach {
     } catch (error) {
       failure = error as Error;
     }
-    this.onEnd();
+    this.end();
     for (const client of this.clients) {
       if (failure) client.destroy(failure);
       else client.end();
     }
   }
+
+  private end(): void {
+    if (this.hasEnded) return;
+    this.hasEnded = true;
+    this.onEnd();
+  }
 }
 
 /** Resolves when the client can receive more, or has left. */
-async function put(client: PassThrough, frame: ProcessOutput): Promise<void> {
+async function put(client: PassThrough, frame: OutputFrame): Promise<void> {
   if (!client.destroyed && !client.write(frame)) await whenSent(client);
 }
