@@ -1,16 +1,16 @@
 import type { ProcessResult } from "./status.js";
 import type { TerminalSize } from "./terminal-size.js";
 
-/** A piece of output and the stream it came on; a terminal's output counts as stdout. */
-export interface ProcessOutput {
-  readonly stream: "stdout" | "stderr";
-  readonly data: Uint8Array;
-}
+/** Receives output; resolves when it can receive more. */
+export type PutOutput = (stream: "stdout" | "stderr", data: Uint8Array) => Promise<void>;
 
 /** A process with attached streams: an exec, or a container. */
 export interface ProcessIo {
-  /** Ends when the process has closed it. May be iterated once; the process blocks while there is no reader. */
-  readonly output: AsyncIterable<ProcessOutput>;
+  /**
+   * Passes all output to a receiver, until the process has closed it; the output of a terminal is stdout. Call it once:
+   * the process blocks while nobody receives. Rejects when the connection is lost.
+   */
+  readOutput(put: PutOutput): Promise<void>;
   /** Writes to stdin; resolves when more may be written. Rejects once the connection is closed. */
   write(data: Uint8Array): Promise<void>;
   /** Closes stdin after the written data. The stdin of a terminal stays open. */

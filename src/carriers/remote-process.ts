@@ -14,7 +14,7 @@ export interface RemoteProcess extends AsyncDisposable {
   readonly stderr: Readable;
   /**
    * The exit code, once all output was read; of an attach, 0 once the container's output has ended.
-   * Rejects with a ShimError when the process could not be run or its connection was lost.
+   * Rejects with a ShimError when the process could not be run or its connection was lost; "cancelled" after `close`.
    */
   readonly exitCode: Promise<number>;
   /** Sets the size of the terminal; the latest counts. */
@@ -23,19 +23,13 @@ export interface RemoteProcess extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Receives output; resolves when it can receive more. */
-export type PutOutput = (stream: "stdout" | "stderr", data: Uint8Array) => Promise<void>;
-
-/** A process that passes its output to a receiver. */
-export interface ProcessSource extends Omit<ProcessIo, "output"> {
-  /** Passes all output to the receiver, until the process has closed it. */
-  readonly readOutput: (put: PutOutput) => Promise<void>;
-}
-
-/** Wraps a process in Node streams. */
-export function remoteProcess(io: ProcessSource, operation: string): RemoteProcess {
+/** Wraps a process in Node streams. It is abandoned when its output cannot be read to the end. */
+export function remoteProcess(io: ProcessIo, operation: string): RemoteProcess {
   const stdout = new PassThrough();
   const stderr = new PassThrough();
+  const failOutput = (failure: ShimError) => {
+    for (const stream of [stdout, stderr]) stream.once("error", () => undefined).destroy(failure);
+  };
   const stdin = new Writable({
     write: (data: Buffer, _encoding, done) => {
       io.write(data).then(() => {
@@ -49,31 +43,40 @@ export function remoteProcess(io: ProcessSource, operation: string): RemoteProce
   });
   // That the process no longer reads its stdin is no failure of the session.
   stdin.on("error", () => undefined);
+  let hasEnded = false;
+  let closed: ShimError | undefined;
   const exitCode = (async () => {
     try {
       await io.readOutput((stream, data) => put(stream === "stdout" ? stdout : stderr, data));
       const result = await io.result();
+      if (closed) throw closed;
       if ("failure" in result)
         throw new ShimError("internal", `${operation}: ${result.failure}`, { operation });
+      hasEnded = true;
       stdout.end();
       stderr.end();
       return result.exitCode;
     } catch (error) {
       const failure =
-        error instanceof ShimError
+        closed ??
+        (error instanceof ShimError
           ? error
-          : new ShimError("unavailable", `${operation}: ${messageOf(error)}`, { operation, cause: error });
-      for (const stream of [stdout, stderr]) {
-        stream.once("error", () => undefined);
-        stream.destroy(failure);
-      }
+          : new ShimError("unavailable", `${operation}: ${messageOf(error)}`, { operation, cause: error }));
+      failOutput(failure);
+      await io.abandon();
       throw failure;
     } finally {
       stdin.destroy();
     }
   })();
   exitCode.catch(() => undefined);
-  const close = () => io.abandon();
+  const close = async () => {
+    if (hasEnded) return;
+    closed ??= new ShimError("cancelled", `${operation}: it was closed by its user`, { operation });
+    // Also a reader that is not there must not hold it up.
+    failOutput(closed);
+    await io.abandon();
+  };
   return {
     stdin,
     stdout,

@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import { inject, injectable } from "../base/injection.js";
-import { Logger, messageOf, ShimError } from "../base/index.js";
-import { remoteProcess, type ProcessIo, type ProcessSource, type RemoteProcess } from "../carriers/index.js";
+import { Logger, messageOf, settleAll, ShimError } from "../base/index.js";
+import { remoteProcess, type ProcessIo, type RemoteProcess } from "../carriers/index.js";
 import { ShimConfig } from "../config/index.js";
 import { DockerService } from "../docker/index.js";
 import { Host } from "../host/index.js";
@@ -36,8 +36,8 @@ export class Streaming {
   private readonly sessions: Sessions;
   private readonly records: ExecRecords;
   private readonly attaches: SharedAttaches;
-  /** The processes of embedders. */
-  private readonly processes = new Set<ProcessIo>();
+  /** The processes of embedders, also those that are being opened. */
+  private readonly processes = new Set<Promise<ProcessIo>>();
   private readonly connections = new Set<Duplex>();
   private server: Promise<StreamingServer> | undefined;
   /** The base URL of the handler that an embedder has mounted. */
@@ -109,18 +109,12 @@ export class Streaming {
     options: ProcessOptions = {},
   ): Promise<RemoteProcess> {
     checkCommand(command);
-    const streams = streamsOf(options);
-    const target: Target = { kind: "exec", containerId, command, streams };
-    return remoteProcess(this.held(await this.openProcess(target)), "exec");
+    return await this.remote({ kind: "exec", containerId, command, streams: streamsOf(options) });
   }
 
   /** Attaches to a container's first process: its output from now on, and its stdin. @throws As {@link exec}. */
   async attach(containerId: string, options: Omit<ProcessOptions, "tty"> = {}): Promise<RemoteProcess> {
-    const streams = streamsOf(options);
-    return remoteProcess(
-      this.held(await this.openProcess({ kind: "attach", containerId, streams })),
-      "attach",
-    );
+    return await this.remote({ kind: "attach", containerId, streams: streamsOf(options) });
   }
 
   /**
@@ -180,13 +174,27 @@ export class Streaming {
     );
     await this.sessions.close();
     for (const connection of this.connections) connection.destroy();
-    await Promise.all([...this.processes].map((io) => io.abandon()));
+    await settleAll([...this.processes].map(async (opening) => (await opening).abandon()));
     this.closing.abort();
   }
 
   private async url(target: Target): Promise<string> {
     const base = this.mounted ?? `${await this.listen()}${defaultPrefix}`;
     return `${base}/${target.kind}/${this.tokens.issue(target)}`;
+  }
+
+  private async remote(target: ProcessTarget): Promise<RemoteProcess> {
+    const opening = this.openProcess(target);
+    this.processes.add(opening);
+    const forget = () => this.processes.delete(opening);
+    try {
+      const remote = remoteProcess(await opening, target.kind);
+      remote.exitCode.then(forget, forget);
+      return remote;
+    } catch (error) {
+      forget();
+      throw error;
+    }
   }
 
   private async openProcess(target: ProcessTarget): Promise<ProcessIo> {
@@ -216,25 +224,6 @@ export class Streaming {
       const text = `port ${port} of pod ${id} cannot be reached: ${messageOf(cause)}`;
       throw new ShimError("unavailable", text, { cause });
     }
-  }
-
-  private held(io: ProcessIo): ProcessSource {
-    this.processes.add(io);
-    const letGo = <T>(work: Promise<T>) => work.finally(() => this.processes.delete(io));
-    return {
-      readOutput: async (put) => {
-        for await (const { stream, data } of io.output) await put(stream, data);
-      },
-      write: (data) => io.write(data),
-      endInput: () => {
-        io.endInput();
-      },
-      resize: (size) => {
-        io.resize(size);
-      },
-      result: () => letGo(io.result()),
-      abandon: () => letGo(io.abandon()),
-    };
   }
 
   private running(containerId: string): WorkloadRecord {

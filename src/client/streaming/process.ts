@@ -7,8 +7,9 @@ import {
   SpdyConnection,
   streamHeaders,
   WebSocketChannels,
+  type ProcessIo,
   type ProcessResult,
-  type ProcessSource,
+  type PutOutput,
   type RemoteProcess,
   type StreamName,
   type TerminalSize,
@@ -110,7 +111,7 @@ async function overWebSocket(
   };
 }
 
-class CarriedProcess implements ProcessSource {
+class CarriedProcess implements ProcessIo {
   private readonly status: Promise<string>;
 
   constructor(private readonly carrier: Carrier) {
@@ -118,12 +119,12 @@ class CarriedProcess implements ProcessSource {
     this.status.catch(() => undefined);
   }
 
-  readonly readOutput: ProcessSource["readOutput"] = async (put) => {
+  async readOutput(put: PutOutput): Promise<void> {
     const follow = async (name: "stdout" | "stderr") => {
       for await (const data of this.carrier.input(name) ?? []) await put(name, data);
     };
     await Promise.all([follow("stdout"), follow("stderr")]);
-  };
+  }
 
   async write(data: Uint8Array): Promise<void> {
     await this.carrier.write("stdin", data);

@@ -1,6 +1,6 @@
 import { isKind, ShimError } from "../../base/index.js";
-import type { ProcessIo, ProcessOutput, TerminalSize } from "../../carriers/index.js";
-import type { DockerService } from "../../docker/index.js";
+import type { ProcessIo, PutOutput, TerminalSize } from "../../carriers/index.js";
+import type { DockerService, OutputFrame } from "../../docker/index.js";
 import type { WorkloadRecord } from "../../inventory/index.js";
 import type { WantedStreams } from "../tokens.js";
 import { Resizer } from "./resizer.js";
@@ -55,7 +55,7 @@ export async function openAttach(
   }
 }
 
-type AttachIo = Pick<ProcessIo, "output" | "write" | "endInput"> & { readonly leave: () => void };
+type AttachIo = Pick<ProcessIo, "readOutput" | "write" | "endInput"> & { readonly leave: () => void };
 
 async function ownAttach(
   id: string,
@@ -65,7 +65,7 @@ async function ownAttach(
 ): Promise<AttachIo> {
   const stream = await docker.containers.attach(id, { ...streams, stdin: true, tty });
   return {
-    output: stream.output,
+    readOutput: (put) => pass(stream.output, streams, put),
     write: async (data) => {
       if (streams.stdin) await stream.write(data);
     },
@@ -88,7 +88,7 @@ async function sharedAttach(
 ): Promise<AttachIo> {
   const frames = await shared.join(id, tty);
   return {
-    output: wanted(frames as AsyncIterable<ProcessOutput>, streams),
+    readOutput: (put) => pass(frames, streams, put),
     write: () => Promise.resolve(),
     endInput: () => undefined,
     leave: () => {
@@ -97,9 +97,11 @@ async function sharedAttach(
   };
 }
 
-async function* wanted(
-  frames: AsyncIterable<ProcessOutput>,
-  streams: WantedStreams,
-): AsyncGenerator<ProcessOutput> {
-  for await (const frame of frames) if (streams[frame.stream]) yield frame;
+/** A shared connection has both outputs, whichever the client wants. */
+async function pass(
+  frames: AsyncIterable<OutputFrame>,
+  wanted: WantedStreams,
+  put: PutOutput,
+): Promise<void> {
+  for await (const { stream, data } of frames) if (wanted[stream]) await put(stream, data);
 }

@@ -1,5 +1,5 @@
 import { isKind, ShimError } from "../../base/index.js";
-import type { ProcessIo, ProcessOutput, ProcessResult, TerminalSize } from "../../carriers/index.js";
+import type { ProcessIo, ProcessResult, PutOutput, TerminalSize } from "../../carriers/index.js";
 import {
   cannotRun,
   execExitCode,
@@ -81,8 +81,8 @@ class ExecSession implements ProcessIo {
     this.resizer = new Resizer((size, signal) => context.docker.execs.resize(exec.id, size, { signal }));
   }
 
-  get output(): AsyncIterable<ProcessOutput> {
-    return this.stream.output;
+  async readOutput(put: PutOutput): Promise<void> {
+    for await (const { stream, data } of this.stream.output) await put(stream, data);
   }
 
   write(data: Uint8Array): Promise<void> {
@@ -129,9 +129,7 @@ class ExecSession implements ProcessIo {
 /** The output and exit code for a command that does not exist, as in a shell. */
 function notRun(exitCode: number, data: Uint8Array, hasStderr: boolean): ProcessIo {
   return {
-    output: (async function* () {
-      yield await Promise.resolve({ stream: hasStderr ? "stderr" : "stdout", data } as const);
-    })(),
+    readOutput: (put) => put(hasStderr ? "stderr" : "stdout", data),
     write: () => Promise.reject(new Error("the command could not be run")),
     endInput: () => undefined,
     resize: () => undefined,

@@ -50,7 +50,7 @@ export async function serveProcess(
   if (client.resizes) void pumpSizes(client.resizes, io);
   let result: ProcessResult;
   try {
-    for await (const { stream, data } of io.output) await client.write(stream, data);
+    await io.readOutput((stream, data) => client.write(stream, data));
     result = await io.result();
   } catch (error) {
     await io.abandon();

@@ -123,3 +123,32 @@ for (const transport of ["spdy", "websocket"] as const) {
     });
   });
 }
+
+describe("a process that an embedder runs", () => {
+  it("is ended when its connection to Docker breaks", async () => {
+    const { run, running } = runner();
+    await using world = await streamingWorld({ run });
+    const remote = await world.shim.exec(world.containerId, ["run"]);
+    await once(remote.stdout, "data");
+    world.engine.faults.breakStreams("execs.start");
+    await assert.rejects(remote.exitCode, { kind: "unavailable" });
+    assert.equal(running.count, 0);
+    await untilNothingIsLeft(world);
+  });
+
+  it("ends when it is closed, though nobody reads what it says", async () => {
+    const chatter = async ({ stdout, sleep }: ContainerProcess) => {
+      await stdout.write(Buffer.alloc(1_000_000));
+      await sleep(Infinity);
+    };
+    await using world = await streamingWorld({ chatter });
+    const exec = await world.shim.exec(world.containerId, ["chatter"]);
+    const id = await world.start(chatter);
+    for (const remote of [exec, await world.shim.attach(id)]) {
+      await delay(20);
+      await remote.close();
+      await assert.rejects(remote.exitCode, { kind: "cancelled" });
+    }
+    await untilNothingIsLeft(world);
+  });
+});
