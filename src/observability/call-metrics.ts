@@ -16,14 +16,14 @@ export function rpcMetrics({ Gauge, Histogram }: Prom, registry: Registry): Call
   const registers = [registry];
   const durations = new Histogram({
     name: "docker_cri_rpc_duration_seconds",
-    help: "Time from a call's arrival to its end; of a stream, until its caller leaves.",
+    help: "Duration of RPCs; of a stream, until it ends.",
     labelNames: ["service", "method", "code"],
     buckets: rpcBuckets,
     registers,
   });
   const open = new Gauge({
     name: "docker_cri_rpcs_open",
-    help: "Calls and streams under way.",
+    help: "RPCs in progress, streams included.",
     labelNames: ["service", "method"],
     registers,
   });
@@ -51,14 +51,14 @@ export function dockerMetrics(
   const registers = [registry];
   const durations = new Histogram({
     name: "docker_cri_docker_call_duration_seconds",
-    help: "Time of a call to Docker; of a stream such as events.subscribe, until it ends.",
+    help: "Duration of calls to Docker; of a stream such as events.subscribe, until it ends.",
     labelNames: ["call", "result"],
     buckets: dockerBuckets,
     registers,
   });
   const open = new Gauge({
     name: "docker_cri_docker_calls_open",
-    help: "Calls to Docker under way, and streams that are read.",
+    help: "Calls to Docker in progress, streams included.",
     labelNames: ["call"],
     registers,
   });

@@ -22,14 +22,14 @@ export function moduleMetrics(prom: Prom, registry: Registry, sources: MetricSou
   const { images, streaming } = sources;
   const show = new Readings(prom, registry);
   inventoryMetrics(show, sources.inventory);
-  show.gauge("docker_cri_image_pulls_running", "Pulls of images under way.", () => images.pullCounts.running);
-  show.counter("docker_cri_image_pulls_succeeded_total", "Pulls of images that succeeded.", () => {
+  show.gauge("docker_cri_image_pulls_running", "Image pulls in progress.", () => images.pullCounts.running);
+  show.counter("docker_cri_image_pulls_succeeded_total", "Successful image pulls.", () => {
     return images.pullCounts.succeeded;
   });
-  show.counter("docker_cri_image_pulls_failed_total", "Pulls of images that failed.", () => {
+  show.counter("docker_cri_image_pulls_failed_total", "Failed image pulls.", () => {
     return images.pullCounts.failed;
   });
-  show.gauge("docker_cri_streaming_sessions_open", "Sessions of exec, attach and port-forward.", () => {
+  show.gauge("docker_cri_streaming_sessions_open", "Open sessions of exec, attach and port-forward.", () => {
     return streaming.openSessions;
   });
   return logMetrics(prom, registry, sources.logs);
@@ -37,22 +37,22 @@ export function moduleMetrics(prom: Prom, registry: Registry, sources: MetricSou
 
 function inventoryMetrics(show: Readings, inventory: Inventory): void {
   const known = (count: () => number) => () => (inventory.isReady ? count() : undefined);
-  show.gauge("docker_cri_docker_connected", "1 while Docker's events are followed, else 0.", () =>
+  show.gauge("docker_cri_docker_connected", "1 while docker-cri follows Docker's events, else 0.", () =>
     inventory.connection.ok ? 1 : 0,
   );
   show.gauge(
     "docker_cri_inventory_age_seconds",
-    "Time since an event or a list of Docker's last showed the inventory to be current.",
+    "Time since an event or a list from Docker last confirmed the inventory.",
     () => inventory.freshness.ageSeconds,
   );
   show.counter(
     "docker_cri_inventory_syncs_total",
-    "Full reads of Docker's state: the first at start, all others after Docker was lost.",
+    "Full reads of Docker's state: one at start, and one after each lost connection to Docker.",
     () => inventory.freshness.syncs,
   );
   show.counter(
     "docker_cri_inventory_missed_changes_total",
-    "Containers whose change only a comparison with Docker's list showed.",
+    "Container changes that no event reported, found by comparison with Docker's list.",
     () => inventory.freshness.missedChanges,
   );
   show.gauge(
@@ -62,7 +62,7 @@ function inventoryMetrics(show: Readings, inventory: Inventory): void {
   );
   show.gauge(
     "docker_cri_containers",
-    "Containers, without sandboxes.",
+    "Containers, sandboxes not included.",
     known(() => inventory.workloads().length),
   );
   show.gauge(
@@ -90,13 +90,13 @@ function logMetrics(
   });
   const lag = new Histogram({
     name: "docker_cri_log_lag_seconds",
-    help: "Time from Docker's timestamp of a line until it is in the log file; of the last line of each write.",
+    help: "Delay between Docker's timestamp of a line and its write to the log file, for the last line of each write.",
     buckets: lagBuckets,
     registers,
   });
   new Gauge({
     name: "docker_cri_log_pumps",
-    help: "Logs of containers that are copied.",
+    help: "Container logs that are being copied.",
     registers,
     collect() {
       this.set(logs.counts.active);
