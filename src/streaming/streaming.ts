@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import { inject, injectable } from "../base/injection.js";
-import { Logger, messageOf, settleAll, ShimError } from "../base/index.js";
+import { Logger, messageOf, ShimError } from "../base/index.js";
 import { remoteProcess, type ProcessIo, type RemoteProcess } from "../carriers/index.js";
 import { ShimConfig } from "../config/index.js";
 import { DockerService } from "../docker/index.js";
@@ -128,6 +128,8 @@ export class Streaming {
   ): Promise<Duplex> {
     checkPort("portForward", port);
     const connection = await this.connectPort(podId, port, options.signal);
+    if (this.closing.signal.aborted) connection.destroy();
+    this.checkOpen();
     this.connections.add(connection);
     connection.once("close", () => this.connections.delete(connection));
     return connection;
@@ -149,7 +151,7 @@ export class Streaming {
    * @throws ShimError "already-exists" when the port is taken.
    */
   async listen(): Promise<string> {
-    if (this.closing.signal.aborted) throw new ShimError("unavailable", "streaming: the shim is closing");
+    this.checkOpen();
     const { address, tls } = this.config.streaming;
     const { host, log } = this;
     this.server ??= startServer(
@@ -164,8 +166,9 @@ export class Streaming {
     }
   }
 
-  /** Ends all sessions, and the processes of execs. */
+  /** Ends all sessions and the processes of execs, and opens no more. */
   async close(): Promise<void> {
+    this.closing.abort();
     await this.server?.then(
       (server) => {
         server.close();
@@ -174,8 +177,14 @@ export class Streaming {
     );
     await this.sessions.close();
     for (const connection of this.connections) connection.destroy();
-    await settleAll([...this.processes].map(async (opening) => (await opening).abandon()));
-    this.closing.abort();
+    await Promise.all(
+      [...this.processes].map((opening) =>
+        opening.then(
+          (io) => io.abandon(),
+          () => undefined,
+        ),
+      ),
+    );
   }
 
   private async url(target: Target): Promise<string> {
@@ -198,6 +207,7 @@ export class Streaming {
   }
 
   private async openProcess(target: ProcessTarget): Promise<ProcessIo> {
+    this.checkOpen();
     const record = this.running(target.containerId);
     if (target.kind === "attach")
       return await openAttach(record, target.streams, { docker: this.docker, shared: this.attaches });
@@ -216,6 +226,7 @@ export class Streaming {
   }
 
   private async connectPort(podId: string, port: number, signal: AbortSignal | undefined): Promise<Duplex> {
+    this.checkOpen();
     const { id, docker } = this.runningPod(podId);
     try {
       return await connectToPod(this.host.network, docker.state.pid, port, signal);
@@ -224,6 +235,11 @@ export class Streaming {
       const text = `port ${port} of pod ${id} cannot be reached: ${messageOf(cause)}`;
       throw new ShimError("unavailable", text, { cause });
     }
+  }
+
+  private checkOpen(): void {
+    if (this.closing.signal.aborted)
+      throw new ShimError("unavailable", "streaming: the shim is being closed");
   }
 
   private running(containerId: string): WorkloadRecord {

@@ -22,8 +22,6 @@ export interface SpdyOptions {
   readonly onStream?: (stream: SpdyStream) => void;
   /** How many streams the peer may have open; 64 by default. */
   readonly maxStreams?: number | undefined;
-  /** Called for each piece of data that is received or sent. */
-  readonly onActivity?: (() => void) | undefined;
 }
 
 /** Reading from the peer pauses while this much is not consumed: this dialect has no flow control. */
@@ -43,6 +41,8 @@ const cancelled = 5;
  * or violates the protocol, or with {@link close} or {@link destroy}.
  */
 export class SpdyConnection {
+  /** When data was last received or sent, as performance.now() tells it. */
+  lastActiveMs = performance.now();
   private readonly parser = new FrameParser();
   private readonly decoder = new HeaderDecoder();
   private readonly encoder = new HeaderEncoder();
@@ -154,7 +154,7 @@ export class SpdyConnection {
       const part = data.subarray(offset, offset + maxDataBytes);
       const last = offset + maxDataBytes >= data.length;
       this.writeData(dataHead(id, part.length, fin && last), part);
-      this.options.onActivity?.();
+      this.lastActiveMs = performance.now();
       if (transport.writableLength > maxUnsentBytes) await this.sent();
       if (last) return;
     }
@@ -217,7 +217,7 @@ export class SpdyConnection {
   private onData(id: number, data: Buffer, fin: boolean): void {
     const stream = this.streams.get(id);
     if (!stream) return;
-    this.options.onActivity?.();
+    this.lastActiveMs = performance.now();
     if (data.length > 0) {
       this.queuedBytes += data.length;
       if (!stream.onData(data)) this.queuedBytes -= data.length;

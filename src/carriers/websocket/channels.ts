@@ -9,8 +9,6 @@ export interface ChannelOptions {
   readonly halfClose: boolean;
   /** The channels that the peer may write to; data for other channels is dropped. */
   readonly inputs: readonly number[];
-  /** Called for each piece of data that is received or sent. */
-  readonly onActivity?: (() => void) | undefined;
 }
 
 /** Reading from the peer pauses while this much is not consumed. */
@@ -20,6 +18,8 @@ const normalClosure = 1000;
 
 /** The channels of a WebSocket in Kubernetes' protocol, for either side. */
 export class WebSocketChannels {
+  /** When data was last received or sent, as performance.now() tells it. */
+  lastActiveMs = performance.now();
   private readonly queues = new Map<number, AsyncQueue<Buffer>>();
   private readonly over = new AbortController();
   private queuedBytes = 0;
@@ -68,13 +68,18 @@ export class WebSocketChannels {
     const message = this.options.base64
       ? `${channel}${Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64")}`
       : Buffer.concat([Buffer.of(channel), data]);
-    this.options.onActivity?.();
+    this.lastActiveMs = performance.now();
     await this.send(message);
   }
 
   /** Ends one channel and leaves the others open, if the protocol supports it. */
   endChannel(channel: number): void {
     if (this.options.halfClose) this.send(Buffer.of(closeSignal, channel)).catch(() => undefined);
+  }
+
+  /** Sends a ping, to detect a dead connection. */
+  ping(): void {
+    this.socket.ping(undefined, undefined, () => undefined);
   }
 
   /** Flushes, sends a close frame, and waits for a limited time until the peer has closed its side. */
@@ -134,7 +139,7 @@ export class WebSocketChannels {
     }
     const queue = this.queues.get(channel);
     if (!queue || data.length === 0) return;
-    this.options.onActivity?.();
+    this.lastActiveMs = performance.now();
     this.queuedBytes += data.length;
     if (!queue.push(data)) this.queuedBytes -= data.length;
     if (this.queuedBytes > maxQueuedBytes) this.socket.pause();

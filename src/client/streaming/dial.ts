@@ -3,7 +3,7 @@ import { request as httpsRequest } from "node:https";
 import type { Duplex } from "node:stream";
 import { text } from "node:stream/consumers";
 import { createWebSocketStream, WebSocket } from "ws";
-import { ShimError, withDeadline } from "../../base/index.js";
+import { ShimError, withDeadline, type ErrorKind } from "../../base/index.js";
 import { headerValues, protocolHeader, spdyUpgrade } from "../../carriers/index.js";
 import type { ClientTls } from "../transport.js";
 
@@ -126,12 +126,19 @@ function upgraded(
   });
 }
 
+const refusalKinds: ReadonlyMap<number, ErrorKind> = new Map([
+  [403, "permission-denied"],
+  [404, "not-found"],
+  [503, "unavailable"],
+]);
+
 async function refusal(url: string, response: IncomingMessage): Promise<ShimError> {
   const { statusCode = 0 } = response;
   const why = (await text(response).catch(() => "")).trim().slice(0, 500);
-  const kind =
-    statusCode === 404 ? "not-found" : statusCode === 403 ? "permission-denied" : "failed-precondition";
-  return new ShimError(kind, `${hostOf(url)} answered ${statusCode} and no upgrade: ${why}`);
+  return new ShimError(
+    refusalKinds.get(statusCode) ?? "failed-precondition",
+    `${hostOf(url)} answered ${statusCode} and no upgrade: ${why}`,
+  );
 }
 
 function tlsOf(tls: StreamingClientOptions["tls"]) {

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { createWebSocketStream, type WebSocket } from "ws";
-import type { Logger } from "../../base/index.js";
+import { onAbort, type Logger } from "../../base/index.js";
 import {
   headerValues,
   portForwardProtocol,
@@ -19,7 +19,7 @@ import { serveProcess, type ProcessClient } from "../session/serve-process.js";
 import { SpdyProcessStreams } from "../session/spdy-client.js";
 import { channelDialects, inputChannels, WebSocketProcessClient } from "../session/websocket-client.js";
 import type { Target } from "../tokens.js";
-import { Pulse } from "./pulse.js";
+import { keepAlive, type ClientConnection } from "./keep-alive.js";
 import {
   offeredProtocols,
   refuse,
@@ -30,7 +30,7 @@ import {
 } from "./upgrade.js";
 
 /** An upgrade request with a valid token. */
-export interface Arrival {
+export interface UpgradeRequest {
   readonly request: IncomingMessage;
   readonly socket: Duplex;
   readonly head: Buffer;
@@ -46,7 +46,7 @@ export interface SessionOptions {
   readonly connectPort: (podId: string, port: number, signal: AbortSignal) => ReturnType<ConnectPort>;
   /** How long a client may take to open its streams. */
   readonly creationTimeoutMs: number;
-  /** A session without traffic for this long is ended. */
+  /** A session without data for this long is ended. */
   readonly idleTimeoutMs: number;
 }
 
@@ -58,8 +58,10 @@ const maxPorts = 100;
 
 /** The sessions that clients have open. */
 export class Sessions {
-  private readonly connections = new Set<() => void>();
+  private readonly connections = new Set<ClientConnection>();
+  /** The sessions of execs and attaches, which end after their connections. */
   private readonly work = new Set<Promise<void>>();
+  private isClosed = false;
 
   constructor(private readonly options: SessionOptions) {}
 
@@ -68,9 +70,10 @@ export class Sessions {
     return this.connections.size;
   }
 
-  /** Ends all sessions. Resolves when the processes of their execs have ended. */
+  /** Ends all sessions, and accepts no more. Resolves when the processes of their execs have ended. */
   async close(): Promise<void> {
-    for (const end of this.connections) end();
+    this.isClosed = true;
+    for (const connection of this.connections) connection.destroy();
     await Promise.all(this.work);
   }
 
@@ -78,10 +81,14 @@ export class Sessions {
    * Negotiates a subprotocol and serves the session, or refuses it.
    * @param accepted Called once the session is accepted.
    */
-  open(arrival: Arrival, accepted: () => void): void {
-    const { request, socket, head, upgrade } = arrival;
+  open(upgradeRequest: UpgradeRequest, accepted: () => void): void {
+    const { request, socket, head, upgrade, target } = upgradeRequest;
+    if (this.isClosed) {
+      refuse(socket, 503, "the container runtime is being closed\n");
+      return;
+    }
     if (socket instanceof Socket) socket.setNoDelay(true).setKeepAlive(true, 60_000);
-    const known = this.knownProtocols(arrival);
+    const known = knownProtocols(upgradeRequest);
     const offered = offeredProtocols(request, upgrade);
     // A WebSocket without a subprotocol is the oldest kind.
     const protocol =
@@ -90,44 +97,28 @@ export class Sessions {
       refuseProtocols(socket, offered, known);
     } else if (upgrade === "spdy") {
       accepted();
-      this.serveSpdy(arrival.target, upgradeToSpdy(socket, head, protocol), protocol);
+      this.serveSpdy(target, upgradeToSpdy(socket, head, protocol), protocol);
     } else {
-      const ports = portsOf(arrival);
-      if (arrival.target.kind === "portforward" && protocol !== tunnelProtocol && ports === undefined) {
+      const ports = portsOf(upgradeRequest);
+      if (target.kind === "portforward" && protocol !== tunnelProtocol && ports === undefined) {
         refuse(socket, 400, "port-forward over WebSocket channels wants ?port=80, up to 100 of them\n");
         return;
       }
       upgradeToWebSocket(request, socket, head, protocol, (webSocket) => {
         accepted();
-        this.serveWebSocket(arrival.target, webSocket, protocol, ports ?? []);
+        this.serveWebSocket(target, webSocket, protocol, ports ?? []);
       });
     }
   }
 
-  private knownProtocols({ upgrade, target }: Arrival): readonly string[] {
-    if (target.kind !== "portforward")
-      return upgrade === "spdy" ? spdyProtocols : [...channelDialects.keys()];
-    if (upgrade === "spdy") return [portForwardProtocol];
-    return [tunnelProtocol, "v4.channel.k8s.io", "v4.base64.channel.k8s.io"];
-  }
-
   private serveSpdy(target: Target, transport: Duplex, protocol: string): void {
-    const pulse = this.pulse();
     if (target.kind === "portforward") {
-      this.servePorts(target.podId, transport, pulse);
+      this.serveSpdyPorts(target.podId, transport);
       return;
     }
     const streams = new SpdyProcessStreams(target.streams, protocol as RemoteCommandProtocol);
     const { onStream } = streams;
-    const connection = new SpdyConnection(transport, { role: "server", onStream, onActivity: pulse.beat });
-    this.watch(connection.gone, pulse, {
-      ping: () => {
-        connection.ping();
-      },
-      end: () => {
-        connection.destroy();
-      },
-    });
+    const connection = this.keep(new SpdyConnection(transport, { role: "server", onStream }));
     void this.serveProcess(streams.client(connection, this.options.creationTimeoutMs), target);
   }
 
@@ -137,54 +128,35 @@ export class Sessions {
     protocol: string,
     ports: readonly number[],
   ): void {
-    const pulse = this.pulse();
     if (protocol === tunnelProtocol && target.kind === "portforward") {
-      this.servePorts(target.podId, createWebSocketStream(webSocket), pulse);
+      this.serveSpdyPorts(target.podId, createWebSocketStream(webSocket));
       return;
     }
     const dialect = channelDialects.get(protocol) ?? { base64: false, halfClose: false, structured: false };
     const inputs =
       target.kind === "portforward" ? ports.map((_, index) => 2 * index) : inputChannels(target.streams);
-    const connection = new WebSocketChannels(webSocket, { ...dialect, inputs, onActivity: pulse.beat });
-    this.watch(connection.gone, pulse, {
-      ping: () => {
-        webSocket.ping(undefined, undefined, () => undefined);
-      },
-      end: () => {
-        connection.destroy();
-      },
-    });
+    const connection = this.keep(new WebSocketChannels(webSocket, { ...dialect, inputs }));
     if (target.kind === "portforward") {
-      const { podId } = target;
-      void serveWebSocketPorts(connection, ports, (port, signal) =>
-        this.options.connectPort(podId, port, signal),
-      );
+      void serveWebSocketPorts(connection, ports, this.connectTo(target.podId));
     } else {
       const client = new WebSocketProcessClient(connection, target.streams, dialect);
       void this.serveProcess(Promise.resolve(client), target);
     }
   }
 
-  private servePorts(podId: string, transport: Duplex, pulse: Pulse): void {
-    const connect: ConnectPort = (port, signal) => this.options.connectPort(podId, port, signal);
-    const ports = new SpdyPorts(connect, this.options.creationTimeoutMs);
-    const connection = new SpdyConnection(transport, {
-      role: "server",
-      onStream: ports.onStream,
-      maxStreams: maxPortStreams,
-      onActivity: pulse.beat,
-    });
-    connection.gone.addEventListener("abort", () => {
+  private serveSpdyPorts(podId: string, transport: Duplex): void {
+    const ports = new SpdyPorts(this.connectTo(podId), this.options.creationTimeoutMs);
+    const { onStream } = ports;
+    const connection = this.keep(
+      new SpdyConnection(transport, { role: "server", onStream, maxStreams: maxPortStreams }),
+    );
+    onAbort(connection.gone, () => {
       ports.close();
     });
-    this.watch(connection.gone, pulse, {
-      ping: () => {
-        connection.ping();
-      },
-      end: () => {
-        connection.destroy();
-      },
-    });
+  }
+
+  private connectTo(podId: string): ConnectPort {
+    return (port, signal) => this.options.connectPort(podId, port, signal);
   }
 
   private async serveProcess(client: Promise<ProcessClient>, target: ProcessTarget): Promise<void> {
@@ -194,26 +166,23 @@ export class Sessions {
     await work.finally(() => this.work.delete(work));
   }
 
-  private pulse(): Pulse {
-    return new Pulse(this.options.idleTimeoutMs);
-  }
-
-  private watch(
-    gone: AbortSignal,
-    pulse: Pulse,
-    connection: { readonly ping: () => void; readonly end: () => void },
-  ) {
-    this.connections.add(connection.end);
-    pulse.start(connection);
-    gone.addEventListener("abort", () => {
-      pulse.stop();
-      this.connections.delete(connection.end);
-    });
+  /** Lists a connection until it is closed. */
+  private keep<T extends ClientConnection>(connection: T): T {
+    this.connections.add(connection);
+    keepAlive(connection, this.options.idleTimeoutMs);
+    onAbort(connection.gone, () => this.connections.delete(connection));
+    return connection;
   }
 }
 
+function knownProtocols({ upgrade, target }: UpgradeRequest): readonly string[] {
+  if (target.kind !== "portforward") return upgrade === "spdy" ? spdyProtocols : [...channelDialects.keys()];
+  if (upgrade === "spdy") return [portForwardProtocol];
+  return [tunnelProtocol, "v4.channel.k8s.io", "v4.base64.channel.k8s.io"];
+}
+
 /** The ports that a client of WebSocket channels names in its URL, or the kubelet in its call. */
-function portsOf({ request, target }: Arrival): readonly number[] | undefined {
+function portsOf({ request, target }: UpgradeRequest): readonly number[] | undefined {
   const query = new URLSearchParams((request.url ?? "").split("?")[1] ?? "");
   const named = [...query.getAll("port"), ...query.getAll("ports")]
     .flatMap((text) => headerValues(text))

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
@@ -123,6 +125,38 @@ for (const transport of ["spdy", "websocket"] as const) {
     });
   });
 }
+
+describe("streaming while the shim is being closed", () => {
+  it("opens nothing, on an embedder's server too, and ends what is open", async () => {
+    const { run, running } = runner();
+    await using world = await streamingWorld({ run });
+    const { shim, engine, containerId } = world;
+    const server = createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    shim.streaming.handler({ baseUrl }).attach(server);
+    try {
+      const late = await world.execUrl(["run"]);
+      const remote = await connectProcess(await world.execUrl(["run"]));
+      remote.stderr.on("error", () => undefined);
+      await once(remote.stdout, "data");
+      const opened = await shim.exec(containerId, ["run"]);
+      engine.faults.on("execs.start", { delayMs: 100, times: 1 });
+      const opening = shim.exec(containerId, ["run"]);
+      await until(() => engine.calls.count("execs.start") === 3);
+      const closing = shim.close();
+      await assert.rejects(connectProcess(late), { kind: "unavailable" });
+      await assert.rejects(shim.exec(containerId, ["run"]), { kind: "unavailable" });
+      await assert.rejects(shim.streaming.listen(), { kind: "unavailable" });
+      await closing;
+      for (const process of [remote, opened, await opening]) await assert.rejects(process.exitCode);
+      assert.equal(running.count, 0);
+    } finally {
+      server.close();
+      server.closeAllConnections();
+    }
+  });
+});
 
 describe("a process that an embedder runs", () => {
   it("is ended when its connection to Docker breaks", async () => {
