@@ -1,5 +1,4 @@
-import { Code, ConnectError } from "@connectrpc/connect";
-import { ContainerState } from "docker-cri/client";
+import { Code, ConnectError, ContainerState } from "docker-cri/client";
 
 /**
  * Removes containers that have ended. A runtime that cannot be reached is asked again, three times in all.

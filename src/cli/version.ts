@@ -25,7 +25,9 @@ export function buildInfo(): string {
   const lines = [
     `docker-cri ${own}`,
     `node ${process.versions.node} ${process.platform} ${process.arch}`,
-    ...Object.entries(dependencies).map(([name, wanted]) => `${name} ${wanted}`),
+    ...Object.entries(dependencies)
+      .filter(([name]) => !name.startsWith("@types/"))
+      .map(([name, wanted]) => `${name} ${wanted}`),
   ];
   return lines.join("\n");
 }

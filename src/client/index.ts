@@ -1,3 +1,5 @@
+/** The error of a call, `ConnectError.from(error).code`, and its codes. */
+export { Code, ConnectError } from "@connectrpc/connect";
 export { createClients, type ClientOptions, type ClientTls, type Clients } from "./clients.js";
 /** Every message, enum and service of CRI v1. */
 export * from "../gen/runtime/v1/api_pb.js";

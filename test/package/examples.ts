@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { cp, readdir, readFile, symlink } from "node:fs/promises";
+import { cp, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { createClients } from "../../src/client/index.js";
@@ -21,11 +21,6 @@ export function describeExamples(staged: () => Stage): void {
     before(async () => {
       stage = staged();
       await cp(examples, stage.project, { recursive: true });
-      // What the examples depend on beside the package, as `npm install` would put it there.
-      await symlink(
-        join(examples, "..", "node_modules", "@connectrpc"),
-        join(stage.project, "node_modules", "@connectrpc"),
-      );
     });
 
     it("are packages of their own that depend on docker-cri, and report how to run them", async () => {

@@ -10,6 +10,7 @@ import { execute, root, succeed, type Stage } from "./support/stage.js";
 interface Manifest {
   readonly version: string;
   readonly exports: Readonly<Record<string, unknown>>;
+  readonly dependencies: Readonly<Record<string, string>>;
 }
 
 /** The tests of the package as npm packs it. */
@@ -59,6 +60,23 @@ export function describePackage(staged: () => Stage): void {
       );
       assert.deepEqual([...counts.keys()], modules);
       for (const [name, count] of counts) assert.ok(Number(count) > 0, `${name} exports nothing`);
+    });
+
+    it("depends on every package that its types name, and on that package's types", async () => {
+      const dist = join(stage.project, "node_modules", "docker-cri", "dist");
+      const named = new Set<string>();
+      for (const file of await readdir(dist, { recursive: true })) {
+        if (!file.endsWith(".d.ts")) continue;
+        const text = await readFile(join(dist, file), "utf8");
+        for (const [, name = ""] of text.matchAll(/(?:from|import\() ?"((?:@[^/"]+\/)?[^./"][^/"]*)/g))
+          if (!name.startsWith("node:")) named.add(name);
+      }
+      assert.ok(named.has("@connectrpc/connect"));
+      for (const name of named) {
+        assert.ok(manifest.dependencies[name], name);
+        if (!(await bringsTypes(name)))
+          assert.ok(manifest.dependencies[`@types/${name}`], `types of ${name}`);
+      }
     });
 
     it("can be used from TypeScript as README and library guide show, with its own types checked", async () => {
@@ -150,6 +168,12 @@ async function programsOf(stage: Stage): Promise<string[]> {
   const programs = [...texts.join("\n").matchAll(/```ts\n([^]*?)```/g)].map(([, program = ""]) => program);
   assert.ok(programs.length >= 7);
   return programs;
+}
+
+/** Whether a package has declarations of its own. */
+async function bringsTypes(name: string): Promise<boolean> {
+  const folder = join(root, "node_modules", name);
+  return (await readdir(folder, { recursive: true })).some((file) => /\.d\.[cm]?ts$/.test(file));
 }
 
 /** A program of the development dependencies. */
