@@ -1,5 +1,6 @@
 export { ShimError, type ErrorKind } from "./base/index.js";
-export { createShim, type Shim, type ShimOptions, type ShimStreaming } from "./composition/index.js";
+export { createShim } from "./composition/index.js";
+export type * from "./composition/index.js";
 export { parseConfig, ShimConfig, ShimConfigSchema, type ShimConfigInput } from "./config/index.js";
 export { Containers } from "./containers/index.js";
 export { DockerService } from "./docker/index.js";
@@ -10,8 +11,20 @@ export { Host } from "./host/index.js";
 export type * from "./host/index.js";
 export { Images } from "./images/index.js";
 export { Inventory } from "./inventory/index.js";
+export type * from "./inventory/index.js";
 export { readContainerLog, type ContainerLogLine, type ReadContainerLogOptions } from "./logs/index.js";
-export { Network } from "./network/index.js";
+export {
+  Network,
+  type NetworkAttachment,
+  type NetworkCallOptions,
+  type NetworkStatus,
+  type PodDns,
+  type PodIdentity,
+  type PodPortMapping,
+  type PodToAttach,
+  type PodToCheck,
+  type PodToDetach,
+} from "./network/index.js";
 export { Runtime } from "./runtime/index.js";
 export { Sandboxes } from "./sandbox/index.js";
 export { Stats } from "./stats/index.js";

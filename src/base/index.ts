@@ -41,4 +41,4 @@ export { SingleFlight } from "./single-flight.js";
 export { TlsHandshakes } from "./tls-handshakes.js";
 export { excerpt, trimTrailing } from "./text.js";
 export { formatRfc3339Nanos, nowNanos, parseRfc3339Nanos } from "./units.js";
-export { inject, injectable } from "./injection.js";
+export { inject, injectable, injectedTokens } from "./injection.js";

@@ -21,6 +21,7 @@ import { ContainerShim } from "./container-shim.js";
 import type { ShimMetrics, Tracing } from "../observability/index.js";
 import { Streaming } from "../streaming/index.js";
 import { makeDrivers } from "./drivers.js";
+import { oncePerContainer, partsOf } from "./parts.js";
 import { stderrLog } from "./stderr-log.js";
 import type { Shim, ShimOptions } from "./shim.js";
 
@@ -65,7 +66,7 @@ export async function createShim(options: ShimOptions = {}): Promise<Shim> {
   container.register(Host, { useValue: host ?? driver.host });
   registerModules(container, tracing);
   registerHandlers(container);
-  override?.(container);
+  override?.(partsOf(container));
   const shim = new ContainerShim(container, { metrics, observers: [metrics?.observer, tracing?.observer] });
   await shim.begin();
   return shim;
@@ -96,7 +97,7 @@ function registerModules(container: DependencyContainer, tracing: Tracing | unde
     else container.register<unknown>(module, { useClass: module }, { lifecycle: Lifecycle.ContainerScoped });
   }
   container.register(Network, {
-    useFactory: oncePerContainer((from) =>
+    useFactory: oncePerContainer(Network, (from) =>
       createNetwork(
         from.resolve<ShimConfig>(ShimConfig),
         from.resolve<Host>(Host),
@@ -129,14 +130,8 @@ function registerTraced(
   const untraced = Symbol(module.name);
   container.register<object>(untraced, { useClass: module });
   container.register<unknown>(module, {
-    useFactory: oncePerContainer((from) => tracing.module(from.resolve<object>(untraced), module.name)),
+    useFactory: oncePerContainer<unknown>(module, (from) =>
+      tracing.module(from.resolve<object>(untraced), module.name),
+    ),
   });
-}
-
-/** A factory that caches its result: tsyringe's own caching factory would share it between shims. */
-function oncePerContainer<T>(
-  make: (container: DependencyContainer) => T,
-): (container: DependencyContainer) => T {
-  let made: { readonly value: T } | undefined;
-  return (container) => (made ??= { value: make(container) }).value;
 }

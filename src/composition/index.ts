@@ -1,2 +1,3 @@
 export { createShim } from "./create-shim.js";
-export type { Shim, ShimOptions, ShimStreaming } from "./shim.js";
+export type { Shim, ShimMetricsReader, ShimOptions, ShimStreaming } from "./shim.js";
+export type { ShimPart, ShimParts, ShimResolver } from "./parts.js";

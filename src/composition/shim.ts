@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import type { ConnectRouter, Transport } from "@connectrpc/connect";
 import type { TracerProvider } from "@opentelemetry/api";
-import type { DependencyContainer, InjectionToken } from "tsyringe";
+import type { InjectionToken } from "tsyringe";
 import type { Logger } from "../base/index.js";
 import type { ShimConfig, ShimConfigInput } from "../config/index.js";
 import type { DockerService } from "../docker/index.js";
@@ -14,6 +14,7 @@ import type {
   StreamingHandler,
   StreamingHandlerOptions,
 } from "../streaming/index.js";
+import type { ShimParts } from "./parts.js";
 
 /** The configuration and the parts of a shim; each has a default. */
 export interface ShimOptions extends Omit<ShimConfigInput, "engine"> {
@@ -28,8 +29,8 @@ export interface ShimOptions extends Omit<ShimConfigInput, "engine"> {
    * context manager and its propagator, which reads the caller's context from the metadata, must be registered.
    */
   readonly tracerProvider?: TracerProvider;
-  /** Registers other classes or values under the shim's tokens, before anything is made. */
-  readonly override?: (container: DependencyContainer) => void;
+  /** Registers other classes, values or factories under the shim's tokens, before anything is made. */
+  readonly override?: (parts: ShimParts) => void;
 }
 
 /** The streaming server, for clients of exec, attach and port-forward. */
@@ -72,7 +73,8 @@ export interface Shim extends RpcTarget, AsyncDisposable {
   readonly config: ShimConfig;
 
   /**
-   * Resolves when Docker's state has been read for the first time. Until then RPCs answer UNAVAILABLE.
+   * Resolves when Docker's state has been read for the first time. Until then RPCs wait while it is
+   * read, and answer UNAVAILABLE while Docker does not answer.
    * @param options.deadlineMs 30 s by default.
    * @throws ShimError "unavailable" or "deadline-exceeded" when Docker cannot be reached in time.
    */
@@ -111,6 +113,9 @@ export interface Shim extends RpcTarget, AsyncDisposable {
   /** Resolves a token, for embedders: `shim.resolve(Inventory)`. */
   resolve<T>(token: InjectionToken<T>): T;
 
-  /** Ends all work: stops following Docker, ends log pumps, closes connections. Pods keep running. Idempotent. */
+  /**
+   * Ends all work: stops following Docker, ends log pumps, closes connections. Pods keep running. Later calls get
+   * UNAVAILABLE. Idempotent.
+   */
   close(): Promise<void>;
 }

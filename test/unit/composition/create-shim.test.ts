@@ -5,12 +5,15 @@ import { pino } from "pino";
 import { isKind } from "../../../src/base/index.js";
 import { createClients, type Clients } from "../../../src/client/index.js";
 import { createShim } from "../../../src/composition/index.js";
+import { Containers } from "../../../src/containers/index.js";
 import { ImageService, RuntimeService } from "../../../src/gen/runtime/v1/api_pb.js";
 import { PullImageHandler, VersionHandler, type CallContext } from "../../../src/handlers/index.js";
 import { Images } from "../../../src/images/index.js";
 import { Inventory } from "../../../src/inventory/index.js";
+import { Network } from "../../../src/network/index.js";
 import { Runtime } from "../../../src/runtime/index.js";
 import { createMemoryDocker, createTestShim } from "../../../src/testing/index.js";
+import { LeasingNetwork } from "../sandbox/leasing-network.js";
 
 type Request<H extends { handle(request: never, context: CallContext): unknown }> = Parameters<
   H["handle"]
@@ -162,6 +165,56 @@ describe("createShim", () => {
     });
     using clients = createClients(test.shim.inProcessTransport());
     assert.equal((await clients.runtime.version({})).runtimeName, "mine");
+  });
+
+  it("makes a class that extends a module with the module's own arguments, and once for all its users", async () => {
+    const made: Containers[] = [];
+    class WatchedContainers extends Containers {
+      constructor(...args: ConstructorParameters<typeof Containers>) {
+        super(...args);
+        made.push(this);
+      }
+    }
+    const run = async () => {
+      await using test = await createTestShim({
+        override: (parts) => {
+          parts.register(Containers, { useClass: WatchedContainers });
+        },
+      });
+      using clients = createClients(test.shim.inProcessTransport());
+      await clients.runtime.listContainers({});
+      await assert.rejects(
+        clients.runtime.containerStatus({ containerId: "none" }),
+        /no container has the id/,
+      );
+      assert.equal(test.shim.resolve(Containers), made.at(-1));
+    };
+    await run();
+    await run();
+    assert.equal(made.length, 2, "one for each shim");
+  });
+
+  it("calls a module's factory once, and names a factory that asks for its own module", async () => {
+    let calls = 0;
+    await using test = await createTestShim({
+      override: (parts) => {
+        parts.register<Network>(Network, {
+          useFactory: () => {
+            calls++;
+            return new LeasingNetwork();
+          },
+        });
+      },
+    });
+    await test.shim.start();
+    assert.equal(test.shim.resolve(Network), test.shim.resolve(Network));
+    assert.equal(calls, 1);
+    const asksItself = createTestShim({
+      override: (parts) => {
+        parts.register<Network>(Network, { useFactory: (from) => from.resolve<Network>(Network) });
+      },
+    });
+    await assert.rejects(asksItself, /the part Network cannot be made from itself/);
   });
 
   it("takes a DockerService of one's own, and closes once", async () => {
