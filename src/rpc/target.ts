@@ -15,7 +15,7 @@ export interface RpcTarget {
   ): UnaryHandler<DescMethodUnary> | StreamHandler<DescMethodServerStreaming>;
   /**
    * What a call has to wait for before its handler runs; undefined, which is the rule, when there is nothing. It
-   * does not reject.
+   * does not reject. An error that it throws is the call's answer.
    */
   beforeCall?(
     method: DescMethodUnary | DescMethodServerStreaming,

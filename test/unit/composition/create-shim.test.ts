@@ -228,6 +228,26 @@ describe("createShim", () => {
     await assert.rejects(clients.runtime.listContainers({}));
   });
 
+  it("says that it is closed to every call after its close", async () => {
+    const { shim } = await createTestShim();
+    using clients = createClients(shim.inProcessTransport());
+    await clients.runtime.version({});
+    await shim.close();
+    const closed = { code: Code.Unavailable, rawMessage: "the shim is closed" };
+    await assert.rejects(clients.runtime.version({}), closed);
+    await assert.rejects(clients.runtime.listContainers({}), closed);
+    await assert.rejects(async () => {
+      for await (const event of clients.runtime.getContainerEvents({})) assert.fail(event.containerId);
+    }, closed);
+    const calls = [
+      () => shim.exec("any", ["true"]),
+      () => shim.attach("any"),
+      () => shim.portForward("any", 80),
+    ];
+    for (const call of calls)
+      await assert.rejects(call, { kind: "unavailable", message: "the shim is closed" });
+  });
+
   it("reports in time that Docker is not reachable", async () => {
     await using shim = await createShim({
       engine: { kind: "docker", endpoint: "unix:///nowhere/docker.sock" },
