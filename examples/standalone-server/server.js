@@ -9,7 +9,7 @@ const shim = await createShim({ engine: { kind } });
 const server = await serveUnixSocket(shim, { path, mode: 0o660 });
 console.log(`serving CRI on ${server.address}`);
 
-// The socket is there at once; calls that need Docker are answered UNAVAILABLE until its state is read.
+// The socket is there at once. Calls wait while Docker's state is read, and get UNAVAILABLE while Docker is away.
 shim.start().then(
   () => console.log("in sync with Docker"),
   (error) => console.error(error.message),

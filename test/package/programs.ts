@@ -55,6 +55,7 @@ console.log((await images.listImages({})).images.flatMap(({ repoTags }) => repoT
 await shim.close();`,
     prints: /(?:^|,)mirror\.example\/app:1\n$/,
   },
+  { of: "registry.behave", prints: /^OOMKilled \S+ stdout F hello\n\n$/ },
   {
     of: "watchUse",
     append: `${prepare}
