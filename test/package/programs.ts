@@ -57,9 +57,9 @@ await shim.close();`,
   },
   { of: "registry.behave", prints: /^OOMKilled \S+ stdout F hello\n\n$/ },
   {
-    of: "watchUse",
+    of: "watchUsage",
     append: `${prepare}
-await watchUse(test.shim, AbortSignal.timeout(200)).catch(({ name }) => console.log(name));
+await watchUsage(test.shim, AbortSignal.timeout(200)).catch(({ name }) => console.log(name));
 await test.shim.close();`,
     prints: /^web /,
   },
@@ -81,6 +81,14 @@ const { url } = await clients.runtime.exec({ containerId, cmd: ["date"], stdout:
 console.log(url, http.listenerCount("upgrade"));
 await test.shim.close();`,
     prints: /^http:\/\/127\.0\.0\.1:10350\/cri\/\S+ 1\n$/,
+  },
+  {
+    of: "async function lastLines",
+    append: `
+const { writeFile } = await import("node:fs/promises");
+await writeFile("app.log", "2026-01-31T12:00:00.000000000Z stdout F hello\\n");
+await lastLines("app.log");`,
+    prints: /^stdout hello\n$/,
   },
   {
     of: "async function date",
