@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
 import { createClients, type Clients } from "../../../src/client/index.js";
+import { Streaming } from "../../../src/streaming/index.js";
 import {
   createTestShim,
   type ContainerProcess,
@@ -54,6 +55,14 @@ export async function untilNothingIsLeft({ engine, containerId }: StreamingWorld
   await until(async () => (await engine.host.files.list(notes)).length === 0);
   await until(async () => (await engine.containers.inspect(containerId)).execIds.length === 0);
   await until(() => engine.calls.openStreams("execs.start") === 0);
+}
+
+/** Waits until no session is left either, and no connection to Docker for an attach with a stdin. */
+export async function nothingIsLeft(world: StreamingWorld): Promise<void> {
+  const streaming = world.shim.resolve(Streaming);
+  await until(() => streaming.openSessions === 0);
+  await untilNothingIsLeft(world);
+  await until(() => world.engine.calls.openStreams("containers.attach") === 0);
 }
 
 /** @param programs What the container can run, by name. */
