@@ -63,7 +63,7 @@ export async function withDeadline<T>(
 /** The error that an aborted signal stands for: its reason when that is ours, else `cancelled`. */
 export function abortError(operation: string, reason: unknown): ShimError {
   if (reason instanceof ShimError) return reason;
-  return new ShimError("cancelled", `${operation}: the caller has gone`, { operation, cause: reason });
+  return new ShimError("cancelled", `${operation}: the caller disconnected`, { operation, cause: reason });
 }
 
 /**

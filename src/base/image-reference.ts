@@ -37,7 +37,7 @@ export function parseReference(text: string): ImageReference {
   const parsed = parse(text);
   if (typeof parsed !== "string") return parsed;
   const shown = JSON.stringify(text.length > 120 ? `${text.slice(0, 120)}…` : text);
-  throw new ShimError("invalid-argument", `${shown} is not the name of an image: ${parsed}`);
+  throw new ShimError("invalid-argument", `${shown} is not a valid image name: ${parsed}`);
 }
 
 /**

@@ -76,7 +76,10 @@ export class SingleFlight<T> {
         // Before the abort, so that the next call starts new work.
         this.forget(key, flight);
         flight.controller.abort(
-          new ShimError("cancelled", `${this.operation}: no caller for ${lingerMs} ms`),
+          new ShimError(
+            "cancelled",
+            `${this.operation}: all callers disconnected more than ${lingerMs} ms ago`,
+          ),
         );
       },
       Math.min(lingerMs, longestTimerMs),

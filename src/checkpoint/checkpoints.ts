@@ -36,7 +36,7 @@ export class Checkpoints {
       await removeTemporaries(this.host.files, this.folder, (name) => idPattern.test(name));
     } catch (error) {
       const what = { folder: this.folder, err: messageOf(error) };
-      this.log.warn(what, "could not remove what a crash has left among the checkpoints");
+      this.log.warn(what, "could not remove leftover files of a crash from the checkpoint directory");
     }
   }
 
@@ -63,7 +63,7 @@ export class Checkpoints {
     const path = this.path(sandboxId);
     try {
       const checkpoint = decodeCheckpoint((await this.host.files.read(path)).toString("utf8"));
-      if (!checkpoint) this.log.warn({ path }, "passed over a checkpoint that cannot be read");
+      if (!checkpoint) this.log.warn({ path }, "skipped a corrupt checkpoint");
       return checkpoint;
     } catch (error) {
       if (isPassingFailure(error)) throw fileFailure(`cannot read the checkpoint ${path}`, error);

@@ -67,12 +67,12 @@ export class ContainerShim implements Shim {
     this.container.resolve(Stats).start();
     await Promise.all([this.container.resolve(Checkpoints).start(), this.network.start()]);
     const containers = this.container.resolve(Containers);
-    this.besides(containers.keepLogs(), "the logs of the containers that were there");
-    this.besides(containers.keepImageVolumes(), "the images that containers see as volumes");
-    this.besides(containers.keepCgroupLimits(), "limits in the containers' cgroups");
-    this.besides(this.container.resolve(SandboxRecovery).run(), "what a crash has left behind");
-    this.besides(this.streaming.endLeftovers(), "the execs of an earlier process");
-    this.besides(this.container.resolve(Images).keepSandboxImage(), "the sandbox image");
+    this.besides(containers.keepLogs(), "logs of existing containers");
+    this.besides(containers.keepImageVolumes(), "image volumes");
+    this.besides(containers.keepCgroupLimits(), "cgroup limits");
+    this.besides(this.container.resolve(SandboxRecovery).run(), "recovery of pods");
+    this.besides(this.streaming.endLeftovers(), "execs of an earlier process");
+    this.besides(this.container.resolve(Images).keepSandboxImage(), "sandbox image");
   }
 
   async start(options: { readonly deadlineMs?: number; readonly signal?: AbortSignal } = {}): Promise<void> {
@@ -86,7 +86,7 @@ export class ContainerShim implements Shim {
       throw new ShimError("deadline-exceeded", text, { cause });
     }
     if (!this.inventory.isReady)
-      throw new ShimError("unavailable", "start: the shim was closed before Docker's state had been read");
+      throw new ShimError("unavailable", "start: the shim was closed before it had read Docker's state");
   }
 
   handlerFor(method: DescMethodUnary | DescMethodServerStreaming): AnyHandler {
@@ -174,7 +174,7 @@ export class ContainerShim implements Shim {
   /** Runs background work. A failure is logged. */
   private besides(work: Promise<void>, what: string): void {
     work.catch((error: unknown) => {
-      this.log.error({ err: error }, `could not look after ${what}`);
+      this.log.error({ err: error }, `background work failed: ${what}`);
     });
   }
 

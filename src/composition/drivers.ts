@@ -30,6 +30,6 @@ export async function makeDrivers(config: ShimConfig, log: Logger): Promise<Driv
       return { docker, host: docker.host };
     }
     case "custom":
-      throw new ShimError("invalid-argument", 'engine: kind "custom" needs a DockerService in its place');
+      throw new ShimError("invalid-argument", 'engine: pass a DockerService instead of kind "custom"');
   }
 }

@@ -158,7 +158,7 @@ async function clearName(
   } catch (error) {
     if (isKind(error, "not-found")) return;
     if (error instanceof ShimError) throw error;
-    throw new ShimError("internal", `could not clear the name: ${messageOf(error)}`, { cause: error });
+    throw new ShimError("internal", `could not free the name: ${messageOf(error)}`, { cause: error });
   }
 }
 

@@ -102,7 +102,7 @@ function asExecError(
       `command ${what} in container ${containerId} timed out after ${timeoutSeconds} s and ` +
         (left === undefined
           ? "was killed"
-          : `could not be killed: ${left}; the kill is retried until it is gone`),
+          : `could not be killed: ${left}; docker-cri keeps trying to kill it`),
       { operation, cause: error },
     );
   }

@@ -142,7 +142,7 @@ export async function execExitCode(
     const state = await docker.execs.inspect(execId, { signal });
     if (!state.running && state.exitCode !== undefined) return state.exitCode;
     if (Date.now() > until) {
-      throw new ShimError("internal", `the command closed its output, but Docker reports no exit code`);
+      throw new ShimError("internal", `the command ended, but Docker reports no exit code`);
     }
   }
 }

@@ -103,7 +103,7 @@ export class ImageVolumes {
     if (path !== undefined) return { imageId, path };
     throw new ShimError(
       "not-found",
-      `the image ${mount.image?.image ?? ""} for ${containerPath} has nothing at the sub-path ${JSON.stringify(imageSubPath)}`,
+      `the image ${mount.image?.image ?? ""} for ${containerPath} has no sub-path ${JSON.stringify(imageSubPath)}`,
     );
   }
 
@@ -191,7 +191,7 @@ export async function requireImageSubPaths(
   } catch (error) {
     if (!isKind(error, "not-found") && !isKind(error, "invalid-argument")) throw error;
     const one = (mount: DockerMount) =>
-      `the image ${mount.source} for ${mount.target} has nothing at the sub-path ${JSON.stringify(mount.imageSubpath)}`;
+      `the image ${mount.source} for ${mount.target} has no sub-path ${JSON.stringify(mount.imageSubpath)}`;
     throw new ShimError("not-found", `${mounts.map(one).join(", or ")}: ${messageOf(error)}`, {
       cause: error,
     });

@@ -49,8 +49,8 @@ function missing(operation: string, inventory: Inventory): ShimError {
   const off = experimental === true ? "" : ", and this dockerd has experimental features off";
   return new ShimError(
     "failed-precondition",
-    `${operation}: Docker has no checkpoints of pods: it saves a container's memory without its file system, and ` +
-      `takes no checkpoint from another folder than its own${off}; CheckpointContainer saves a single container's memory`,
+    `${operation}: Docker does not support pod checkpoints: it saves a container's memory without its file system, and ` +
+      `restores only from its own checkpoint directory${off}; use CheckpointContainer to save one container's memory`,
     { operation },
   );
 }

@@ -78,7 +78,7 @@ export class ContainerEvents {
         else if (state.overflow) {
           throw new ShimError(
             "resource-exhausted",
-            `the subscriber is ${backlogLimit} events behind: subscribe again and list`,
+            `the subscriber is more than ${backlogLimit} events behind: list, and subscribe again`,
           );
         } else {
           await new Promise<void>((resolve) => {

@@ -169,7 +169,7 @@ export class Images {
   }
 
   private nameIn(spec: ImageSpec | undefined): string {
-    if (!spec || spec.image === "") throw new ShimError("invalid-argument", "the image's name is missing");
+    if (!spec || spec.image === "") throw new ShimError("invalid-argument", "the image name is missing");
     this.checkHandler(spec);
     return spec.image;
   }

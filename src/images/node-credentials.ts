@@ -115,7 +115,7 @@ export class NodeCredentials {
       this.log.warn({ helper, server, err }, "a Docker credential helper returned no login");
       return undefined;
     };
-    if (!/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(helper)) return fail("that is not the name of a helper");
+    if (!/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(helper)) return fail("not a valid helper name");
     try {
       const { exitCode, stdout } = await this.host.processes.run({
         file: `docker-credential-${helper}`,
@@ -139,7 +139,7 @@ export class NodeCredentials {
     } catch (error) {
       if (isKind(error, "cancelled")) throw error;
       return fail(
-        isKind(error, "deadline-exceeded", "not-found") ? error.message : "its output is not a login",
+        isKind(error, "deadline-exceeded", "not-found") ? error.message : "its output is not valid",
       );
     }
   }

@@ -45,7 +45,7 @@ export class Pulls {
     this.shared = new SingleFlight("images.pull", {
       lingerMs: progressDeadlineMs,
       onUnobservedError: (error) => {
-        log.warn({ err: messageOf(error) }, "a pull without a waiting caller failed");
+        log.warn({ err: messageOf(error) }, "an image pull failed after its callers disconnected");
       },
     });
   }
@@ -87,7 +87,11 @@ export class Pulls {
     try {
       await this.withLogins(name, await this.logins(login, reference, monitor.signal), monitor);
       const record = await inventory.images.refresh(name);
-      if (!record) throw new ShimError("internal", `Docker pulled ${name}, but does not have it`);
+      if (!record)
+        throw new ShimError(
+          "internal",
+          `Docker reported the pull of ${name} as done, but does not have the image: pull it again`,
+        );
       log.info({ image: name, id: record.id, ...monitor.close() }, "pulled an image");
       this.succeeded++;
       return record.id;

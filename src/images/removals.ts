@@ -102,7 +102,10 @@ export class Removals {
       const reference = parseReference(text);
       const target = { repository: familiarRepository(reference), tag: reference.tag ?? "latest" };
       await this.docker.images.tag(record.id, target).catch((error: unknown) => {
-        this.log.warn({ image: record.id, tag: text, err: messageOf(error) }, "a tag was lost");
+        this.log.warn(
+          { image: record.id, tag: text, err: messageOf(error) },
+          "could not restore a tag of an image",
+        );
       });
     }
   }

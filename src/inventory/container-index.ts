@@ -224,7 +224,10 @@ export class ContainerIndex {
   /** Resolves when an inspect has been answered, or left unanswered, that was sent after this call. */
   private inspect(entry: Entry): Promise<void> {
     return (entry.queued ??= this.inspectNext(entry).catch((error: unknown) => {
-      this.options.log.error({ container: entry.id, err: error }, "the inventory failed on a container");
+      this.options.log.error(
+        { container: entry.id, err: error },
+        "could not process a container's events: please report this as a bug",
+      );
     }));
   }
 
@@ -250,7 +253,10 @@ export class ContainerIndex {
       await this.markIfProcessGone(entry);
     } else if (answer.kind === "inspected" && entry.state.phase === "foreign" && phase !== "foreign") {
       const { name } = answer.docker;
-      log.warn({ container: entry.id, name }, "skipped a container: its name or labels are not ours");
+      log.warn(
+        { container: entry.id, name },
+        "skipped a container: its name or labels are not those of a pod",
+      );
     }
   }
 

@@ -181,7 +181,8 @@ export class Follower {
       const differing = await containers.reconcile(list, listedAtMs, false);
       this.currentAtMs = performance.now();
       this.missedChanges += differing;
-      if (differing > 0) log.info({ containers: differing }, "found changes without an event");
+      if (differing > 0)
+        log.info({ containers: differing }, "found container changes that Docker sent no event for");
       if (performance.now() < imagesAtMs) continue;
       const asked = performance.now();
       await this.syncImages(signal);

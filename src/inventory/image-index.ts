@@ -112,7 +112,7 @@ export class ImageIndex {
     if (failures.length > 0)
       this.log.warn(
         { images: failures.length, err: messageOf(failures[0]) },
-        "Docker did not answer for images: they are shown as listed",
+        "Docker did not answer the inspection of images: using their entries in the list",
       );
     // Images that were inspected meanwhile are newer than the list.
     for (const [id, when] of this.refreshed) {

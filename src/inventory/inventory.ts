@@ -236,17 +236,20 @@ export class Inventory {
     id: string,
   ): Extract<ContainerRecord, { kind: K }> {
     this.assertReady();
-    if (id === "") throw new ShimError("invalid-argument", `no ${kind} id was given`);
+    if (id === "") throw new ShimError("invalid-argument", `the ${kind} ID is empty`);
     const exact = this.containers.get(id);
     if (exact && isOfKind(exact, kind)) return exact;
     const matches = this.ofKind(kind).filter((record) => record.id.startsWith(id));
     const [match] = matches;
     if (match && matches.length === 1) return match;
     if (matches.length > 1) {
-      throw new ShimError("invalid-argument", `${matches.length} ${kind} ids begin with "${id}"`);
+      throw new ShimError(
+        "invalid-argument",
+        `${matches.length} ${kind} IDs begin with "${id}"; use a longer prefix`,
+      );
     }
     const hint = exact ? `: it is a ${exact.kind}` : "";
-    throw new ShimError("not-found", `no ${kind} has the id "${id}"${hint}`);
+    throw new ShimError("not-found", `no ${kind} with ID "${id}"${hint}`);
   }
 
   private notReady(): ShimError {
@@ -259,7 +262,7 @@ export class Inventory {
       try {
         listener(event);
       } catch (error) {
-        this.log.error({ err: error }, "a listener of the inventory failed");
+        this.log.error({ err: error }, "an inventory listener failed: please report this as a bug");
       }
     }
   }
@@ -273,7 +276,10 @@ export class Inventory {
   private lost(error: unknown): void {
     const message = messageOf(error);
     if (this.connected.ok || this.connected.message !== message) {
-      this.log.warn({ err: message }, "lost Docker; serving the last known state until it is back");
+      this.log.warn(
+        { err: message },
+        "lost the connection to Docker: serving the last known state until it is back",
+      );
     }
     this.connected = { ok: false, message };
     this.answers = false;

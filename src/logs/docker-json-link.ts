@@ -88,7 +88,7 @@ export class DockerJsonLink implements ContainerLog {
     if (logPath === undefined || logPath === "") {
       log.warn(
         { container: id, path },
-        "Docker has no JSON file for this container (its log driver is another): there is nothing to link to",
+        "Docker has no JSON log file for this container, which uses another log driver: nothing to link to",
       );
       return true;
     }

@@ -124,7 +124,7 @@ export class CniNetwork implements Network {
       const { attachments } = await this.store.ofPod(pod);
       const main = attachments.find((each) => !isLoopback(each) && each.result !== undefined);
       if (!main?.result) {
-        const message = "it was not connected by this runtime: no result is cached";
+        const message = "the pod was not attached by this runtime: no CNI result is cached";
         throw new ShimError("failed-precondition", message);
       }
       await this.lists.check(main.network, { ...main, netns: pod.netnsPath }, main.result, options);
@@ -144,7 +144,7 @@ export class CniNetwork implements Network {
       return [...failed, ...(await this.lists.gc(network, attachments, options))];
     });
     if (failures.length === 0) return;
-    throw new ShimError("failed-precondition", `network clean-up: ${failures.map(messageOf).join("; ")}`, {
+    throw new ShimError("failed-precondition", `network cleanup: ${failures.map(messageOf).join("; ")}`, {
       operation: "network.gc",
       cause: failures[0],
     });
@@ -162,7 +162,7 @@ export class CniNetwork implements Network {
     await this.store.start();
     await this.cidrs.start();
     const killed = await this.plugins.killLeftRunning(await this.storedIds());
-    if (killed > 0) this.log.warn({ killed }, "killed CNI plugins that an earlier process had left running");
+    if (killed > 0) this.log.warn({ killed }, "killed CNI plugins left running by an earlier process");
     await this.removeUnusedMounts();
     await this.source.start();
   }
@@ -181,7 +181,7 @@ export class CniNetwork implements Network {
     const capabilities = undeclared(main.plugins, args);
     if (capabilities.length === 0) return;
     const what = { pod: `${pod.name}_${pod.namespace}`, network: main.name, capabilities };
-    this.log.info(what, "the pod asks for what no CNI plugin of its network declares");
+    this.log.info(what, "no CNI plugin of the network has the capabilities that the pod asks for");
   }
 
   /** The networks that pods join now. @throws ShimError "unavailable" when there are none. */

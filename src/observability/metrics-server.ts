@@ -41,7 +41,7 @@ export async function serveMetrics(options: MetricsServerOptions): Promise<Metri
   };
   const server = createServer(limits, (request, response) => {
     answer(request, response, options).catch((error: unknown) => {
-      log.error({ err: error }, "the metrics could not be read");
+      log.error({ err: error }, "could not collect the metrics");
       response.destroy();
     });
   });
@@ -50,7 +50,7 @@ export async function serveMetrics(options: MetricsServerOptions): Promise<Metri
   server.maxRequestsPerSocket = 1;
   const bound = await listen(server, address);
   server.on("error", (error) => {
-    log.error({ err: error }, "a scraper could not be accepted");
+    log.error({ err: error }, "could not accept a scraper");
   });
   return {
     url: `http://${formatBindAddress({ host: bound.address, port: bound.port })}${path}`,

@@ -177,7 +177,7 @@ export class Call implements CallContext {
     if (error === this.reason || saysAborted(error)) return;
     this.log.warn(
       { err: error },
-      `${this.endpoint.rpc} failed after its caller had gone: ${messageOf(error)}`,
+      `${this.endpoint.rpc} failed after its caller disconnected: ${messageOf(error)}`,
     );
   }
 }

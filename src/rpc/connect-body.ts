@@ -89,7 +89,7 @@ function check(whole: Buffer, request: UniversalServerRequest, { method }: Unive
     checkFields(method.input, message);
   } catch (cause) {
     if (cause instanceof ShimError) throw cause;
-    const text = `the request is no ${method.input.typeName}: ${messageOf(cause)}`;
+    const text = `the request is not a valid ${method.input.typeName}: ${messageOf(cause)}`;
     throw new ShimError("invalid-argument", text, { cause });
   }
 }

@@ -50,7 +50,7 @@ export function failureOf(thrown: unknown, aborted: ShimError | undefined): Fail
   const code = codeOf(cause);
   const hidden = code === undefined ? "internal error" : `internal error ${code}`;
   const what = cause instanceof ShimError ? cause.message : hidden;
-  const message = `${tidy(what)} (error id ${errorId}: see the shim's log)`;
+  const message = `${tidy(what)} (error id ${errorId}: see docker-cri's log)`;
   return { error: new ConnectError(message, Code.Internal), cause, errorId };
 }
 
@@ -67,11 +67,11 @@ export function deadlinePassed(operation: string): ShimError {
 }
 
 export function callerGone(operation: string): ShimError {
-  return new ShimError("cancelled", `${operation}: the caller has gone`, { operation });
+  return new ShimError("cancelled", `${operation}: the caller disconnected`, { operation });
 }
 
 export function serverClosing(operation: string): ShimError {
-  return new ShimError("unavailable", `${operation}: the server is closing; call again soon`, { operation });
+  return new ShimError("unavailable", `${operation}: the server is shutting down; try again`, { operation });
 }
 
 /** True for errors that only report that the call was aborted. */

@@ -35,6 +35,6 @@ export interface Hold {
 function tooManyBytes(): ShimError {
   return new ShimError(
     "resource-exhausted",
-    `the requests of the calls under way would take more than ${maxBytes} bytes together: call again later`,
+    `all open requests together would exceed ${maxBytes} bytes: try again later`,
   );
 }

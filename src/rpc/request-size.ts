@@ -192,5 +192,5 @@ function tooShort(): Error {
 }
 
 function tooMuch(limit: string): ShimError {
-  return new ShimError("resource-exhausted", `the request has more than ${limit}, and no more is decoded`);
+  return new ShimError("resource-exhausted", `the request has more than ${limit}, which is the limit`);
 }

@@ -120,7 +120,8 @@ export class SandboxCreator {
       else if (!isAwaited) await this.teardown.undo(id, "its caller has gone");
       return id;
     } catch (error) {
-      if (hasGone()) this.log.warn({ err: error, name }, "RunPodSandbox failed after its caller had gone");
+      if (hasGone())
+        this.log.warn({ err: error, name }, "RunPodSandbox failed after its caller disconnected");
       throw error;
     }
   }
@@ -186,7 +187,10 @@ export class SandboxCreator {
     await this.docker.containers.start(id);
     const record = await this.inventory.refresh(id);
     if (record?.kind !== "sandbox" || !record.docker.state.running) {
-      throw new ShimError("unavailable", `the sandbox container ${id} ended as soon as it was started`);
+      throw new ShimError(
+        "unavailable",
+        `the sandbox container ${id} exited immediately after its start: check dockerd's log`,
+      );
     }
     await this.writeResolvConf(record, config);
     if (!hostNetwork) await this.network.attach(podToAttach(record, checkpoint, config), {});

@@ -115,7 +115,7 @@ export class SandboxRecovery {
     try {
       await work();
     } catch (error) {
-      this.log.warn({ err: messageOf(error) }, "could not clean up; it is tried again");
+      this.log.warn({ err: messageOf(error) }, "cleanup failed, trying again");
     }
   }
 }

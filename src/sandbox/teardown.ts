@@ -80,7 +80,7 @@ export class Teardown {
         await this.checkpoints.write(id, { ...checkpoint, unfinished: true });
       await this.removeAll(id);
     } catch (error) {
-      this.log.error({ sandbox: id, err: messageOf(error) }, "could not undo a pod; it is tried again later");
+      this.log.error({ sandbox: id, err: messageOf(error) }, "could not undo a pod, trying again later");
     }
   }
 

@@ -17,7 +17,10 @@ export function usageReader(stats: Stats): UsageReader {
     pods,
     watch: ({ intervalMs = defaultIntervalMs, signal } = {}) => {
       if (!(intervalMs > 0 && intervalMs <= longestTimerMs))
-        throw new ShimError("invalid-argument", `watch: an interval of ${intervalMs} ms is none`);
+        throw new ShimError(
+          "invalid-argument",
+          `watch: intervalMs must be more than 0 and at most ${longestTimerMs}, but is ${intervalMs}`,
+        );
       return repeated(pods, intervalMs, signal);
     },
   };

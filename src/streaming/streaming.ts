@@ -280,7 +280,7 @@ function checkStreams(rpc: string, { stdin, stdout, stderr, tty }: WantedStreams
 
 function checkPort(rpc: string, port: number): void {
   if (!Number.isInteger(port) || port < 1 || port > 65_535)
-    throw new ShimError("invalid-argument", `${rpc}: ${port} is not a port, which is 1 to 65535`);
+    throw new ShimError("invalid-argument", `${rpc}: ${port} is not a port: it must be 1 to 65535`);
 }
 
 function prefixOf(prefix: string = defaultPrefix): string {

@@ -40,7 +40,7 @@ export class Tokens {
     if (this.waiting.size >= this.limits.most)
       throw new ShimError(
         "resource-exhausted",
-        `${this.limits.most} streaming requests wait for their clients: try again in a minute`,
+        `${this.limits.most} streaming URLs are waiting for their clients: try again in a minute`,
       );
     const token = randomBytes(tokenBytes).toString("base64url");
     this.waiting.set(token, { target, untilMs: performance.now() + this.limits.lifeMs });

@@ -118,7 +118,7 @@ function workloadOf(
   if (identity?.kind === "container") return identity;
   throw new ShimError(
     "internal",
-    `container ${docker.id} has the name ${quote(docker.name)} and labels that are not a pod's container's`,
+    `container ${docker.id} has the name ${quote(docker.name)} and labels that no container of a pod has`,
   );
 }
 

@@ -87,7 +87,7 @@ export function resolveRuntime(handler: string, { runtimes }: EngineEnvironment)
   const known = runtimes.map((runtime) => runtime.name).join(", ") || "none";
   throw new ShimError(
     "invalid-argument",
-    `runtime_handler ${quote(handler)} is not among the runtimes that Docker knows (${known}): ` +
+    `runtime_handler ${quote(handler)} is not one of Docker's runtimes (${known}): ` +
       `add it to "runtimes" in daemon.json and reload Docker, or use another RuntimeClass`,
   );
 }
@@ -123,7 +123,7 @@ export function cgroupParent(path: string, { cgroupDriver }: EngineEnvironment):
   if (slice.endsWith(".slice")) return slice;
   throw new ShimError(
     "invalid-argument",
-    `linux.cgroup_parent ${quote(path)} does not end with a slice, but Docker's cgroup driver is systemd: ` +
+    `linux.cgroup_parent ${quote(path)} does not end with .slice, but Docker's cgroup driver is systemd: ` +
       `set the kubelet's cgroupDriver to systemd, or Docker's native.cgroupdriver to cgroupfs`,
   );
 }

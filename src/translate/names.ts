@@ -84,7 +84,7 @@ function checkPod({ name, namespace, uid }: PodSandboxMetadata): void {
 function requirePart(text: string, field: string): void {
   if (text === "") throw invalid(field, "is missing");
   if (text.length > maxPartLength)
-    throw invalid(field, `has ${text.length} characters, and ${maxPartLength} are allowed`);
+    throw invalid(field, `has ${text.length} characters, but at most ${maxPartLength} are allowed`);
 }
 
 function join(first: string, others: readonly string[]): string {

@@ -56,7 +56,7 @@ function emptied(own: Labels, { id, labels }: LabelledImage): Record<string, str
   if (keyBytes > largestForeignBytes) {
     throw new ShimError(
       "failed-precondition",
-      `the image ${id} has labels whose keys take ${keyBytes} bytes, and Docker copies them into every container: ` +
+      `the image ${id} has label keys of ${keyBytes} bytes in total, which Docker copies into every container: ` +
         `at most ${largestForeignBytes} are allowed; build the image with fewer labels`,
     );
   }

@@ -62,7 +62,7 @@ function sandboxOf(
   if (identity?.kind === "sandbox") return identity;
   throw new ShimError(
     "internal",
-    `sandbox ${docker.id} has the name ${quote(docker.name)} and labels that are not a pod's`,
+    `sandbox ${docker.id} has the name ${quote(docker.name)} and labels that no pod has`,
   );
 }
 

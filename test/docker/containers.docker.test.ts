@@ -221,7 +221,7 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
         create("volume3", forever, {
           mounts: [{ containerPath: "/x", readonly: true, image: { image }, imageSubPath: "none" }],
         }),
-        /nothing at the sub-path "none"/,
+        /has no sub-path "none"/,
       );
       await node.cri.runtime.removeContainer({ containerId: one });
       assert.equal((await readdir(folder)).length, 1);
@@ -283,7 +283,7 @@ describe("image volumes on Docker 28", { timeout: 120_000 }, () => {
       return (await node.cri.runtime.createContainer(request)).containerId;
     };
     for (const bad of ["none", "folder/file/none", "away", "climbs", "loop"])
-      await assert.rejects(create(bad), new RegExp(`not_found.*nothing at the sub-path "${bad}"`, "s"), bad);
+      await assert.rejects(create(bad), new RegExp(`not_found.*has no sub-path "${bad}"`, "s"), bad);
     for (const bad of ["/folder", "folder/../../etc"])
       await assert.rejects(create(bad), { code: Code.InvalidArgument }, bad);
     assert.deepEqual((await node.cri.runtime.listContainers({})).containers, []);

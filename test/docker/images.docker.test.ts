@@ -225,7 +225,7 @@ for (const { name, options } of engines) {
       const leaving = node.pull(deserted, undefined, leaver.signal);
       await assert.rejects(leaving, (error) => ConnectError.from(error).code === Code.Canceled);
       assert.ok(performance.now() - began < deadlineMs, "who leaves is answered at once");
-      const unheard = "a pull without a waiting caller failed";
+      const unheard = "an image pull failed after its callers disconnected";
       assert.ok(await waitUntil(() => node.lines.some(({ msg }) => msg === unheard), deadlineMs * 2));
       assert.ok(performance.now() - began >= deadlineMs, "it went on for the deadline");
       // dockerd has let go of the layer, which would have taken 15 seconds.

@@ -157,7 +157,7 @@ export function describeServe(staged: () => Stage): void {
       const args = ["--engine", "memory", "--container-runtime-endpoint", "tcp://127.0.0.1:0"];
       await using serving = serve(args);
       await serving.said("serving CRI");
-      assert.match(serving.text(), /every process of this machine can rule this node/);
+      assert.match(serving.text(), /every process on this machine has full control of this node/);
     });
 
     it("refuses to be reached from other machines without certificates", async () => {

@@ -86,7 +86,7 @@ describe("bad input over the Unix socket", () => {
       "a container in an unknown pod",
       () => createWith({ metadata: { name: "x" }, image: { image } }, unknown),
       Code.NotFound,
-      /no sandbox has the id/,
+      /no sandbox with ID/,
     ],
     [
       "a container of an unknown image",

@@ -155,7 +155,7 @@ describe("large requests to a whole shim", () => {
       >[],
     );
     const refused = answers.filter(({ status }) => status === String(Code.ResourceExhausted));
-    assert.ok(refused.some(({ message }) => message.includes("call again later")));
+    assert.ok(refused.some(({ message }) => message.includes("try again later")));
     assert.equal((await client.call({}, frame(Buffer.alloc(0)))).status, "0");
     await client[Symbol.asyncDispose]();
   });

@@ -74,10 +74,16 @@ export function listen(server: NetServer | TlsServer, where: string, start: () =
 function listenError(where: string, cause: NodeJS.ErrnoException): ShimError {
   switch (cause.code) {
     case "EADDRINUSE":
-      return new ShimError("already-exists", `cannot listen on ${where}: another process does`, { cause });
+      return new ShimError("already-exists", `cannot listen on ${where}: another process listens there`, {
+        cause,
+      });
     case "EACCES":
     case "EPERM":
-      return new ShimError("permission-denied", `cannot listen on ${where}: this user may not`, { cause });
+      return new ShimError(
+        "permission-denied",
+        `cannot listen on ${where}: permission denied; run as root, or choose another address`,
+        { cause },
+      );
     default:
       return new ShimError("failed-precondition", `cannot listen on ${where}: ${messageOf(cause)}`, {
         cause,
@@ -97,6 +103,6 @@ export function stopListening(server: NetServer | TlsServer): Promise<void> {
 /** Keeps a listening server alive through failures to accept, such as too many open files. */
 export function survive(server: NetServer | TlsServer, log: Logger): void {
   server.on("error", (error) => {
-    log.error({ err: error }, "a connection could not be accepted");
+    log.error({ err: error }, "could not accept a connection");
   });
 }

@@ -74,7 +74,10 @@ export async function serveTcp(target: RpcTarget, options: TcpOptions): Promise<
     port: bound.port,
     setTls: (next) => {
       if (!("setSecureContext" in server) || (next.ca === undefined) !== (tls?.ca === undefined))
-        throw new ShimError("invalid-argument", "tls: whether clients need certificates cannot change");
+        throw new ShimError(
+          "invalid-argument",
+          "tls: client certificates cannot be turned on or off by a reload",
+        );
       checkTls(next);
       server.setSecureContext(contextOf(next));
     },
@@ -95,8 +98,8 @@ export async function checkTcp({
   if (!loopback && tls?.ca === undefined && allowInsecureRemote !== true) {
     throw new ShimError(
       "invalid-argument",
-      `${address} can be reached from other machines and gives full control of this node: give tls with ca ` +
-        "(client certificates), listen on 127.0.0.1, or set allowInsecureRemote",
+      `${address} can be reached from other machines and gives full control of this node: require client certificates (tls), ` +
+        "listen on 127.0.0.1, or set allowInsecureRemote",
     );
   }
   if (tls) checkTls(tls);
@@ -105,11 +108,11 @@ export async function checkTcp({
 
 function warnOfReach(endpoint: string, address: string, encrypted: boolean, log: Logger): void {
   const reach = isLoopback(address)
-    ? "every process of this machine"
-    : "every machine that reaches this address";
+    ? "every process on this machine"
+    : "every machine that can reach this address";
   log.warn(
     { endpoint, encrypted },
-    `TCP without client certificates: ${reach} can rule this node; use a Unix socket, or tls with ca`,
+    `TCP without client certificates: ${reach} has full control of this node; use a Unix socket, or require client certificates (tls)`,
   );
 }
 

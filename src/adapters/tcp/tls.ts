@@ -21,7 +21,7 @@ export function checkTls({ cert, key, ca }: ServerTls): void {
   const [own] = certificatesIn("cert", cert);
   if (ca !== undefined) certificatesIn("ca", ca);
   if (own?.checkPrivateKey(keyIn(key)) !== true)
-    throw new ShimError("invalid-argument", "tls: key is not the key of the certificate in cert");
+    throw new ShimError("invalid-argument", "tls: the key does not match the certificate");
 }
 
 function certificatesIn(name: string, pem: string | Buffer): X509Certificate[] {

@@ -11,17 +11,14 @@ export async function groupId(group: string | number): Promise<number> {
   if (typeof group === "number" || /^\d+$/.test(group)) {
     const gid = Number(group);
     if (Number.isInteger(gid) && gid >= 0 && gid <= largestGid) return gid;
-    throw new ShimError(
-      "invalid-argument",
-      `group ${group} is no gid: give a whole number or a group's name`,
-    );
+    throw new ShimError("invalid-argument", `group ${group} is not a GID: use a number or a group name`);
   }
   const lines = (await readFile("/etc/group", "utf8")).split("\n");
   const gid = lines.map((line) => line.split(":")).find(([name]) => name === group)?.[2];
   if (gid === undefined || !/^\d+$/.test(gid)) {
     throw new ShimError(
       "invalid-argument",
-      `/etc/group has no group ${JSON.stringify(group)}: add it, or give a gid`,
+      `/etc/group has no group ${JSON.stringify(group)}: add it, or use a GID`,
     );
   }
   return Number(gid);

@@ -15,13 +15,13 @@ export function inheritedSocketFd(environment: Environment = processEnvironment(
   if (count === undefined || pid !== String(process.pid)) {
     throw new ShimError(
       "failed-precondition",
-      "fd:// needs a socket from systemd, and none was passed to this process: start it from its .socket unit, or name a path",
+      "fd:// needs a socket from systemd, and none was passed to this process: start it from its .socket unit, or use unix:///path",
     );
   }
   if (count !== "1") {
     throw new ShimError(
       "failed-precondition",
-      `systemd passed ${count} sockets, and one is served: leave one Listen line in the .socket unit`,
+      `systemd passed ${count} sockets, but only one is supported: keep one Listen line in the .socket unit`,
     );
   }
   return firstFd;

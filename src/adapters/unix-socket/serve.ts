@@ -57,7 +57,7 @@ export async function serveUnixSocket(target: RpcTarget, options: UnixSocketOpti
   return runningServer(formatEndpoint({ kind: "unix", path: file.path }), async (graceMs) => {
     const closing = connections.close(graceMs);
     await file.remove().catch((error: unknown) => {
-      log.warn({ err: error, path: file.path }, "the socket file could not be removed");
+      log.warn({ err: error, path: file.path }, "could not remove the socket file");
     });
     await Promise.all([stopListening(server), closing]);
   });
@@ -88,20 +88,17 @@ async function listenOnInherited(server: Server): Promise<void> {
   server.close();
   throw new ShimError(
     "invalid-argument",
-    `systemd passed a TCP socket (${bound.address}:${bound.port}), and fd:// is for Unix sockets, which have rights: ` +
-      "write a path behind ListenStream=, or serve tcp://host:port without systemd's socket",
+    `systemd passed a TCP socket (${bound.address}:${bound.port}), but fd:// supports only Unix sockets, which have permissions: ` +
+      "set ListenStream= to a path, or serve tcp://host:port without a socket unit",
   );
 }
 
 function pathOf({ path, endpoint }: UnixSocketOptions): string {
   if ((path === undefined) === (endpoint === undefined)) {
-    throw new ShimError("invalid-argument", "serveUnixSocket needs one of path and endpoint");
+    throw new ShimError("invalid-argument", "serveUnixSocket needs either path or endpoint");
   }
   if (path !== undefined) return path;
   const parsed = parseEndpoint(endpoint ?? "");
   if (parsed.kind === "unix") return parsed.path;
-  throw new ShimError(
-    "invalid-argument",
-    `endpoint ${String(endpoint)} is no Unix socket: use serveTcp for it`,
-  );
+  throw new ShimError("invalid-argument", `endpoint ${String(endpoint)} is not a Unix socket: use serveTcp`);
 }

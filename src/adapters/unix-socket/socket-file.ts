@@ -71,7 +71,7 @@ function checkedPath(path: string): string {
   if (path === "" || path.includes("\0") || bytes > maxPathBytes) {
     throw new ShimError(
       "invalid-argument",
-      `socket path ${JSON.stringify(path)}: the kernel takes 1 to ${maxPathBytes} bytes without a zero byte`,
+      `socket path ${JSON.stringify(path)}: it must have 1 to ${maxPathBytes} bytes, none of them zero`,
     );
   }
   return target;
@@ -94,7 +94,7 @@ function bornAt(nursery: string, target: string): string {
   if (Buffer.byteLength(born) <= maxPathBytes) return born;
   throw new ShimError(
     "invalid-argument",
-    `socket path ${target}: its folder's name is too long for a socket`,
+    `socket path ${target}: the path of its directory is too long for a socket`,
   );
 }
 
@@ -104,7 +104,7 @@ async function staleAt(target: string) {
   if (found && !found.isSocket()) {
     throw new ShimError(
       "already-exists",
-      `${target} is there and is no socket: move it away, or choose another path`,
+      `${target} exists and is not a socket: remove it, or choose another path`,
     );
   }
   if (found && (await answers(target))) throw inUse(target);
@@ -178,5 +178,5 @@ function socketError(target: string, error: unknown): ShimError {
   const { code } = error as NodeJS.ErrnoException;
   const kind =
     code === "EACCES" || code === "EPERM" || code === "EROFS" ? "permission-denied" : "failed-precondition";
-  return new ShimError(kind, `cannot make the socket ${target}: ${messageOf(error)}`, { cause: error });
+  return new ShimError(kind, `cannot create the socket ${target}: ${messageOf(error)}`, { cause: error });
 }

@@ -137,7 +137,7 @@ async function refusal(url: string, response: IncomingMessage): Promise<ShimErro
   const why = (await text(response).catch(() => "")).trim().slice(0, 500);
   return new ShimError(
     refusalKinds.get(statusCode) ?? "failed-precondition",
-    `${hostOf(url)} answered ${statusCode} and no upgrade: ${why}`,
+    `${hostOf(url)} answered ${statusCode} instead of an upgrade: ${why}`,
   );
 }
 

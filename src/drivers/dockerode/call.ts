@@ -88,7 +88,7 @@ export class EngineCall {
         this.fail(
           new ShimError(
             "deadline-exceeded",
-            `${this.operation}: Docker did not answer within ${ms} ms; if this goes on, look at dockerd's log`,
+            `${this.operation}: Docker did not answer within ${ms} ms; if this continues, check dockerd's log`,
             { operation: this.operation },
           ),
         );
@@ -122,7 +122,7 @@ export class EngineCalls {
 }
 
 export function closedError(operation: string): ShimError {
-  return new ShimError("unavailable", `${operation}: the connection to Docker has been closed by the shim`, {
+  return new ShimError("unavailable", `${operation}: docker-cri has closed its connection to Docker`, {
     operation,
   });
 }

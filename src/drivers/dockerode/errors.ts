@@ -203,8 +203,8 @@ export function fromThrown(asked: Asked, thrown: unknown): ShimError {
   if (thrown instanceof NoCommonVersion)
     return new ShimError(
       "unsupported",
-      `${asked.operation}: Docker at ${asked.endpoint} is of another time: ${excerpt(thrown.message)}; ` +
-        "use Docker 20.10 or newer, or a release of the shim that knows this engine",
+      `${asked.operation}: Docker at ${asked.endpoint} is not compatible: ${excerpt(thrown.message)}; ` +
+        "use Docker 20.10 or newer, or a docker-cri release that supports this engine",
       { operation: asked.operation },
     );
   const { kind, text } = connectionTrouble(asked.endpoint, thrown);

@@ -84,7 +84,7 @@ function connect(endpoint: Endpoint, agent: Agent): Modem {
     throw new ShimError(
       "invalid-argument",
       `the environment's DOCKER_HOST or DOCKER_CERT_PATH cannot be parsed (${messageOf(error)}); ` +
-        "unset them: the shim takes Docker's endpoint from its own configuration",
+        "unset them, and set --docker-endpoint instead",
       { cause: error },
     );
   }

@@ -29,7 +29,7 @@ function entered(make: () => number): number {
     if (codeOf(cause) !== "EPERM" && codeOf(cause) !== "EACCES") throw cause;
     throw new ShimError(
       "failed-precondition",
-      `${operation}: this process may not enter a pod's network namespace: it needs root, or CAP_SYS_ADMIN`,
+      `${operation}: no permission to enter a pod's network namespace: run as root, or with CAP_SYS_ADMIN`,
       { operation, cause },
     );
   }

@@ -16,7 +16,7 @@ export class NodeProcesses implements HostProcesses {
   async killTree(pid: number): Promise<number> {
     // To the kernel 0 and negative numbers mean process groups, and 1 is init.
     if (!isPid(pid) || pid === 1 || pid === process.pid) {
-      throw new ShimError("invalid-argument", `process ${pid} is none whose tree may be killed`, {
+      throw new ShimError("invalid-argument", `refusing to kill the process tree of PID ${pid}`, {
         operation: "processes.killTree",
       });
     }

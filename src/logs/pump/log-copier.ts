@@ -114,7 +114,7 @@ export class LogCopier {
     this.context.log.warn(
       { container: this.source.id, ...gap },
       "Docker no longer holds the last line of the container's log file: it may have rotated lines away that " +
-        "were not copied yet. A larger log of Docker's (dockerMaxSizeBytes, dockerMaxFiles) avoids that",
+        "were not copied yet. Raise logs.dockerMaxSizeBytes or logs.dockerMaxFiles to avoid this",
     );
   }
 

@@ -98,7 +98,7 @@ function nanosOf(time: Date | bigint | undefined): bigint {
 
 function checkCount(name: string, value: number | undefined): void {
   if (value === undefined || (Number.isInteger(value) && value >= 0)) return;
-  throw new ShimError("invalid-argument", `${name} must be a whole number of 0 or more, not ${value}`);
+  throw new ShimError("invalid-argument", `${name} must be an integer of 0 or more, not ${value}`);
 }
 
 function notALog(path: string, line: Buffer): ShimError {

@@ -196,12 +196,12 @@ export class AttachmentStore {
       if ((await this.files.kindOf(path)) !== "file") return undefined;
       const file = parseFile(name, (await this.files.read(path, { maxBytes: maxFileBytes })).toString());
       if (file) return file;
-      this.log.warn({ path }, "this file in the CNI cache is not a cached result");
+      this.log.warn({ path }, "a file in the CNI cache is not a CNI result");
     } catch (error) {
       // If it were treated as unreadable, the file would be removed and its attachment never deleted.
       if (isPassingFailure(error))
         throw fileFailure(`cannot read the CNI result ${path}`, error, "network.cache");
-      this.log.warn({ path, err: messageOf(error) }, "this file in the CNI cache cannot be read");
+      this.log.warn({ path, err: messageOf(error) }, "could not read a file in the CNI cache");
     }
     return undefined;
   }

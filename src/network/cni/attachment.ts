@@ -35,7 +35,7 @@ export function checkContainerId(id: string): void {
   if (id.length <= 100 && namePattern.test(id)) return;
   throw new ShimError(
     "invalid-argument",
-    `sandbox id ${JSON.stringify(id.slice(0, 120))} cannot be given to CNI plugins: it must be of letters, digits, ` +
+    `sandbox id ${JSON.stringify(id.slice(0, 120))} cannot be passed to CNI plugins: it must consist of letters, digits, ` +
       '"_", "." and "-", start with a letter or digit, and have at most 100 characters',
     { operation: "network" },
   );
@@ -51,7 +51,7 @@ export function podArgs(pod: PodIdentity): CniArg[] {
   if (!wrong) return args;
   throw new ShimError(
     "invalid-argument",
-    `${wrong[0]} ${JSON.stringify(wrong[1].slice(0, 120))} cannot be given to CNI plugins: ` +
+    `${wrong[0]} ${JSON.stringify(wrong[1].slice(0, 120))} cannot be passed to CNI plugins: ` +
       '";", "=" and control characters separate their arguments',
     { operation: "network" },
   );

@@ -90,7 +90,7 @@ function conflict({ port, protocol, ip }: Port, holder: string): ShimError {
   return new ShimError(
     "conflict",
     `host port ${port}/${protocol}${ip === "" ? "" : ` of ${ip}`} is taken by the pod with sandbox ${holder}: ` +
-      "end that pod, or give one of them another port or host address",
+      "remove that pod, or use another host port or host IP",
     { operation: "network.attach" },
   );
 }

@@ -75,7 +75,7 @@ export class ListRunner {
     options: NetworkCallOptions,
   ): Promise<void> {
     if (!atLeast(list.version, "0.4.0")) {
-      const text = `network ${list.name} has cniVersion ${list.version}: CHECK came with 0.4.0`;
+      const text = `network ${list.name} has cniVersion ${list.version}: CHECK needs 0.4.0`;
       throw new ShimError("unsupported", text, { operation: "network.check" });
     }
     if (list.disableCheck) return;

@@ -44,7 +44,7 @@ export function parseConfigList(text: string): NetworkConfig {
   const loadOnlyInlinedPlugins = readFlag(list, "loadOnlyInlinedPlugins");
   const { plugins } = list;
   if (plugins === undefined && loadOnlyInlinedPlugins) {
-    throw invalid("loadOnlyInlinedPlugins is true, but there are no plugins in it");
+    throw invalid("loadOnlyInlinedPlugins is true, but the file has no plugins");
   }
   if (plugins !== undefined && (!Array.isArray(plugins) || plugins.length === 0)) {
     throw invalid('"plugins" must be a list with at least one plugin');
@@ -108,15 +108,15 @@ function readName(config: JsonObject): string {
   // 128: the name becomes part of a file's name in the result cache, beside a container id.
   if (typeof name === "string" && name.length <= 128 && namePattern.test(name)) return name;
   throw invalid(
-    '"name" must be a text of letters, digits, "_", "." and "-" that starts with a letter or digit',
+    '"name" must be a string of letters, digits, "_", "." and "-" that starts with a letter or digit',
   );
 }
 
 function readVersions({ cniVersion, cniVersions }: JsonObject): string[] {
   if (cniVersion !== undefined && typeof cniVersion !== "string")
-    throw invalid('"cniVersion" must be a text');
+    throw invalid('"cniVersion" must be a string');
   if (cniVersions !== undefined && !isStringArray(cniVersions)) {
-    throw invalid('"cniVersions" must be a list of texts');
+    throw invalid('"cniVersions" must be a list of strings');
   }
   return [...new Set([...(cniVersion ? [cniVersion] : []), ...(cniVersions ?? [])])];
 }

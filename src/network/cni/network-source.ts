@@ -85,7 +85,7 @@ export class NetworkSource {
     if (!network) return undefined;
     return this.pluginStatus?.network === fingerprint(network)
       ? this.pluginStatus.problem
-      : "its plugins were not asked yet";
+      : "its plugins have not been checked yet";
   }
 
   /** Reads the folder and asks the plugins. During a run another one is queued, because that run may miss a change. */
@@ -113,7 +113,7 @@ export class NetworkSource {
   /** Keeps the network: the next run, a few seconds later, finds the changes. */
   private readFailed(error: unknown): FolderLook {
     const { log, directory } = this.options;
-    log.warn({ directory, err: messageOf(error) }, "could not read the CNI configurations; trying again");
+    log.warn({ directory, err: messageOf(error) }, "could not read the CNI configurations, trying again");
     return this.found === notReadYet ? { ...notReadYet, problems: [messageOf(error)] } : this.found;
   }
 
@@ -133,7 +133,7 @@ export class NetworkSource {
 
   private logFound({ network, file, problems }: FolderLook): void {
     const { log, directory } = this.options;
-    if (!network) log.warn({ directory, problems }, "no CNI network can be used");
+    if (!network) log.warn({ directory, problems }, "no valid CNI configuration found");
     else {
       const what = { network: network.name, file, version: network.version, skipped: problems };
       log.info(what, "CNI network found");

@@ -56,7 +56,7 @@ export class PluginRunner {
     }
     throw new ShimError(
       "failed-precondition",
-      `CNI plugin ${type} is not in ${binDirs.join(", ")}: install it there, or name the folder that has it`,
+      `CNI plugin ${type} is not in ${binDirs.join(", ")}: install it there, or add its directory to --cni-bin-dir`,
       { operation: "network.plugin" },
     );
   }
@@ -139,8 +139,8 @@ function senseless(run: PluginRun, result: HostCommandResult): ShimError {
   const printed = excerpt(result.stdout.toString("utf8", 0, 4_000));
   return new ShimError(
     "internal",
-    `${name(run)} ended well, but ${printed === "" ? "printed nothing" : `its output is not valid: ${printed}`}. ` +
-      "See whether the program in the plugin folder is that plugin, and whole",
+    `${name(run)} exited with code 0, but ${printed === "" ? "printed nothing" : `its output is not valid: ${printed}`}. ` +
+      "Check that the program in the plugin directory is this plugin and is complete",
     { operation: "network.plugin" },
   );
 }

@@ -145,7 +145,10 @@ export class PodAttacher {
     const { network, containerId } = attachment;
     if (netns !== "") {
       await lists.delete(network, { ...attachment, netns }, undefined, options).catch((error: unknown) => {
-        log.warn({ pod: containerId, err: messageOf(error) }, "CNI loopback failed to take lo down");
+        log.warn(
+          { pod: containerId, err: messageOf(error) },
+          "the CNI loopback plugin could not bring lo down",
+        );
       });
     }
     await store.remove(network, attachment);
@@ -197,7 +200,10 @@ export class PodAttacher {
       return;
     }
     const err = failures.map(messageOf).join("; ");
-    log.warn({ pod: containerId, err }, "a failed attach could not be undone: it stays on record");
+    log.warn(
+      { pod: containerId, err },
+      "could not undo a failed attach: trying again when the pod is stopped",
+    );
   }
 
   /** The path of a pod's namespace: preferably the mount, which is that of ADD, also after the pod's processes have ended. */
@@ -214,14 +220,14 @@ export class PodAttacher {
 
 function noNamespace(netns: string): ShimError {
   const which = netns === "" ? "" : ` ${netns}`;
-  const message = `its network namespace${which} is gone: the sandbox has ended`;
+  const message = `its network namespace${which} no longer exists: the sandbox has exited`;
   return new ShimError("failed-precondition", message, { operation: "network.attach" });
 }
 
 function noAddress(network: NetworkList): ShimError {
   return new ShimError(
     "failed-precondition",
-    `network ${network.name} gave the pod no IP address: see the ipam part of its configuration`,
+    `network ${network.name} gave the pod no IP address: check "ipam" in its configuration`,
     { operation: "network.attach" },
   );
 }

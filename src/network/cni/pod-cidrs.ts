@@ -34,7 +34,7 @@ export class PodCidrs {
     try {
       this.cidrs = parsePodCidrs((await this.files.read(this.path)).toString());
     } catch (error) {
-      this.log.warn({ path: this.path, err: messageOf(error) }, "the pod CIDR that was kept cannot be read");
+      this.log.warn({ path: this.path, err: messageOf(error) }, "could not read the stored pod CIDR");
     }
   }
 

@@ -21,7 +21,7 @@ export function parseTimeoutMs(value: unknown): number | undefined {
   if (unit === undefined) {
     throw new ShimError(
       "invalid-argument",
-      "the header grpc-timeout must be up to eight digits and one of H, M, S, m, u, n",
+      "the header grpc-timeout must be up to eight digits, followed by one of H, M, S, m, u and n",
     );
   }
   return Number(match?.[1]) * unit;

@@ -46,9 +46,13 @@ function decode(schema: DescMessage, bytes: Uint8Array): Message {
     return fromBinary(schema, bytes);
   } catch (cause) {
     if (cause instanceof ShimError) throw cause;
-    throw new ShimError("invalid-argument", `the request is no ${schema.typeName}: ${messageOf(cause)}`, {
-      cause,
-    });
+    throw new ShimError(
+      "invalid-argument",
+      `the request is not a valid ${schema.typeName}: ${messageOf(cause)}`,
+      {
+        cause,
+      },
+    );
   }
 }
 
@@ -75,7 +79,7 @@ function readFrame(stream: ServerHttp2Stream, maxBytes: number, hold: Hold): Pro
         received += chunk.length;
         expected ??= received < prefixBytes ? undefined : frameLength(chunks, maxBytes);
         if (expected !== undefined && received > expected) {
-          throw new ShimError("unsupported", "the method takes one request message, and more were sent");
+          throw new ShimError("unsupported", "the method takes one request message, but more were sent");
         }
       } catch (error) {
         fail(error as ShimError);
@@ -83,9 +87,8 @@ function readFrame(stream: ServerHttp2Stream, maxBytes: number, hold: Hold): Pro
     };
     const onEnd = () => {
       if (received === 0)
-        fail(new ShimError("unsupported", "the method takes one request message, and none was sent"));
-      else if (received !== expected)
-        fail(new ShimError("invalid-argument", "the request ends within its message"));
+        fail(new ShimError("unsupported", "the method takes one request message, but none was sent"));
+      else if (received !== expected) fail(new ShimError("invalid-argument", "the request is truncated"));
       else {
         end(() => {
           resolve(join(chunks));
@@ -93,10 +96,10 @@ function readFrame(stream: ServerHttp2Stream, maxBytes: number, hold: Hold): Pro
       }
     };
     const onClose = () => {
-      fail(new ShimError("cancelled", "the caller has gone before its request had arrived"));
+      fail(new ShimError("cancelled", "the caller disconnected before its request was complete"));
     };
     const timer = setTimeout(() => {
-      fail(new ShimError("deadline-exceeded", `the request had not arrived within ${requestDeadlineMs} ms`));
+      fail(new ShimError("deadline-exceeded", `the request was not complete within ${requestDeadlineMs} ms`));
     }, requestDeadlineMs);
     stream.on("data", onData).on("end", onEnd).on("close", onClose);
   });
@@ -110,7 +113,7 @@ function frameLength(chunks: Buffer[], maxBytes: number): number {
   if (flag !== 0 && flag !== compressedFlag) {
     throw new ShimError(
       "invalid-argument",
-      `the request is no gRPC message: it starts with the flag ${flag ?? 0}`,
+      `the request is not a gRPC message: it starts with the flag ${flag ?? 0}`,
     );
   }
   const length = prefix.readUInt32BE(1);
@@ -126,6 +129,6 @@ function join(chunks: readonly Buffer[]): Buffer {
 export function tooLarge(what: "request" | "answer", bytes: number, maxBytes: number): ShimError {
   return new ShimError(
     "resource-exhausted",
-    `the ${what} has ${bytes} bytes, and ${maxBytes} are allowed in one message`,
+    `the ${what} has ${bytes} bytes, but a message may have at most ${maxBytes}`,
   );
 }

@@ -50,7 +50,7 @@ export class GrpcServer {
     stream.on("error", () => undefined);
     const reply = new Reply(stream, headers["content-type"] ?? "");
     this.serve(stream, headers, reply).catch((error: unknown) => {
-      this.log.warn({ err: error }, "a gRPC answer could not be sent");
+      this.log.warn({ err: error }, "could not send a gRPC response");
       setImmediate(() => stream.destroy());
     });
   }
@@ -59,7 +59,7 @@ export class GrpcServer {
     const path = headers[":path"] ?? "";
     if (headers.origin !== undefined) {
       this.log.debug({ code: "PermissionDenied" }, "refused a request of a web page");
-      reply.fail(new ConnectError("requests of web pages are refused", Code.PermissionDenied), lingerMs);
+      reply.fail(new ConnectError("requests from web pages are refused", Code.PermissionDenied), lingerMs);
       return;
     }
     const endpoint = this.endpoints.get(path);

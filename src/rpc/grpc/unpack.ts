@@ -27,7 +27,7 @@ export async function unpack(
   if (encoding !== "gzip") throw unknownEncoding(encoding);
   const gunzip = createGunzip();
   const stop = () =>
-    gunzip.destroy(new ShimError("cancelled", "the caller has gone while its request was unpacked"));
+    gunzip.destroy(new ShimError("cancelled", "the caller disconnected while its request was decompressed"));
   signal.addEventListener("abort", stop, { once: true });
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -37,16 +37,13 @@ export async function unpack(
     for await (const chunk of gunzip as AsyncIterable<Buffer>) {
       bytes += chunk.length;
       if (bytes > maxBytes)
-        throw new ShimError(
-          "resource-exhausted",
-          `the request is larger than ${maxBytes} bytes once unpacked`,
-        );
+        throw new ShimError("resource-exhausted", `the request exceeds ${maxBytes} bytes when decompressed`);
       hold.add(chunk.length);
       chunks.push(chunk);
     }
   } catch (cause) {
     if (cause instanceof ShimError) throw cause;
-    throw new ShimError("invalid-argument", `the request's gzip data is damaged: ${messageOf(cause)}`, {
+    throw new ShimError("invalid-argument", `the gzip data of the request is corrupt: ${messageOf(cause)}`, {
       cause,
     });
   } finally {
@@ -60,6 +57,6 @@ function unknownEncoding(encoding: unknown): ShimError {
   const named = typeof encoding === "string" ? JSON.stringify(encoding.slice(0, 64)) : "none";
   return new ShimError(
     "unsupported",
-    `the request is compressed with grpc-encoding ${named}; ${acceptedEncodings} are read`,
+    `the grpc-encoding ${named} of the request is not supported: use ${acceptedEncodings}`,
   );
 }

@@ -51,7 +51,7 @@ export function createHandler(
   const handler = (request: IncomingMessage, response: ServerResponse) => {
     const waiting = find(request).state === "waiting";
     response.writeHead(waiting ? 400 : 404, { "Content-Type": "text/plain; charset=utf-8" });
-    response.end(waiting ? "this URL wants an upgrade to SPDY/3.1 or WebSocket\n" : "not found\n");
+    response.end(waiting ? "this URL requires an upgrade to SPDY/3.1 or WebSocket\n" : "not found\n");
   };
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const found = find(request);
@@ -60,7 +60,7 @@ export function createHandler(
     const kind = upgradeOf(request);
     if (found.state === "unknown") refuse(socket, 404, "not found\n");
     else if (!kind || !["GET", "POST"].includes(request.method ?? ""))
-      refuse(socket, 400, "this URL wants an upgrade to SPDY/3.1 or WebSocket\n");
+      refuse(socket, 400, "this URL requires an upgrade to SPDY/3.1 or WebSocket\n");
     else if (kind === "websocket" && !isAllowedOrigin(request, allowedOrigins))
       refuse(socket, 403, `the origin ${request.headers.origin ?? ""} is not allowed\n`);
     else {

@@ -60,7 +60,7 @@ export async function startServer(
   server.on("clientError", (_error, socket) => socket.destroy());
   const bound = await listen(server, address);
   server.on("error", (error) => {
-    log.error({ err: error }, "a streaming client could not be accepted");
+    log.error({ err: error }, "could not accept a streaming client");
   });
   const stopReload = tls && pem ? keepCertificate(server as TlsServer, tls, pem, options) : () => undefined;
   return {
@@ -112,10 +112,13 @@ function keepCertificate(
       if (pem.cert.equals(current.cert) && pem.key.equals(current.key)) return;
       server.setSecureContext({ ...pem, minVersion: "TLSv1.2" });
       current = pem;
-      log.info({ certFile: tls.certFile }, "the streaming server has a new certificate");
+      log.info({ certFile: tls.certFile }, "reloaded the certificate of the streaming server");
     } catch (error) {
       if (messageOf(error) !== complaint)
-        log.warn({ err: messageOf(error) }, "the old certificate stays in use");
+        log.warn(
+          { err: messageOf(error) },
+          "could not reload the certificate of the streaming server, the old one stays in use",
+        );
       complaint = messageOf(error);
     }
   };

@@ -84,7 +84,7 @@ export class Sessions {
   open(upgradeRequest: UpgradeRequest, accepted: () => void): void {
     const { request, socket, head, upgrade, target } = upgradeRequest;
     if (this.isClosed) {
-      refuse(socket, 503, "the container runtime is being closed\n");
+      refuse(socket, 503, "the container runtime is shutting down\n");
       return;
     }
     if (socket instanceof Socket) socket.setNoDelay(true).setKeepAlive(true, 60_000);
@@ -101,7 +101,11 @@ export class Sessions {
     } else {
       const ports = portsOf(upgradeRequest);
       if (target.kind === "portforward" && protocol !== tunnelProtocol && ports === undefined) {
-        refuse(socket, 400, "port-forward over WebSocket channels wants ?port=80, up to 100 of them\n");
+        refuse(
+          socket,
+          400,
+          "port-forward over WebSocket channels needs ?port=80, and allows up to 100 ports\n",
+        );
         return;
       }
       upgradeToWebSocket(request, socket, head, protocol, (webSocket) => {

@@ -40,7 +40,7 @@ export function refuse(
 
 /** Refuses a client without a supported subprotocol. */
 export function refuseProtocols(socket: Duplex, offered: readonly string[], known: readonly string[]): void {
-  const text = `unable to upgrade: the client offers [${offered.join(", ")}], this server knows [${known.join(", ")}]`;
+  const text = `unable to upgrade: the client offers [${offered.join(", ")}], this server supports [${known.join(", ")}]`;
   refuse(socket, 403, text, { [acceptedProtocolsHeader]: known.join(", ") });
 }
 

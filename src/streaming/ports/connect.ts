@@ -15,7 +15,10 @@ export async function connectToPod(
   signal: AbortSignal | undefined,
 ): Promise<Duplex> {
   if (pid === undefined)
-    throw new ShimError("failed-precondition", "the pod has no process, and so no network");
+    throw new ShimError(
+      "failed-precondition",
+      "the pod's sandbox has no process, and therefore no network: is the pod running?",
+    );
   const target = { namespacePath: `/proc/${pid}/ns/net`, port };
   const options = { deadlineMs, signal };
   try {

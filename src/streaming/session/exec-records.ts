@@ -24,7 +24,10 @@ export class ExecRecords {
       const content = JSON.stringify({ containerId, mark });
       await host.files.writeAtomic(`${this.directory}/${id}`, content, { sync: false });
     } catch (error) {
-      log.warn({ exec: id, err: messageOf(error) }, "an exec could not be noted for the next start");
+      log.warn(
+        { exec: id, err: messageOf(error) },
+        "could not write the record of an exec: if docker-cri crashes, its process is not killed",
+      );
     }
   }
 
@@ -34,7 +37,7 @@ export class ExecRecords {
     try {
       await host.files.remove(`${this.directory}/${id}`);
     } catch (error) {
-      log.warn({ exec: id, err: messageOf(error) }, "the note of an exec could not be removed");
+      log.warn({ exec: id, err: messageOf(error) }, "could not remove the record of an exec");
     }
   }
 
@@ -54,7 +57,7 @@ export class ExecRecords {
       const { containerId, mark } = JSON.parse(content.toString("utf8")) as Partial<EndingExec>;
       if (typeof containerId === "string" && typeof mark === "string") return { id, containerId, mark };
     } catch (error) {
-      this.context.log.warn({ exec: id, err: messageOf(error) }, "the note of an exec cannot be read");
+      this.context.log.warn({ exec: id, err: messageOf(error) }, "could not read the record of an exec");
     }
     return undefined;
   }

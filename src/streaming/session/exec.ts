@@ -99,7 +99,7 @@ class ExecSession implements ProcessIo {
   }
 
   async result(): Promise<ProcessResult> {
-    if (this.abandoned) return { failure: "the client has gone" };
+    if (this.abandoned) return { failure: "the client disconnected" };
     try {
       return { exitCode: await execExitCode(this.context.docker, this.exec.id, this.end) };
     } finally {

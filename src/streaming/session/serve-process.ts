@@ -30,7 +30,7 @@ export async function serveProcess(
   try {
     client = await arriving;
   } catch (error) {
-    log.info({ err: messageOf(error) }, "a streaming client was given up");
+    log.info({ err: messageOf(error) }, "closed the session of a streaming client");
     await opening.then(
       (io) => io.abandon(),
       () => undefined,
@@ -41,7 +41,7 @@ export async function serveProcess(
   try {
     io = await opening;
   } catch (error) {
-    log.info({ err: messageOf(error) }, "a streaming session could not be opened");
+    log.info({ err: messageOf(error) }, "could not open a streaming session");
     await client.finish({ failure: messageOf(error) });
     return;
   }

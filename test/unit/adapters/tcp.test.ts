@@ -58,7 +58,7 @@ describe("serveTcp", () => {
       [{ ...own, cert: "no" }, /^tls: there is no PEM certificate in cert/],
       [{ ...own, cert: own.cert.replace("MI", "__") }, /^tls: cert cannot be read: /],
       [{ ...own, key: empty }, /^tls: key cannot be read: /],
-      [{ ...own, key: authority.issue("client").key }, /^tls: key is not the key of the certificate/],
+      [{ ...own, key: authority.issue("client").key }, /^tls: the key does not match the certificate/],
       [{ ...own, ca: empty }, /^tls: there is no PEM certificate in ca/],
       [{ ...own, ca: "" }, /^tls: there is no PEM certificate in ca/],
       [{ ...own, ca: own.key }, /^tls: there is no PEM certificate in ca/],

@@ -63,7 +63,7 @@ describe("SingleFlight", () => {
     const caller = new AbortController();
     const first = flights.run("x", work, caller.signal);
     caller.abort();
-    await assert.rejects(first, { kind: "cancelled", message: "op: the caller has gone" });
+    await assert.rejects(first, { kind: "cancelled", message: "op: the caller disconnected" });
     await assert.rejects(flights.run("y", work, caller.signal), { kind: "cancelled" });
     assert.equal(flights.size, 1);
     const retry = flights.run("x", () => Promise.resolve("started again"));
@@ -82,7 +82,7 @@ describe("SingleFlight", () => {
     assert.deepEqual(reported, []);
     await sleep(40);
     assert.equal(flights.size, 0);
-    assert.match(String(reported[0]), /op: no caller for 20 ms/);
+    assert.match(String(reported[0]), /op: all callers disconnected more than 20 ms ago/);
   });
 });
 

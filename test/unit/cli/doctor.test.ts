@@ -255,7 +255,7 @@ describe("doctor's checks of the node", () => {
       execFileSync("mkfifo", [join(folder, "pipe")]);
       const free = `unix://${join(folder, "deep", "cri.sock")}`;
       for (const [listen, problem] of [
-        [{ endpoint: `unix://${join(folder, "file")}` }, /is no socket/],
+        [{ endpoint: `unix://${join(folder, "file")}` }, /is not a socket/],
         [{ endpoint: free, socketGroup: "no-such-group" }, /no-such-group/],
         [{ endpoint: "tcp://0.0.0.0:0" }, /client certificates/],
         [{ endpoint: "tcp://127.0.0.1:0", tls: pemFiles(join(folder, "none")) }, /listen\.tls\.certFile/],

@@ -284,6 +284,6 @@ describe("createShim", () => {
         assert.ok(error.message.includes(key), error.message);
       return true;
     });
-    await assert.rejects(createShim({ engine: { kind: "custom" }, log }), /needs a DockerService/);
+    await assert.rejects(createShim({ engine: { kind: "custom" }, log }), /pass a DockerService/);
   });
 });

@@ -94,7 +94,7 @@ describe("ExecSync", () => {
     await fails(
       call,
       Code.DeadlineExceeded,
-      /timed out after 1 s and could not be killed: .*SIGKILL.*retried/,
+      /timed out after 1 s and could not be killed: .*SIGKILL.*keeps trying/,
     );
     assert.ok(child.alive);
     child.stuck = false;

@@ -284,7 +284,7 @@ describe("the size of labels", () => {
     await fails(
       node.createIn(await node.runPod(), "c"),
       Code.FailedPrecondition,
-      /labels whose keys take 1\d{5} bytes/,
+      /label keys of 1\d{5} bytes/,
     );
     assert.deepEqual(
       (await engine.containers.list()).map(({ names }) => names[0]),

@@ -138,7 +138,7 @@ describe("images as volumes, on an engine that cannot mount them", () => {
       await fails(
         createWith(runtime, pod, "lost", { imageSubPath }),
         Code.NotFound,
-        /the image registry\.example\/model:1 for \/model has nothing at the sub-path/,
+        /the image registry\.example\/model:1 for \/model has no sub-path/,
       );
     }
     for (const imageSubPath of ["/weights", "a/../../b"])
@@ -247,7 +247,7 @@ describe("images as volumes, on an engine that cannot mount them", () => {
     await fails(
       createWith(runtime, pod, "one", asked),
       Code.NotFound,
-      /the image registry\.example\/model:1 for \/model has nothing at the sub-path "none": .*cannot access path/,
+      /the image registry\.example\/model:1 for \/model has no sub-path "none": .*cannot access path/,
     );
     assert.deepEqual((await runtime.listContainers({})).containers, []);
     engine.faults.on("containers.resolveMounts", { error: "unavailable", times: 1 });

@@ -101,7 +101,7 @@ describe("a pull", () => {
     const left = lab.images.pull(spec("busybox:1"), undefined, leaver.signal);
     leaver.abort();
     await assert.rejects(left);
-    const isSaid = () => lab.lines.some(({ msg }) => msg.includes("without a waiting caller"));
+    const isSaid = () => lab.lines.some(({ msg }) => msg.includes("after its callers disconnected"));
     await eventually("the pull is ended", isSaid, 1_500);
     assert.deepEqual(
       lab.images.list(undefined).flatMap(({ repoTags }) => repoTags),

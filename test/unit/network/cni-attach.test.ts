@@ -171,7 +171,7 @@ describe("attaching a pod", () => {
     for (const netnsPath of ["", "/proc/4194305/ns/net"]) {
       await assert.rejects(network.attach(pod({ netnsPath }), {}), {
         kind: "failed-precondition",
-        message: /namespace.* is gone: the sandbox has ended/,
+        message: /namespace.* no longer exists: the sandbox has exited/,
       });
     }
     assert.deepEqual(await lab.calls(), []);

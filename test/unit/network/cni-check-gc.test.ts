@@ -50,12 +50,12 @@ describe("checking a pod", () => {
     const network = await lab.network();
     await assert.rejects(network.check(pod(), {}), {
       kind: "failed-precondition",
-      message: /no result is cached/,
+      message: /no CNI result is cached/,
     });
     await network.attach(pod(), {});
     await assert.rejects(network.check(pod(), {}), {
       kind: "unsupported",
-      message: /CHECK came with 0\.4\.0/,
+      message: /CHECK needs 0\.4\.0/,
     });
   });
 });

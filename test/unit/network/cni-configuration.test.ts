@@ -47,15 +47,18 @@ describe("choosing the network", () => {
     await using lab = await labWithBridge();
     const wrong: Record<string, [unknown, RegExp]> = {
       "01.conflist": ["[]", /it is not a JSON object/],
-      "02.conflist": [net("x", { name: undefined }), /"name" must be a text/],
-      "03.conflist": [net("../x"), /"name" must be a text/],
+      "02.conflist": [net("x", { name: undefined }), /"name" must be a string/],
+      "03.conflist": [net("../x"), /"name" must be a string/],
       "04.conflist": [net("x", { plugins: [] }), /at least one plugin/],
       "05.conflist": [net("x", { plugins: "bridge" }), /at least one plugin/],
       "06.conflist": [net("x", { plugins: [{}] }), /has no "type"/],
       "07.conflist": [net("x", { plugins: [null] }), /must be an object/],
       "08.conflist": [net("x", { plugins: undefined }), /has no plugins, and there are none in/],
-      "09.conflist": [net("x", { plugins: undefined, loadOnlyInlinedPlugins: true }), /no plugins in it/],
-      "10.conflist": [net("x", { cniVersion: 1 }), /"cniVersion" must be a text/],
+      "09.conflist": [
+        net("x", { plugins: undefined, loadOnlyInlinedPlugins: true }),
+        /the file has no plugins/,
+      ],
+      "10.conflist": [net("x", { cniVersion: 1 }), /"cniVersion" must be a string/],
       "11.conflist": [net("x", { cniVersions: "1.0.0" }), /"cniVersions" must be a list/],
       "12.conflist": [net("x", { cniVersion: undefined }), /no cniVersion, which means 0\.1\.0/],
       "13.conflist": [net("x", { cniVersion: "0.1.0" }), /is 0\.1\.0: this runner speaks 0\.3\.0 to 1\.1\.0/],

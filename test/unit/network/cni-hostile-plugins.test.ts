@@ -7,8 +7,18 @@ import { chained, pod, podId } from "./plugin-lab.js";
 
 /** What a plugin does on ADD, and what the pod's owner is told. */
 const outputs: readonly (readonly [name: string, shell: string, kind: string, message: RegExp])[] = [
-  ["prints nothing", "exit 0", "internal", /portmap, ADD in network podnet ended well, but printed nothing/],
-  ["prints garbage", "head -c 5000 /dev/urandom", "internal", /ended well, but its output is not valid/],
+  [
+    "prints nothing",
+    "exit 0",
+    "internal",
+    /portmap, ADD in network podnet exited with code 0, but printed nothing/,
+  ],
+  [
+    "prints garbage",
+    "head -c 5000 /dev/urandom",
+    "internal",
+    /exited with code 0, but its output is not valid/,
+  ],
   [
     "prints half a result",
     `printf '{"cniVersion":"1.0.0","ips":[{"addr'`,
@@ -161,7 +171,7 @@ describe("a plugin that", () => {
     const script = `cp /bin/true '${lab.folder}/bin/portmap'; sleep 0.6 >>'${lab.folder}/bin/portmap' &`;
     await lab.does("bridge", "ADD", `${script} cat '${lab.folder}/behaviour/bridge.ADD.json'`);
     await assert.rejects(network.attach(pod(), {}), {
-      message: /portmap, ADD in network podnet ended well, but printed nothing/,
+      message: /portmap, ADD in network podnet exited with code 0, but printed nothing/,
     });
   });
 });

@@ -207,7 +207,7 @@ describe("a sandbox's spec", () => {
     ["invalid-argument", /runtime_handler "gvisor"/, {}, {}, "gvisor"],
     [
       "invalid-argument",
-      /does not end with a slice/,
+      /does not end with \.slice/,
       { linux: { cgroupParent: "/a" } },
       { cgroupDriver: "systemd" },
     ],

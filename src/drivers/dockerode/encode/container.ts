@@ -127,8 +127,8 @@ function mustHave(version: ApiVersion, needed: ApiVersion, what: string): void {
   const operation = "containers.create";
   throw new ShimError(
     "unsupported",
-    `${operation}: ${what} need Docker API ${formatApiVersion(needed)}, and ${formatApiVersion(version)} is in use; ` +
-      "upgrade Docker, or leave them out",
+    `${operation}: ${what} need Docker API ${formatApiVersion(needed)}, but ${formatApiVersion(version)} is in use; ` +
+      "upgrade Docker, or do not use them",
     { operation },
   );
 }

@@ -10,11 +10,11 @@ import {} from "../decode/json.js";
 export function encodePull(reference: string): { fromImage: string; tag: string } {
   const operation = "images.pull";
   if (reference === "")
-    throw new ShimError("invalid-argument", `${operation}: the image's name is empty`, { operation });
+    throw new ShimError("invalid-argument", `${operation}: the image name is empty`, { operation });
   if (/^(?:sha256:)?[0-9a-f]{64}$/.test(reference))
     throw new ShimError(
       "invalid-argument",
-      `${operation}: ${reference} is an image's id; ids cannot be pulled, only names`,
+      `${operation}: ${reference} is an image ID: pull the image by its name`,
       { operation },
     );
   const [name, digest] = splitOnce(reference, reference.indexOf("@"));

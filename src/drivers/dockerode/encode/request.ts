@@ -35,7 +35,7 @@ export function encodeTime(nanos: bigint): string {
 
 function segment(operation: string, part: string): string {
   if (part === "" || part === "." || part === ".." || part.includes("\0"))
-    throw new ShimError("invalid-argument", `${operation}: "${part}" cannot be part of a name in Docker`, {
+    throw new ShimError("invalid-argument", `${operation}: "${part}" is not allowed in a Docker name`, {
       operation,
     });
   try {

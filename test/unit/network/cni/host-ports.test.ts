@@ -45,7 +45,7 @@ describe("a port of the node", () => {
       await assert.rejects(ports.claim("second", living, asking([9090], second)), {
         kind: "conflict",
         message: new RegExp(
-          `host port 80/${first[1] ?? "tcp"}.* is taken by the pod with sandbox first: end that pod`,
+          `host port 80/${first[1] ?? "tcp"}.* is taken by the pod with sandbox first: remove that pod`,
         ),
       });
       ports.release("first");
