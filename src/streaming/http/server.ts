@@ -1,11 +1,13 @@
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 import { createSecureContext } from "node:tls";
 import { listenOn, messageOf, ShimError, TlsHandshakes, type Logger } from "../../base/index.js";
 import { formatBindAddress, parseBindAddress } from "../../config/index.js";
 import type { Host } from "../../host/index.js";
 import type { StreamingHandler } from "./handler.js";
+import { refuse } from "./upgrade.js";
 
 interface TlsFiles {
   readonly certFile: string;
@@ -21,6 +23,8 @@ export interface StreamingServerOptions {
   readonly log: Logger;
   /** How often the certificate's files are checked; every 10 s by default. */
   readonly reloadMs?: number;
+  /** How many connections may wait for their upgrade; 2,000 by default, and a kubelet has a handful. */
+  readonly maxPending?: number;
 }
 
 /** A server for the clients of exec, attach and port-forward. */
@@ -34,8 +38,7 @@ export interface StreamingServer {
 const headersTimeoutMs = 10_000;
 const requestTimeoutMs = 30_000;
 const maxHeaderBytes = 16 * 1024;
-/** Connections that have not been upgraded; a kubelet has a handful. */
-const maxConnections = 2_000;
+const defaultMaxPending = 2_000;
 const defaultReloadMs = 10_000;
 
 /** @throws ShimError "already-exists" when the port is taken; "invalid-argument" for a bad certificate. */
@@ -55,14 +58,21 @@ export async function startServer(
     ? createTlsServer({ ...limits, ...pem, minVersion: "TLSv1.2" }, handler)
     : createServer(limits, handler);
   const handshakes = pem && new TlsHandshakes(server as TlsServer);
-  server.maxConnections = maxConnections;
-  handler.attach(server);
+  server.maxConnections = options.maxPending ?? defaultMaxPending;
+  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    // Node counts the upgraded ones too.
+    server.maxConnections++;
+    socket.once("close", () => server.maxConnections--);
+    if (handler.upgrade(request, socket, head)) return;
+    socket.on("error", () => undefined);
+    refuse(socket, 404, "not found\n");
+  });
   server.on("clientError", (_error, socket) => socket.destroy());
   const bound = await listen(server, address);
   server.on("error", (error) => {
     log.error({ err: error }, "could not accept a streaming client");
   });
-  const stopReload = tls && pem ? keepCertificate(server as TlsServer, tls, pem, options) : () => undefined;
+  const stopReload = tls && pem ? reloadCertificate(server as TlsServer, tls, pem, options) : () => undefined;
   return {
     baseUrl: `${tls ? "https" : "http"}://${formatBindAddress({ host: bound.address, port: bound.port })}`,
     close: () => {
@@ -97,32 +107,33 @@ async function readPem(host: Host, { certFile, keyFile = certFile }: TlsFiles): 
 }
 
 /** Reloads a changed certificate. If that fails, the old one stays in use. @returns Stops the checks. */
-function keepCertificate(
+function reloadCertificate(
   server: TlsServer,
   tls: TlsFiles,
   first: Pem,
   { host, log, reloadMs = defaultReloadMs }: StreamingServerOptions,
 ): () => void {
   let current = first;
-  let complaint = "";
-  const look = async () => {
+  let lastFailure = "";
+  const check = async () => {
     try {
       const pem = await readPem(host, tls);
-      complaint = "";
+      lastFailure = "";
       if (pem.cert.equals(current.cert) && pem.key.equals(current.key)) return;
       server.setSecureContext({ ...pem, minVersion: "TLSv1.2" });
       current = pem;
       log.info({ certFile: tls.certFile }, "reloaded the certificate of the streaming server");
     } catch (error) {
-      if (messageOf(error) !== complaint)
+      const failure = messageOf(error);
+      if (failure !== lastFailure)
         log.warn(
-          { err: messageOf(error) },
+          { err: failure },
           "could not reload the certificate of the streaming server, the old one stays in use",
         );
-      complaint = messageOf(error);
+      lastFailure = failure;
     }
   };
-  const timer = setInterval(() => void look(), reloadMs);
+  const timer = setInterval(() => void check(), reloadMs);
   timer.unref();
   return () => {
     clearInterval(timer);

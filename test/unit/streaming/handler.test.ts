@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, get } from "node:http";
-import { connect, type AddressInfo } from "node:net";
+import { connect, type AddressInfo, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { text } from "node:stream/consumers";
 import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
@@ -212,6 +213,38 @@ describe("the streaming server", () => {
     while (performance.now() < end);
     assert.equal(brief.find("portforward", first), undefined);
     assert.ok(brief.issue(target));
+  });
+
+  it("limits connections that wait for their upgrade, not sessions", async () => {
+    const handler = Object.assign(() => undefined, {
+      upgrade: (_request: unknown, socket: Duplex) =>
+        socket.on("error", () => undefined).write("HTTP/1.1 101 Switching Protocols\r\n\r\n"),
+      attach: () => undefined,
+    });
+    const { host } = createMemoryDocker();
+    const log = pino({ level: "silent" });
+    const server = await startServer({ address: "127.0.0.1:0", host, log, maxPending: 2 }, handler);
+    const { port } = new URL(server.baseUrl);
+    const sockets: Socket[] = [];
+    const open = async () => {
+      const socket = connect(Number(port), "127.0.0.1");
+      sockets.push(socket.on("error", () => undefined));
+      await once(socket, "connect");
+      return socket;
+    };
+    try {
+      for (let count = 0; count < 3; count++) {
+        const socket = await open();
+        socket.write("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n");
+        await Promise.race([once(socket, "data"), closed(socket).then(() => assert.fail("it was closed"))]);
+      }
+      await open();
+      await open();
+      await closed((await open()).resume());
+    } finally {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    }
   });
 
   it("serves TLS, and a new certificate once it is there", async () => {
