@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { maxUnsentBytes, whenSent, writeBatched } from "../../base/index.js";
+import { maxUnsentBytes, onAbort, whenSent, writeBatched } from "../../base/index.js";
 import {
   dataHead,
   FrameParser,
@@ -107,6 +107,7 @@ export class SpdyConnection {
 
   /** Flushes, sends GOAWAY, and waits for a limited time until the peer has closed its side. */
   async close(): Promise<void> {
+    if (this.gone.aborted) return;
     if (!this.closing) {
       this.closing = true;
       for (const stream of this.streams.values()) stream.discardInput();
@@ -117,11 +118,8 @@ export class SpdyConnection {
         });
       });
     }
-    if (this.gone.aborted) return;
     await new Promise<void>((resolve) => {
-      this.gone.addEventListener("abort", () => {
-        resolve();
-      });
+      onAbort(this.gone, resolve);
     });
   }
 

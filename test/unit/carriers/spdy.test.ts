@@ -155,6 +155,18 @@ describe("a SPDY connection", () => {
     server.close();
   });
 
+  it("leaves no timer when it is closed after it has ended", async () => {
+    const { server, raw } = served({ rawClient: true });
+    raw.destroy();
+    server.destroy();
+    await until(() => server.gone.aborted);
+    const timers = () => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+    const before = timers();
+    await server.close();
+    await delay(5);
+    assert.equal(timers(), before);
+  });
+
   it("answers a ping", async () => {
     const { raw, server } = served({ rawClient: true });
     raw.write(pingFrame(1));
