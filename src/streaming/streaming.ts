@@ -70,8 +70,9 @@ export class Streaming {
 
   /** Ends the execs whose clients were connected to an earlier process, once Docker's state is known. */
   async endLeftovers(): Promise<void> {
+    const records = await this.records.list();
     await this.inventory.whenReady();
-    if (this.inventory.isReady) await this.records.endLeftovers();
+    if (this.inventory.isReady) await this.records.endLeftovers(records);
   }
 
   /** The URL at which a client runs a command. @throws ShimError "invalid-argument", "failed-precondition" */
@@ -215,10 +216,7 @@ export class Streaming {
       { ...target, containerId: record.id },
       {
         docker: this.docker,
-        host: this.host,
-        log: this.log,
         execEnds: this.inventory.execEnds,
-        closed: this.closing.signal,
         records: this.records,
         keepAbandoned: this.config.streaming.keepAbandonedExecs,
       },

@@ -31,6 +31,14 @@ export class ExecRecords {
     }
   }
 
+  /**
+   * Kills an exec and removes its record. If the kill fails, the record stays: the kill is retried in the background, and
+   * at the next start.
+   */
+  async kill(exec: EndingExec): Promise<void> {
+    if ((await killExec(exec, this.context)) === undefined) await this.remove(exec.id);
+  }
+
   /** Removes the record, after the process has ended. */
   async remove(id: string): Promise<void> {
     const { host, log } = this.context;
@@ -41,13 +49,16 @@ export class ExecRecords {
     }
   }
 
-  /** Ends the execs whose clients were connected to an earlier process. */
-  async endLeftovers(): Promise<void> {
-    const names = await this.context.host.files.list(this.directory);
+  /** Names of the records. Those from before the first exec of this process are of an earlier one. */
+  async list(): Promise<readonly string[]> {
+    return await this.context.host.files.list(this.directory);
+  }
+
+  /** Ends the execs of some records; one that cannot be read is removed. */
+  async endLeftovers(names: readonly string[]): Promise<void> {
     for (const name of names) {
       const exec = execId.test(name) ? await this.read(name) : undefined;
-      if (exec) await killExec(exec, this.context);
-      await this.remove(name);
+      await (exec ? this.kill(exec) : this.remove(name));
     }
   }
 

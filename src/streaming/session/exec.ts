@@ -1,20 +1,14 @@
 import { isKind, ShimError } from "../../base/index.js";
 import type { ProcessIo, ProcessResult, PutOutput, TerminalSize } from "../../carriers/index.js";
-import {
-  cannotRun,
-  execExitCode,
-  killExec,
-  newExecMark,
-  type EndingExec,
-  type ExecContext,
-} from "../../containers/index.js";
-import type { AttachedStream } from "../../docker/index.js";
+import { cannotRun, execExitCode, newExecMark, type EndingExec } from "../../containers/index.js";
+import type { AttachedStream, DockerService } from "../../docker/index.js";
 import type { ExecEnds, ExpectedEnd } from "../../inventory/index.js";
 import type { WantedStreams } from "../tokens.js";
 import type { ExecRecords } from "./exec-records.js";
 import { Resizer } from "./resizer.js";
 
-export interface ExecSessionContext extends ExecContext {
+export interface ExecSessionContext {
+  readonly docker: DockerService;
   readonly execEnds: ExecEnds;
   readonly records: ExecRecords;
   /** The process keeps running when its client disconnects. */
@@ -34,7 +28,7 @@ export interface ExecOptions {
  */
 export async function openExec(options: ExecOptions, context: ExecSessionContext): Promise<ProcessIo> {
   const { containerId, command, streams } = options;
-  const { docker, execEnds, records } = context;
+  const { docker, execEnds, records, keepAbandoned } = context;
   const { tty } = streams;
   const mark = newExecMark();
   const spec = { command, env: [mark], ...streams, stderr: streams.stderr && !tty };
@@ -48,7 +42,7 @@ export async function openExec(options: ExecOptions, context: ExecSessionContext
   const exec = { id, containerId, mark };
   const end = execEnds.expect(id);
   // The record is on disk long before Docker has a process for the exec.
-  const recorded = records.add(exec);
+  const recorded = keepAbandoned ? undefined : records.add(exec);
   try {
     const stream = await docker.execs.start(id, { tty });
     await recorded;
@@ -58,7 +52,7 @@ export async function openExec(options: ExecOptions, context: ExecSessionContext
     await recorded;
     if (!isKind(error, "invalid-argument")) {
       // It may have started nevertheless.
-      void killExec(exec, context).then(() => records.remove(id));
+      void records.kill(exec);
       throw error;
     }
     const { exitCode, stderr } = await cannotRun(error, id, docker);
@@ -115,8 +109,8 @@ class ExecSession implements ProcessIo {
 
   private async leave(): Promise<void> {
     this.release();
-    if (!this.context.keepAbandoned) await killExec(this.exec, this.context);
-    await this.context.records.remove(this.exec.id);
+    const { keepAbandoned, records } = this.context;
+    if (!keepAbandoned) await records.kill(this.exec);
   }
 
   private release(): void {

@@ -5,8 +5,10 @@ import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { pino } from "pino";
 import { connectPortForward, connectProcess } from "../../../src/client/index.js";
-import type { ContainerProcess } from "../../../src/testing/index.js";
+import { createShim } from "../../../src/index.js";
+import type { ContainerProcess, TestShimOptions } from "../../../src/testing/index.js";
 import { streamingWorld, until, untilNothingIsLeft } from "./world.js";
 
 /** A command that runs until it is ended, and how many of it run. */
@@ -184,5 +186,46 @@ describe("a process that an embedder runs", () => {
       await assert.rejects(remote.exitCode, { kind: "cancelled" });
     }
     await untilNothingIsLeft(world);
+  });
+});
+
+describe("a command whose shim ends", () => {
+  /** A command in an exec of one shim, and the function that starts another shim on the same node. */
+  async function commandOf(streaming: TestShimOptions["streaming"]) {
+    const { run, running } = runner();
+    const world = await streamingWorld({ run });
+    const { engine, containerId } = world;
+    const startShim = async () => {
+      const log = pino({ level: "silent" });
+      const options = { log, network: { plugin: "none" }, host: engine.host, streaming } as const;
+      const shim = await createShim({ ...options, engine: engine.connect() });
+      await shim.start();
+      return shim;
+    };
+    const shim = await startShim();
+    await once((await shim.exec(containerId, ["run"])).stdout, "data");
+    return { world, running, shim, startShim };
+  }
+
+  it("is killed by the next one if this one could not", async () => {
+    const { world, running, shim, startShim } = await commandOf({});
+    await using _world = world;
+    const { faults } = world.engine.host;
+    for (const method of ["killTree", "killWhere"]) faults.on(`processes.${method}`, { code: "EPERM" });
+    await shim.close();
+    assert.equal(running.count, 1);
+    faults.clear();
+    await using _next = await startShim();
+    await until(() => running.count === 0);
+    await untilNothingIsLeft(world);
+  });
+
+  it("runs on after a crash too if it is to run on without its client", async () => {
+    const { world, running, shim, startShim } = await commandOf({ keepAbandonedExecs: true });
+    await using _world = world;
+    await using _next = await startShim();
+    await delay(100);
+    assert.equal(running.count, 1);
+    await shim.close();
   });
 });
