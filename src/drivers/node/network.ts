@@ -52,13 +52,11 @@ async function connected(
   const unlisten = onAbort(signal, () => socket.destroy());
   try {
     await new Promise<void>((resolve, reject) => {
-      socket.once("error", reject).once("close", () => {
+      // The listener stays: the connection may break before its user listens.
+      socket.on("error", reject).once("close", () => {
         reject(new Error("the connection was given up"));
       });
-      socket.connect(to, () => {
-        socket.off("error", reject);
-        resolve();
-      });
+      socket.connect(to, resolve);
     });
     return socket.setNoDelay(true);
   } catch (error) {

@@ -5,7 +5,8 @@ import type { HostNetwork } from "../../host/index.js";
 const deadlineMs = 30_000;
 
 /**
- * Connects to a port on the loopback of a process's network: 127.0.0.1, or ::1 where nothing listens on that.
+ * Connects to a port on the loopback of a process's network: 127.0.0.1, or ::1 where nothing listens on that. An error of
+ * the connection reaches its reader and its writer; one that nobody listens to does not end this process.
  * @throws The error of the first address.
  */
 export async function connectToPod(
@@ -19,7 +20,15 @@ export async function connectToPod(
       "failed-precondition",
       "the pod's sandbox has no process, and therefore no network: is the pod running?",
     );
-  const target = { namespacePath: `/proc/${pid}/ns/net`, port };
+  const connection = await dial(network, { namespacePath: `/proc/${pid}/ns/net`, port }, signal);
+  return connection.on("error", () => undefined);
+}
+
+async function dial(
+  network: HostNetwork,
+  target: { readonly namespacePath: string; readonly port: number },
+  signal: AbortSignal | undefined,
+): Promise<Duplex> {
   const options = { deadlineMs, signal };
   try {
     return await network.connect({ ...target, address: "127.0.0.1" }, options);

@@ -18,7 +18,6 @@ export interface PortStream {
  * connection breaks, the client's side is reset.
  */
 export async function joinPort(client: PortStream, connection: Duplex): Promise<void> {
-  connection.on("error", () => undefined);
   const unlisten = onAbort(client.abandoned, () => connection.destroy());
   try {
     await Promise.all([intoPort(client, connection), outOfPort(connection, client)]);

@@ -6,7 +6,7 @@ import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { connectPortForward, connectProcess } from "../../../src/client/index.js";
 import type { ContainerProcess } from "../../../src/testing/index.js";
-import { streamingWorld } from "./world.js";
+import { streamingWorld, until } from "./world.js";
 
 const echo = async (process: ContainerProcess) => {
   for await (const chunk of process.stdin) await process.stdout.write(chunk);
@@ -204,5 +204,18 @@ describe("exec, attach and port-forward in process", () => {
     connection.end("hello");
     assert.equal(await text(connection), "hello");
     await assert.rejects(world.shim.portForward(world.podId, 81), { kind: "unavailable" });
+  });
+
+  it("survives a connection to a port that breaks while nobody listens", async () => {
+    await using world = await streamingWorld();
+    await world.start(async (process) => {
+      process.listen(80, (connection) => connection.once("data", () => connection.destroy()));
+      await process.sleep(Infinity);
+    });
+    const connection = await world.shim.portForward(world.podId, 80);
+    connection.write("hello");
+    await until(() => connection.destroyed);
+    await assert.rejects(text(connection));
+    assert.ok(connection.errored);
   });
 });
