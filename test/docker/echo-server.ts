@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 
@@ -8,7 +9,9 @@ export const refusedPort = 8081;
 
 const program = `
   const { createServer } = require("node:net");
-  const serve = (listener) => createServer({ allowHalfOpen: true }, listener);
+  // A client may vanish in the middle.
+  const serve = (listener) =>
+    createServer({ allowHalfOpen: true }, (socket) => listener(socket.on("error", () => {})));
   const echo = () => serve((socket) => socket.pipe(socket));
   const count = serve((socket) => {
     let bytes = 0;
@@ -29,11 +32,12 @@ export async function startEchoServer(pid: number): Promise<AsyncDisposable> {
     [`--net=/proc/${pid}/ns/net`, "sh", "-c", script, process.execPath, program],
     { stdio: ["ignore", "pipe", "inherit"] },
   );
-  await once(child.stdout, "data");
+  const ended = once(child, "exit");
+  await Promise.race([once(child.stdout, "data"), ended.then(() => assert.fail("the echo server ended"))]);
   return {
     [Symbol.asyncDispose]: async () => {
       child.kill("SIGKILL");
-      await once(child, "exit");
+      await ended;
     },
   };
 }

@@ -179,7 +179,10 @@ describe("streaming from a server of its own", { timeout: 400_000 + churnSession
       });
 
       it("reaches ports of a pod in the node's network", async () => {
-        const server = createServer((socket) => socket.end("the node")).listen(0, "127.0.0.1");
+        const server = createServer((socket) => socket.on("error", () => undefined).end("the node")).listen(
+          0,
+          "127.0.0.1",
+        );
         await once(server, "listening");
         const podSandboxId = await runPod({ hostNetwork: true });
         using ports = await forward(transport, podSandboxId);

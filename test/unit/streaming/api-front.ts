@@ -23,6 +23,8 @@ export async function startApiFront(shim: Shim, runtime: Clients["runtime"]): Pr
   const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const handler = shim.streaming.handler({ baseUrl });
   server.on("upgrade", (request, socket, head) => {
+    // The client may go before the runtime has answered.
+    socket.on("error", () => undefined);
     streamingUrl(request, runtime).then(
       (url) => {
         const { pathname } = new URL(url);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { describe, it, type TestContext } from "node:test";
+import { ShimError } from "../../../../src/base/index.js";
 import type { AttachedStream } from "../../../../src/docker/index.js";
 import { detachKeys } from "../../../../src/drivers/dockerode/encode/request.js";
 import {
@@ -250,6 +251,26 @@ describe("the end of a hijacked connection", () => {
     const writing = assert.rejects(stream.write(Buffer.alloc(1024 * 1024)), failsWith("unavailable"));
     await assert.rejects(read(stream), failsWith("unavailable", "was lost"));
     await writing;
+  });
+
+  it("may come at any byte of what Docker sends, while input is written", async (t) => {
+    const bytes = Buffer.concat([Buffer.from(upgraded), frame(1, "hello"), frame(2, "world")]);
+    let sent = 0;
+    const { engine, start } = await execOn(t, (_request, socket) => {
+      socket.write(bytes.subarray(0, sent), () => socket.destroy());
+    });
+    const clear = (error: unknown) => {
+      assert.ok(error instanceof ShimError && error.message !== "", String(error));
+    };
+    const session = async () => {
+      const stream = await start();
+      const writing = async () => {
+        for (;;) await stream.write(Buffer.alloc(10_000));
+      };
+      await Promise.all([writing().catch(clear), read(stream).catch(clear)]);
+    };
+    for (sent = 0; sent <= bytes.length; sent += 3) await session().catch(clear);
+    await eventually(() => engine.openConnections() <= 1, "the connections are closed");
   });
 
   it("comes with garbage where a frame belongs", async (t) => {
