@@ -128,7 +128,7 @@ describe("bad input over the Unix socket", () => {
       "an empty container id",
       () => clients.runtime.containerStatus({}),
       Code.InvalidArgument,
-      /no container id/,
+      /container ID is empty/,
     ],
     [
       "starting an unknown container",

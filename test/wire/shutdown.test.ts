@@ -69,7 +69,7 @@ for (const adapter of socketAdapters) {
       const { events, error } = await stream;
       assert.deepEqual(events, ["c1"]);
       assert.ok(error instanceof ConnectError && error.code === Code.Unavailable, String(error));
-      assert.match(error.rawMessage, /closing/);
+      assert.match(error.rawMessage, /shutting down/);
       assert.ok(took > 200 && took < 3_000, `${took} ms`);
     });
 

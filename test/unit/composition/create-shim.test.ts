@@ -183,10 +183,7 @@ describe("createShim", () => {
       });
       using clients = createClients(test.shim.inProcessTransport());
       await clients.runtime.listContainers({});
-      await assert.rejects(
-        clients.runtime.containerStatus({ containerId: "none" }),
-        /no container has the id/,
-      );
+      await assert.rejects(clients.runtime.containerStatus({ containerId: "none" }), /no container with ID/);
       assert.equal(test.shim.resolve(Containers), made.at(-1));
     };
     await run();
