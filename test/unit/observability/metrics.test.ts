@@ -137,6 +137,8 @@ describe("the shim's own metrics", () => {
     assert.equal(values.get("docker_cri_image_pulls_running"), 0);
     assert.equal(values.get("docker_cri_streaming_sessions_open"), 1);
     await process.close();
+    // The session counts until its process has ended.
+    await process.exitCode.catch(() => undefined);
     assert.equal((await lab.read()).get("docker_cri_streaming_sessions_open"), 0);
   });
 
