@@ -35,6 +35,6 @@ describe("a cluster on one node", { timeout: 3_000_000 }, () => {
   containers(check, lab);
   metrics(check, lab);
   node(check);
-  results.notRun("Names of the cluster's DNS", "CoreDNS is no part of Kubernetes' module");
-  results.notRun("A PersistentVolume of a CSI driver", "no image of a driver can be had here");
+  results.notRun("Names of the cluster's DNS", "CoreDNS is not part of the Kubernetes module");
+  results.notRun("A PersistentVolume of a CSI driver", "no driver image is available here");
 });

@@ -6,30 +6,33 @@ import type { Cluster } from "./cluster.js";
 
 /** How the containers of pods are made: by which runtime, with which resources, from which image. */
 export function containers(check: Check, lab: Lab): void {
-  check("RuntimeClass: its handler is Docker's runtime, and an unknown one is named", async (cluster) => {
-    const { kubectl } = cluster;
-    const runtimeClass = (name: string, handler: string) => ({
-      apiVersion: "node.k8s.io/v1",
-      kind: "RuntimeClass",
-      metadata: { name },
-      handler,
-    });
-    const pod = (name: string, runtimeClassName: string) =>
-      manifest(name, { runtimeClassName, containers: [container("main", forever)] });
-    await kubectl.apply(runtimeClass("plain", "runc"), runtimeClass("missing", "no-such-runtime"));
-    await kubectl.apply(pod("plain", "plain"), pod("missing", "missing"));
-    const id = idOf(await kubectl.untilPod("plain", isReady));
-    assert.equal((await inspect(cluster, id)).Runtime, "runc");
-    const events = ["events", "--for", "pod/missing", "--types=Warning"];
-    await kubectl.until(
-      "the event",
-      async () => await kubectl.out(...events),
-      (text) => /no-such-runtime/.test(text),
-    );
-    await kubectl.out("delete", "pod", "missing");
-  });
+  check(
+    "RuntimeClass: its handler is a runtime of Docker, and an unknown one is reported",
+    async (cluster) => {
+      const { kubectl } = cluster;
+      const runtimeClass = (name: string, handler: string) => ({
+        apiVersion: "node.k8s.io/v1",
+        kind: "RuntimeClass",
+        metadata: { name },
+        handler,
+      });
+      const pod = (name: string, runtimeClassName: string) =>
+        manifest(name, { runtimeClassName, containers: [container("main", forever)] });
+      await kubectl.apply(runtimeClass("plain", "runc"), runtimeClass("missing", "no-such-runtime"));
+      await kubectl.apply(pod("plain", "plain"), pod("missing", "missing"));
+      const id = idOf(await kubectl.untilPod("plain", isReady));
+      assert.equal((await inspect(cluster, id)).Runtime, "runc");
+      const events = ["events", "--for", "pod/missing", "--types=Warning"];
+      await kubectl.until(
+        "the event",
+        async () => await kubectl.out(...events),
+        (text) => /no-such-runtime/.test(text),
+      );
+      await kubectl.out("delete", "pod", "missing");
+    },
+  );
 
-  check("In-place resize: cgroup values change, and the container goes on", async (cluster) => {
+  check("In-place resize: cgroup values change, and the container keeps running", async (cluster) => {
     const { kubectl } = cluster;
     const resources = (cpu: string, memory: string) => ({
       requests: { cpu, memory },

@@ -42,7 +42,7 @@ export function node(check: Check): void {
     },
   );
 
-  check("Drain, uncordon and delete: nothing of a pod is left", async ({ kubectl, dockerd, network }) => {
+  check("Drain, uncordon and delete: nothing is left of a pod", async ({ kubectl, dockerd, network }) => {
     const options = ["--ignore-daemonsets", "--force", "--delete-emptydir-data", "--timeout=240s"];
     await kubectl.out("drain", "node", ...options);
     const left = (
@@ -61,7 +61,7 @@ export function node(check: Check): void {
     assert.deepEqual({ addresses, rules, links }, { addresses: [], rules: [], links: [] });
   });
 
-  check("Eviction for want of memory, with what the pod has used", async (cluster) => {
+  check("Eviction under memory pressure, with the pod's usage in the message", async (cluster) => {
     const { kubectl, kubelet } = cluster;
     // It is killed at the end of its grace: a pod whose containers exit with 0 is shown as succeeded, also when evicted.
     const fill = "dd if=/dev/zero of=/memory/fill bs=1M count=200 && touch /tmp/filled; sleep 86400; true";

@@ -77,7 +77,7 @@ export function services(check: Check): void {
     await kubectl.out("exec", "self", "--", "/agnhost", ...udp);
   });
 
-  check("Service from its own only pod (hairpin)", async (cluster) => {
+  check("Service from its only pod (hairpin)", async (cluster) => {
     const { kubectl } = cluster;
     const address = await addressOf(kubectl, "self");
     await until(cluster, async () => await fromPod(kubectl, "self", address, 80), /^self$/);

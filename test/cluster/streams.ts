@@ -12,7 +12,7 @@ const bigMegabytes = 500;
 
 /** kubectl's commands that speak with a running pod. */
 export function streams(check: Check): void {
-  check("`kubectl run`: a pod ends, and its log is there", async ({ kubectl }) => {
+  check("`kubectl run`: a pod completes, and its log is available", async ({ kubectl }) => {
     await kubectl.out("run", "once", "--image=busybox:1.36", "--restart=Never", "--", "echo", "by kubectl");
     await kubectl.untilPod("once", ({ status }) => status.phase === "Succeeded");
     assert.equal(await kubectl.out("logs", "once"), "by kubectl\n");
@@ -57,7 +57,7 @@ export function streams(check: Check): void {
   });
 
   check(
-    `\`kubectl cp\`: ${bigMegabytes} MB into a pod and back, with equal sums`,
+    `\`kubectl cp\`: ${bigMegabytes} MB into a pod and back, with equal checksums`,
     async ({ kubectl, folder }) => {
       const [there, back] = [join(folder, "big"), join(folder, "big-back")];
       await run("sh", ["-c", `head -c ${bigMegabytes}000000 /dev/urandom > "$1"`, "sh", there]);
@@ -70,7 +70,7 @@ export function streams(check: Check): void {
     },
   );
 
-  check("`kubectl port-forward`: connections at the same time", async ({ kubectl }) => {
+  check("`kubectl port-forward`: concurrent connections", async ({ kubectl }) => {
     const forward = kubectl.start("port-forward", "pod/page", ":8080");
     try {
       const port = await firstMatch(forward.stdout, /127\.0\.0\.1:(\d+) ->/);

@@ -82,7 +82,7 @@ export function workloads(check: Check): void {
     await kubectl.out("delete", "cronjob", "minutes");
   });
 
-  check("DaemonSet: a pod of the node's network on each node", async ({ kubectl, address }) => {
+  check("DaemonSet: a pod on the host network of each node", async ({ kubectl, address }) => {
     const spec = workload("agent", { hostNetwork: true, containers: [container("main", forever)] });
     await kubectl.apply({ apiVersion: "apps/v1", kind: "DaemonSet", metadata: { name: "agent" }, spec });
     await kubectl.out("rollout", "status", "daemonset/agent", "--timeout=240s");

@@ -60,7 +60,7 @@ for (const [index, version] of versions.entries()) {
     const exec = async (pod: string, ...command: string[]) =>
       await node.kubelet.api.output(pod, "main", ...command);
 
-    it("runs init containers and a sidecar in their order", async () => {
+    it("runs init containers and a sidecar in order", async () => {
       const pod = await untilPod(node.kubelet, "order", isReady);
       for (const name of ["first", "second"])
         assert.equal(statusOf(pod, name)?.state.terminated?.reason, "Completed", name);
@@ -92,7 +92,7 @@ for (const [index, version] of versions.entries()) {
       assert.equal(statusOf(always)?.lastState?.terminated?.reason, "Completed");
     });
 
-    it("reads termination messages, and knows what was killed for want of memory", async () => {
+    it("reads termination messages, and reports OOMKilled", async () => {
       const pod = await untilPod(node.kubelet, "messages", ({ status }) => status.phase === "Failed");
       assert.equal(statusOf(pod, "file")?.state.terminated?.message, "by file");
       assert.equal(statusOf(pod, "log")?.state.terminated?.message, "by log\n");
@@ -101,7 +101,7 @@ for (const [index, version] of versions.entries()) {
       assert.equal(statusOf(oom)?.state.terminated?.exitCode, 137);
     });
 
-    it("mounts volumes, paths in them, and sets limits", async () => {
+    it("mounts volumes and sub-paths, and sets limits", async () => {
       const pod = await untilPod(node.kubelet, "volumes", isReady);
       const mounts = await exec("volumes", "cat", "/proc/mounts");
       assert.match(mounts, /^tmpfs \/memory tmpfs [^\n]*size=8192k/m);
@@ -126,7 +126,7 @@ for (const [index, version] of versions.entries()) {
       return undefined;
     });
 
-    it("gives pods the node's network, or one of their own with ports of the node", async () => {
+    it("runs pods on the host network, and pods with host ports", async () => {
       await untilPod(node.kubelet, "hostnet", isReady);
       assert.equal(
         (await exec("hostnet", "readlink", "/proc/self/ns/net")).trim(),
@@ -143,14 +143,14 @@ for (const [index, version] of versions.entries()) {
       assert.match(answer, /port\n$/, "the node's port 28090 does not lead to the pod");
     });
 
-    it("calls an image that cannot be pulled by its name", async () => {
+    it("names an image that cannot be pulled", async () => {
       const waiting = ({ waiting }: { waiting?: { reason?: string } }) =>
         waiting?.reason === "ImagePullBackOff";
       const pod = await untilPod(node.kubelet, "nopull", (each) => waiting(statusOf(each)?.state ?? {}));
       assert.match(statusOf(pod)?.state.waiting?.message ?? "", /127\.0\.0\.1:1\/none:1/);
     });
 
-    it("runs hooks, and lets a container end by itself within its grace", async () => {
+    it("runs lifecycle hooks, and lets a container end within its grace period", async () => {
       const pod = await untilPod(node.kubelet, "hooks", isReady);
       const id = idOf(statusOf(pod)?.containerID);
       await node.kubelet.remove("hooks");
@@ -211,7 +211,7 @@ for (const [index, version] of versions.entries()) {
       });
     }
 
-    it("serves logs, and rotates them without the loss of a line", async () => {
+    it("serves logs, and rotates them without losing a line", async () => {
       const { api, podLogs } = node.kubelet;
       assert.match(await api.logs("net", "cat"), /by spdy\nby websocket\n/);
       const pod = await untilPod(node.kubelet, "talks", isReady);
@@ -234,7 +234,7 @@ for (const [index, version] of versions.entries()) {
       assert.ok(await waitUntil(async () => /^(line \d+ of many\n){2}$/.test(await tail()), 10_000), last);
     });
 
-    it("follows a log with client-go over its rotations", async () => {
+    it("follows a log with client-go across rotations", async () => {
       const rotations = async () =>
         (await logFiles(node.kubelet.podLogs, await untilPod(node.kubelet, "talks", isReady), "main")).join();
       const before = await rotations();
@@ -250,7 +250,7 @@ for (const [index, version] of versions.entries()) {
       );
     });
 
-    it("keeps containers running while docker-cri and Docker are started again", async () => {
+    it("keeps containers running while docker-cri and Docker restart", async () => {
       const before = await containerIds(node);
       await node.shim.service.kill();
       await node.shim.service.start();
@@ -308,18 +308,18 @@ for (const [index, version] of versions.entries()) {
       await assertCollectsImages(node, fullDisk, 60_000);
     });
 
-    it("removes unused images in its rounds, by thresholds", async () => {
+    it("removes unused images in its periodic collection, by thresholds", async () => {
       if (!process.env["DOCKER_CRI_KUBELET_IMAGE_ROUNDS"])
         return "rounds are five minutes apart: set DOCKER_CRI_KUBELET_IMAGE_ROUNDS";
       await assertCollectsImages(node, lowThresholds, 400_000);
       return undefined;
     });
 
-    it("ends all pods, and nothing of their network is left", async () => {
+    it("removes all pods, and leaves nothing of their network", async () => {
       await endPods(node, node.kubelet);
     });
 
-    it("ends pods in the order of their priorities when the node shuts down", async () => {
+    it("ends pods in order of priority when the node shuts down", async () => {
       await assertShutsDown(node, bus, shared);
       await endPods(node, node.kubelet);
     });

@@ -105,7 +105,7 @@ describe(
     }
 
     for (const mode of ["cri", "docker-json"]) {
-      it(`goes on with docker-cri and --log-mode ${mode}`, async () => {
+      it(`switches to docker-cri with --log-mode ${mode}`, async () => {
         await peer.service.shutDown();
         ours = await serveShim(lab, node.network, {
           socketPath: node.socketPath,
@@ -115,14 +115,14 @@ describe(
         await assertStreams();
       });
 
-      it(`goes on with cri-dockerd after --log-mode ${mode}`, async () => {
+      it(`switches to cri-dockerd after --log-mode ${mode}`, async () => {
         await ours?.service.shutDown();
         await peer.service.start();
         await assertGoesOn(`theirs-after-${mode}`);
       });
     }
 
-    it("ends all pods with docker-cri, and nothing is left", async () => {
+    it("removes all pods with docker-cri, and leaves nothing", async () => {
       await peer.service.shutDown();
       ours = await serveShim(lab, node.network, { socketPath: node.socketPath });
       await assertGoesOn("ours-last");
