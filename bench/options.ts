@@ -41,21 +41,20 @@ export interface BenchOptions {
 
 const help = `npm run bench -- [options]
 
-  --peer              all parts; what they need is installed and built first (root, Debian or Ubuntu)
-  --only reads,churn  these parts alone: ${partNames.join(", ")}
-  --pods 1,60,250     reads, stats: pods on the node meanwhile
-  --churn 1000        churn: pods that each shim makes and removes
-  --calls 15          pods, containers: how many each shim makes and ends in a turn
-  --lines 1000000     logs: what the container says that shouts
-  --sayers 200        logs: containers that say 50 lines a second
-  --megabytes 500     streaming: what is moved each way
-  --rounds 3          turns of each shim
+  --peer              all parts; installs and builds what they need (root, Debian or Ubuntu)
+  --only reads,churn  only these parts: ${partNames.join(", ")}
+  --pods 1,60,250     reads, stats: pods on the node
+  --churn 1000        churn: pods that each shim creates and removes
+  --calls 15          pods, containers: calls of each shim in a round
+  --lines 1000000     logs: lines of the one fast container
+  --sayers 200        logs: containers that write 50 lines/s each
+  --megabytes 500     streaming: megabytes in each direction
+  --rounds 3          rounds of each shim
   --engine 20.10      the Docker Engine: 20.10 or 26.1
   --program FILE      the built command line, dist/cli/docker-cri.cjs by default
 
-Without --peer and --only it measures the start over the memory engine; with --peer the start, too, is measured on a
-dockerd of its own and side by side with cri-dockerd v0.4.4, as everything else always is. All parts take about an hour,
-reads half of it.
+Without --peer and --only, it measures the start on the in-memory engine. All other parts, and the start with --peer, run on
+dockerd and side by side with cri-dockerd v0.4.4. All parts take about an hour, reads half of it.
 `;
 
 /** Reads the command line; prints the help and ends when it is asked for. @throws Error for what is wrong. */
