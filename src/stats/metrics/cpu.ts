@@ -40,13 +40,13 @@ export const cpuMetrics: readonly MetricDefinition<CgroupSource>[] = [
   },
   {
     name: "container_cpu_cfs_throttled_seconds_total",
-    help: "Time for which the CPU quota held tasks back, in seconds.",
+    help: "Time for which tasks were throttled by the CPU quota, in seconds.",
     type: counter,
     values: ofQuota(({ cpu }) => seconds(cpu.throttledNanos)),
   },
   {
     name: "container_cpu_cfs_burst_periods_total",
-    help: "Periods in which more than the CPU quota was used, out of what earlier ones had left.",
+    help: "Periods in which more than the CPU quota was used, from unused quota of earlier periods.",
     type: counter,
     values: ofQuota(({ cpu }) => cpu.burstPeriods),
   },

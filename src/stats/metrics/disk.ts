@@ -19,21 +19,21 @@ function ofDevices(table: "bytes" | "operations", operation: "Read" | "Write") {
 export const diskMetrics: readonly MetricDefinition<CgroupSource>[] = [
   {
     name: "container_fs_inodes_free",
-    help: "Free inodes of the file system that the writable layer lies on.",
+    help: "Free inodes of the file system of the writable layer.",
     type: gauge,
     labels: ["device"],
     values: ofDisk(({ usage }) => ({ value: usage.totalInodes - usage.usedInodes })),
   },
   {
     name: "container_fs_inodes_total",
-    help: "Inodes of the file system that the writable layer lies on.",
+    help: "Inodes of the file system of the writable layer.",
     type: gauge,
     labels: ["device"],
     values: ofDisk(({ usage }) => ({ value: usage.totalInodes })),
   },
   {
     name: "container_fs_limit_bytes",
-    help: "Size of the file system that the writable layer lies on, in bytes.",
+    help: "Size of the file system of the writable layer, in bytes.",
     type: gauge,
     labels: ["device"],
     values: ofDisk(({ usage }) => ({ value: usage.totalBytes })),
@@ -78,7 +78,7 @@ export const diskMetrics: readonly MetricDefinition<CgroupSource>[] = [
   },
   {
     name: "container_blkio_device_usage_total",
-    help: "Bytes that went to and from a block device, by operation.",
+    help: "Bytes read from and written to a block device, by operation.",
     type: counter,
     labels: ["device", "major", "minor", "operation"],
     values: ({ usage, deviceName }) =>

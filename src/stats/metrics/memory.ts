@@ -18,7 +18,7 @@ export const memoryMetrics: readonly MetricDefinition<CgroupSource>[] = [
   },
   {
     name: "container_memory_kernel_usage",
-    help: "Memory of the kernel's own that was charged, in bytes.",
+    help: "Kernel memory charged to the cgroup, in bytes.",
     type: gauge,
     values: of(({ memory }) => memory.kernelBytes),
   },
@@ -48,7 +48,7 @@ export const memoryMetrics: readonly MetricDefinition<CgroupSource>[] = [
   },
   {
     name: "container_memory_max_usage_bytes",
-    help: "The most memory that was charged at once, in bytes.",
+    help: "Maximum memory usage, in bytes.",
     type: gauge,
     values: of(({ memory }) => memory.mostBytes),
   },
@@ -60,13 +60,13 @@ export const memoryMetrics: readonly MetricDefinition<CgroupSource>[] = [
   },
   {
     name: "container_memory_total_active_file_bytes",
-    help: "File cache that was used lately, in bytes.",
+    help: "Active file cache, in bytes.",
     type: gauge,
     values: of(({ memory }) => memory.activeFileBytes),
   },
   {
     name: "container_memory_total_inactive_file_bytes",
-    help: "File cache that was not used lately, in bytes.",
+    help: "Inactive file cache, in bytes.",
     type: gauge,
     values: of(({ memory }) => memory.inactiveFileBytes),
   },
@@ -84,13 +84,13 @@ export const memoryMetrics: readonly MetricDefinition<CgroupSource>[] = [
   },
   {
     name: "container_memory_events_high_total",
-    help: "How often the high mark of memory was exceeded (memory.high); 0 on cgroup v1, which has none.",
+    help: "How often memory.high was exceeded; 0 on cgroup v1, which has no such limit.",
     type: counter,
     values: of(({ memory }) => memory.highEvents),
   },
   {
     name: "container_memory_events_max_total",
-    help: "How often the memory limit was about to be exceeded (memory.max); 0 on cgroup v1.",
+    help: "How often usage was about to exceed memory.max; 0 on cgroup v1.",
     type: counter,
     values: of(({ memory }) => memory.maxEvents),
   },
@@ -120,19 +120,19 @@ export const memoryMetrics: readonly MetricDefinition<CgroupSource>[] = [
   },
   {
     name: "container_memory_workingset_refault_anon_total",
-    help: "Anonymous pages that were needed again after they had been reclaimed.",
+    help: "Refaults of reclaimed anonymous pages.",
     type: counter,
     values: of(({ memory }) => memory.anonRefaults),
   },
   {
     name: "container_memory_workingset_refault_file_total",
-    help: "Pages of file cache that were needed again after they had been reclaimed.",
+    help: "Refaults of reclaimed file cache pages.",
     type: counter,
     values: of(({ memory }) => memory.fileRefaults),
   },
   {
     name: "container_oom_events_total",
-    help: "Processes that the kernel killed for want of memory.",
+    help: "Processes killed by the kernel because memory ran out.",
     type: counter,
     values: of(({ memory }) => memory.oomKills),
   },

@@ -6,7 +6,7 @@ type Resource = "cpu" | "memory" | "io";
 function stalled(resource: Resource, name: string): MetricDefinition<CgroupSource> {
   return {
     name: `container_pressure_${resource}_stalled_seconds_total`,
-    help: `Time for which all tasks at once waited for ${name}, in seconds.`,
+    help: `Time for which all tasks waited for ${name}, in seconds.`,
     type: counter,
     values: single(({ usage }) => seconds(usage[resource]?.pressure?.full?.totalNanos)),
   };

@@ -24,7 +24,7 @@ export const processMetrics: readonly MetricDefinition<CgroupSource>[] = [
   },
   {
     name: "container_threads_max",
-    help: "The limit of threads; 0 without a limit.",
+    help: "Maximum number of threads; 0 without a limit.",
     type: gauge,
     values: single(({ usage }) => usage.processes && (usage.processes.threadLimit ?? 0n)),
   },

@@ -32,7 +32,7 @@ function swapLimit(
 export const specMetrics: readonly MetricDefinition<CgroupSource>[] = [
   {
     name: "container_last_seen",
-    help: "When the container was seen last, in seconds since the Unix epoch.",
+    help: "When the container was last seen, in seconds since the Unix epoch.",
     type: gauge,
     values: single(({ nowNanos }) => seconds(nowNanos)),
   },
