@@ -16,7 +16,7 @@ export default tseslint.config(
   },
   tseslint.configs.strictTypeChecked,
   {
-    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    languageOptions: { parserOptions: { project: "./tsconfig.json", tsconfigRootDir: import.meta.dirname } },
     rules: {
       // Numbers in messages are the rule here, not an accident.
       "@typescript-eslint/restrict-template-expressions": [
