@@ -1,5 +1,5 @@
 import { request, type ClientRequest, type IncomingMessage } from "node:http";
-import { connect, type Socket } from "node:net";
+import { connect, type NetConnectOpts, type Socket } from "node:net";
 import { stringify } from "node:querystring";
 import type { Readable } from "node:stream";
 import type { Endpoint } from "../../base/index.js";
@@ -36,7 +36,7 @@ export class Hijacker {
    * @throws ShimError for an error answer; the socket's own error when the connection fails.
    */
   async open(call: EngineCall, asked: Asked, upgrade: UpgradeRequest): Promise<Hijacked> {
-    const socket = connect({ ...target(this.endpoint), allowHalfOpen: true });
+    const socket = connect({ ...connectOptions(this.endpoint), allowHalfOpen: true });
     this.#open.add(socket);
     socket.once("close", () => this.#open.delete(socket));
     // Errors reach the reader and the writer; an idle socket must not end the process.
@@ -67,10 +67,14 @@ export class Hijacker {
   }
 }
 
-/** The options of `connect` for an endpoint. */
-export function target(endpoint: Endpoint): { path: string } | { host: string; port: number } {
+/**
+ * The options of `connect` for an endpoint. A stream may be silent for long: over TCP keepalive finds a host that has gone,
+ * and keeps firewalls from forgetting the connection. Keys that are typed are sent at once.
+ */
+export function connectOptions(endpoint: Endpoint): NetConnectOpts {
   if (endpoint.kind === "unix") return { path: endpoint.path };
-  return { host: endpoint.host, port: endpoint.port };
+  const { host, port } = endpoint;
+  return { host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 };
 }
 
 function sendUpgrade(socket: Socket, { path, query, body }: UpgradeRequest): ClientRequest {

@@ -3,7 +3,7 @@ import type { Endpoint } from "../../../base/index.js";
 import type { EngineCall } from "../call.js";
 import { ChunkedBody } from "./chunked-body.js";
 import { Malformed, Truncated } from "../failures.js";
-import { target } from "../hijack.js";
+import { connectOptions } from "../hijack.js";
 
 /** Shared by all connections: what a read gives is copied out of it at once. */
 const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
@@ -48,7 +48,7 @@ export class PulledAnswer {
 
   private constructor(endpoint: Endpoint, path: string, signal: AbortSignal) {
     const socket = (this.socket = connect({
-      ...target(endpoint),
+      ...connectOptions(endpoint),
       onread: {
         buffer: readBuffer,
         callback: (sizeBytes) => this.take(Buffer.from(readBuffer.subarray(0, sizeBytes))),

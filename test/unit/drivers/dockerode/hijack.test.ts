@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
-import type { Socket } from "node:net";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { createServer as createHttpServer } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
 import { describe, it, type TestContext } from "node:test";
+import { pino } from "pino";
 import { ShimError } from "../../../../src/base/index.js";
 import type { AttachedStream } from "../../../../src/docker/index.js";
+import { createDockerodeService } from "../../../../src/drivers/dockerode/index.js";
 import { detachKeys } from "../../../../src/drivers/dockerode/encode/request.js";
 import {
   eventually,
@@ -40,6 +45,13 @@ async function inputOf(socket: Socket): Promise<string> {
   return Buffer.concat(parts).toString();
 }
 
+/** The kernel's timer of the open connection from a local port: its kind, and when it fires. */
+async function timerOf(port: number): Promise<string> {
+  const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const lines = (await readFile("/proc/net/tcp", "utf8")).split("\n").map((line) => line.trim().split(/\s+/));
+  return lines.find(([, address = ""]) => address.endsWith(local))?.[5] ?? "";
+}
+
 describe("a hijacked connection", () => {
   it("lets a process answer after its stdin was closed", async (t) => {
     const { engine, start } = await execOn(t, (request, socket) => {
@@ -55,6 +67,35 @@ describe("a hijacked connection", () => {
     assert.deepEqual(await read(stream), { stdout: "1000000 bytes", stderr: "" });
     await assert.rejects(stream.write(Buffer.from("late")), failsWith("unavailable", "is closed"));
     await eventually(() => engine.openConnections() <= 1, "the connection is closed");
+  });
+
+  it("over TCP is probed by the kernel while nothing is sent, and a log's too", async (t) => {
+    const server = createHttpServer((request, response) => {
+      response.setHeader("Api-Version", "1.41");
+      if (request.url?.includes("/logs") === true) response.flushHeaders();
+      else response.end("OK");
+    });
+    server.on("upgrade", (_request, socket: Socket) => socket.on("error", () => undefined).write(upgraded));
+    const clients: number[] = [];
+    server.on("connection", ({ remotePort = 0 }) => clients.push(remotePort));
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const endpoint = `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const silent = pino({ level: "silent" });
+    const service = createDockerodeService({ endpoint, requestTimeoutMs: 5_000, log: silent });
+    t.after(async () => {
+      await service.close();
+      server.close();
+      server.closeAllConnections();
+    });
+    await service.execs.start(someId, { tty: true });
+    const exec = clients.at(-1) ?? 0;
+    const log = service.containers.logs(someId, { follow: true, isTerminal: false });
+    const entries = log[Symbol.asyncIterator]().next();
+    entries.catch(() => undefined);
+    await eventually(() => clients.length === 3, "the log is asked for");
+    // A timer of the kind 02 is that of keepalive.
+    for (const port of [exec, clients.at(-1) ?? 0]) assert.match(await timerOf(port), /^02:/);
   });
 
   it("refuses input after stdin was closed", async (t) => {
