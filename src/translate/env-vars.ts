@@ -12,10 +12,10 @@ export function environmentVariables(variables: readonly KeyValue[]): string[] {
   const values = new Map<string, string>();
   for (const { key, value } of variables) {
     if (key === "" || /[=\0]/.test(key)) {
-      throw invalid("config.envs", `holds ${quote(key)}, which is not the name of a variable`);
+      throw invalid("config.envs", `contains ${quote(key)}, which is not a valid variable name`);
     }
     const text = decode(value, key);
-    if (text.includes("\0")) throw invalid("config.envs", `holds a NUL byte in the value of ${quote(key)}`);
+    if (text.includes("\0")) throw invalid("config.envs", `has a NUL byte in the value of ${quote(key)}`);
     values.delete(key);
     values.set(key, text);
   }
@@ -28,7 +28,7 @@ function decode(value: Uint8Array, key: string): string {
   } catch {
     throw unsupported(
       "config.envs",
-      `holds a value of ${quote(key)} that is not UTF-8, which Docker cannot take`,
+      `has a value of ${quote(key)} that is not UTF-8, which Docker does not support`,
     );
   }
 }

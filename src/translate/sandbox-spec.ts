@@ -120,10 +120,7 @@ function sysctlsOf(config: PodSandboxConfig): Record<string, string> {
   const sysctls = config.linux?.sysctls ?? {};
   for (const [name, value] of Object.entries(sysctls)) {
     if (!/^[a-zA-Z0-9][\w./:-]*$/.test(name)) {
-      throw invalid(
-        "config.linux.sysctls",
-        `holds ${quote(name)}, which is not the name of a kernel parameter`,
-      );
+      throw invalid("config.linux.sysctls", `contains ${quote(name)}, which is not a valid sysctl name`);
     }
     withoutNul(value, `config.linux.sysctls[${quote(name)}]`);
   }

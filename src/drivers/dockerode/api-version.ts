@@ -48,7 +48,7 @@ export async function agree(
 function ranges(oldest: ApiVersion | undefined, newest: ApiVersion): string {
   const theirs = oldest === undefined ? "up to" : `${formatApiVersion(oldest)} to`;
   const ours = `${formatApiVersion(oldestSupported)} to ${formatApiVersion(newestSupported)}`;
-  return `it speaks API ${theirs} ${formatApiVersion(newest)}, the shim ${ours}`;
+  return `it supports API ${theirs} ${formatApiVersion(newest)}, docker-cri ${ours}`;
 }
 
 /** Caches the API version while the connection lives. Concurrent callers share one request. */

@@ -40,7 +40,7 @@ const anywhere: readonly Rule[] = [
   {
     text: clientVersionRefused,
     kind: "unsupported",
-    advice: "the engine has changed; the next call asks for its version again",
+    advice: "Docker's version has changed: retry, the API version is negotiated again",
   },
 ];
 
@@ -50,7 +50,7 @@ const byCall: readonly Rule[] = [
     operation: "containers.start",
     status: 304,
     kind: "failed-precondition",
-    advice: "the container is running already",
+    advice: "the container is already running",
   },
   { operation: "containers.start", text: commandCannotRun, kind: "invalid-argument" },
   {
@@ -64,13 +64,13 @@ const byCall: readonly Rule[] = [
     text: /final child's pid from pipe|oom_score_adj/i,
     kind: "failed-precondition",
     advice:
-      "if the container's oom_score_adj is below the shim's own, this machine may not allow that: set restrictOomScoreAdj",
+      "if the container's oom_score_adj is below docker-cri's own, the node may not allow that: set restrictOomScoreAdj (--restrict-oom-score-adj)",
   },
   {
     operation: "containers.start",
     text: /port is already allocated|address already in use/i,
     kind: "conflict",
-    advice: "another process of the node has that port",
+    advice: "another process on the node uses that port",
   },
   {
     operation: "containers.resolveMounts",
@@ -105,14 +105,14 @@ const byStatus: readonly Rule[] = [
     status: 404,
     text: /^(?:404 )?page not found$/i,
     kind: "unsupported",
-    advice: "this engine, or a proxy before it, does not offer that call",
+    advice: "this engine, or a proxy in front of it, does not support that call",
   },
   { status: 400, kind: "invalid-argument" },
   { status: 401, kind: "unauthenticated" },
   {
     status: 403,
     kind: "permission-denied",
-    advice: "an authorization plugin or a proxy before Docker refuses it",
+    advice: "an authorization plugin, or a proxy in front of Docker, refused it",
   },
   { status: 404, kind: "not-found" },
   { status: 405, kind: "unsupported" },
@@ -126,7 +126,7 @@ const byStatus: readonly Rule[] = [
   {
     text: /connection (?:refused|reset)|i\/o timeout|context (?:canceled|deadline exceeded)|transport is closing|ttrpc: closed|error while dialing|shutting down|temporarily unavailable|too many open files|cannot allocate memory/i,
     kind: "unavailable",
-    advice: "look at dockerd's and containerd's logs if this goes on",
+    advice: "if this continues, check the logs of dockerd and containerd",
   },
 ];
 
@@ -152,7 +152,7 @@ const ofPulls: readonly Rule[] = [
     text: /no such host|connection (?:refused|reset)|timeout|timed out|network is unreachable|no route to host|server misbehaving|temporary failure|unexpected eof|: eof$|status(?: code)?:? 5\d\d|http 5\d\d|service unavailable|bad gateway|internal server error|context (?:canceled|deadline exceeded)|request canceled|download failed after attempts/i,
     kind: "unavailable",
     ofRegistry: true,
-    advice: "check that the node reaches the registry",
+    advice: "check that the node can reach the registry",
   },
   {
     text: /manifest unknown|name unknown|no matching manifest|not found|does not exist|no such image|http 404/i,

@@ -210,7 +210,7 @@ async function openFolder(name: string, make: boolean): Promise<FileHandle> {
     }
     // Linux reports ENOTDIR for a link too when O_DIRECTORY is set.
     const isLink = codeOf(error) === "ENOTDIR" && (await lstat(name)).isSymbolicLink();
-    throw isLink ? fileError("ELOOP", name, "a link stands in the place of a folder") : error;
+    throw isLink ? fileError("ELOOP", name, "a symbolic link instead of a directory") : error;
   }
 }
 

@@ -47,7 +47,7 @@ export class ConfigFolder {
     const problems: string[] = [];
     try {
       const names = (await this.files.list(this.directory)).filter(isConfigName).sort();
-      if (names.length === 0) problems.push("there is no .conflist, .conf or .json file in it");
+      if (names.length === 0) problems.push("no .conflist, .conf or .json file");
       for (const file of names) {
         const network = await this.load(file, signal).catch((error: unknown) => {
           if (isPassingFailure(error)) throw error;

@@ -48,7 +48,7 @@ export function failureOf(run: PluginRun, result: HostCommandResult): PluginFail
   const printed = output.filter(Boolean).join("; ") || "it printed nothing";
   return new PluginFailure(
     "failed-precondition",
-    `${name(run)} ended with exit code ${result.exitCode} and no CNI error; ${printed}. ${advice(undefined)}`,
+    `${name(run)} exited with code ${result.exitCode} without a CNI error; ${printed}. ${advice(undefined)}`,
     undefined,
   );
 }

@@ -172,7 +172,7 @@ describe("choosing the network", () => {
     await lab.prints("bridge", "VERSION", { supportedVersions: "all" });
     assert.match((await lab.network()).status().message ?? "", /VERSION .* is not valid/);
     await lab.does("bridge", "VERSION", "exit 2");
-    assert.match((await lab.network()).status().message ?? "", /ended with exit code 2 .* printed nothing/);
+    assert.match((await lab.network()).status().message ?? "", /exited with code 2 .* printed nothing/);
   });
 
   it("detects that plugins were updated to the version of the configuration", async () => {

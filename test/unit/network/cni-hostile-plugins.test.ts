@@ -66,15 +66,15 @@ const outputs: readonly (readonly [name: string, shell: string, kind: string, me
     "exits 1 with an empty object",
     `echo '{}'; exit 1`,
     "failed-precondition",
-    /exit code 1 and no CNI error; it printed \{\}/,
+    /code 1 without a CNI error; it printed \{\}/,
   ],
   [
     "exits 1 with text on standard error",
     "echo 'panic: boom' >&2; exit 2",
     "failed-precondition",
-    /exit code 2 and no CNI error; on standard error: panic: boom/,
+    /code 2 without a CNI error; on standard error: panic: boom/,
   ],
-  ["is killed", "kill -SEGV $$", "failed-precondition", /exit code 139 .* it printed nothing/],
+  ["is killed", "kill -SEGV $$", "failed-precondition", /code 139 .* it printed nothing/],
   [
     "tells of control characters",
     `printf '{"code":9,"msg":"a\\\\u001b[31m\\\\nb"}'; exit 1`,

@@ -211,7 +211,7 @@ describe("a sandbox's spec", () => {
       { linux: { cgroupParent: "/a" } },
       { cgroupDriver: "systemd" },
     ],
-    ["invalid-argument", /sysctls holds "a b"/, { linux: { sysctls: { "a b": "1" } } }],
+    ["invalid-argument", /sysctls contains "a b"/, { linux: { sysctls: { "a b": "1" } } }],
     ["invalid-argument", /sysctls\["a\.b"\] contains a NUL/, { linux: { sysctls: { "a.b": "\0" } } }],
     ["invalid-argument", /port_mappings\[0\]\.host_port is 65536/, { portMappings: [{ hostPort: 65_536 }] }],
     [

@@ -45,12 +45,12 @@ describe("agree", () => {
   it("reports both version ranges when they do not overlap", async () => {
     await assert.rejects(agree([1, 40], never), (error) => {
       assert.ok(error instanceof NoCommonVersion);
-      assert.match(error.message, /API up to 1\.40, the shim 1\.41 to 1\.48/);
+      assert.match(error.message, /API up to 1\.40, docker-cri 1\.41 to 1\.48/);
       return true;
     });
     await assert.rejects(
       agree([1, 60], () => Promise.resolve([1, 49])),
-      /API 1\.49 to 1\.60, the shim 1\.41 to 1\.48/,
+      /API 1\.49 to 1\.60, docker-cri 1\.41 to 1\.48/,
     );
   });
 });

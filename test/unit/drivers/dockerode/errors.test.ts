@@ -21,7 +21,7 @@ type StatusCase = readonly [operation: string, status: number, text: string, kin
 
 const statuses: readonly StatusCase[] = [
   ["containers.inspect", 404, "No such container: abc", "not-found", /No such container: abc/],
-  ["containers.inspect", 404, "page not found", "unsupported", /does not offer that call/],
+  ["containers.inspect", 404, "page not found", "unsupported", /does not support that call/],
   ["containers.inspect", 400, "bad parameter", "invalid-argument"],
   ["containers.inspect", 401, "who are you", "unauthenticated"],
   ["containers.inspect", 403, "no", "permission-denied", /authorization plugin/],
@@ -47,7 +47,7 @@ const statuses: readonly StatusCase[] = [
   ["containers.create", 409, "Conflict. Something else", "conflict"],
   ["containers.create", 500, "Cannot mkdir: /etc/passwd is not a directory", "invalid-argument"],
   ["containers.create", 500, "write /x: no space left on device", "resource-exhausted", /free space/],
-  ["containers.start", 304, "", "failed-precondition", /running already/],
+  ["containers.start", 304, "", "failed-precondition", /already running/],
   ["containers.start", 409, "container is marked for removal and cannot be started", "conflict"],
   [
     "containers.start",
