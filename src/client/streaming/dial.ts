@@ -1,11 +1,11 @@
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { Duplex } from "node:stream";
-import { text } from "node:stream/consumers";
 import { createWebSocketStream, WebSocket } from "ws";
 import { ShimError, withDeadline, type ErrorKind } from "../../base/index.js";
 import { headerValues, protocolHeader, spdyUpgrade } from "../../carriers/index.js";
 import type { ClientTls } from "../transport.js";
+import { readText } from "./read-text.js";
 
 /** How to reach the URL of an exec, attach or port-forward. */
 export interface StreamingClientOptions {
@@ -134,7 +134,7 @@ const refusalKinds: ReadonlyMap<number, ErrorKind> = new Map([
 
 async function refusal(url: string, response: IncomingMessage): Promise<ShimError> {
   const { statusCode = 0 } = response;
-  const why = (await text(response).catch(() => "")).trim().slice(0, 500);
+  const why = (await readText(response).catch(() => "")).trim().slice(0, 500);
   return new ShimError(
     refusalKinds.get(statusCode) ?? "failed-precondition",
     `${hostOf(url)} answered ${statusCode} instead of an upgrade: ${why}`,

@@ -1,5 +1,4 @@
 import { Duplex } from "node:stream";
-import { finished } from "node:stream/promises";
 import { messageOf, ShimError } from "../../base/index.js";
 import {
   portForwardProtocol,
@@ -9,6 +8,7 @@ import {
   type SpdyStream,
 } from "../../carriers/index.js";
 import { dialSpdy, dialWebSocket, tunnelOf, type StreamingClientOptions } from "./dial.js";
+import { readText } from "./read-text.js";
 
 /** Connections to the ports of a pod, multiplexed in one session. */
 export interface PortForward extends Disposable {
@@ -94,7 +94,8 @@ function portStream(stream: SpdyStream): Duplex {
       done(cause);
     },
   });
-  finished(duplex).catch(() => undefined);
+  // An error that its user does not listen for must not end the process.
+  duplex.on("error", () => undefined);
   stream.abandoned.addEventListener("abort", () => {
     const text = "the connection to the port was broken";
     if (!duplex.readableEnded) duplex.destroy(new ShimError("unavailable", text));
@@ -103,12 +104,6 @@ function portStream(stream: SpdyStream): Duplex {
 }
 
 async function failOn(error: SpdyStream, duplex: Duplex, port: number): Promise<void> {
-  const chunks: Buffer[] = [];
-  try {
-    for await (const chunk of error.input) chunks.push(chunk);
-  } catch (cause) {
-    chunks.push(Buffer.from(messageOf(cause)));
-  }
-  const text = Buffer.concat(chunks).toString("utf8");
+  const text = await readText(error.input).catch(messageOf);
   if (text !== "") duplex.destroy(new ShimError("unavailable", `port ${port}: ${text}`));
 }

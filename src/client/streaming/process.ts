@@ -15,6 +15,7 @@ import {
   type TerminalSize,
 } from "../../carriers/index.js";
 import { dialSpdy, dialWebSocket, type StreamingClientOptions } from "./dial.js";
+import { readText } from "./read-text.js";
 
 export interface ProcessClientOptions extends StreamingClientOptions {
   /** The streams that were requested with the URL. */
@@ -115,7 +116,7 @@ class CarriedProcess implements ProcessIo {
   private readonly status: Promise<string>;
 
   constructor(private readonly carrier: Carrier) {
-    this.status = textOf(carrier.input("error"));
+    this.status = readText(carrier.input("error") ?? []);
     this.status.catch(() => undefined);
   }
 
@@ -150,10 +151,4 @@ class CarriedProcess implements ProcessIo {
     this.carrier.close();
     return Promise.resolve();
   }
-}
-
-async function textOf(input: AsyncIterable<Buffer> | undefined): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of input ?? []) chunks.push(chunk);
-  return Buffer.concat(chunks).toString("utf8");
 }

@@ -229,3 +229,26 @@ describe("a command whose shim ends", () => {
     await shim.close();
   });
 });
+
+for (const transport of ["spdy", "websocket"] as const) {
+  it(`a client over ${transport} does not wait for the end of a refusal that never ends`, async () => {
+    const server = createServer().listen(0, "127.0.0.1");
+    server.on("upgrade", (_request, socket) => {
+      socket.on("error", () => undefined);
+      socket.write("HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\nno such token\n");
+      const timer = setInterval(() => socket.write(Buffer.alloc(100_000, "x")), 1);
+      socket.on("close", () => {
+        clearInterval(timer);
+      });
+    });
+    await once(server, "listening");
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    try {
+      const refused = connectProcess(url, { transport, deadlineMs: 3_000 });
+      await assert.rejects(refused, { kind: "not-found", message: /no such token/ });
+    } finally {
+      server.close();
+      server.closeAllConnections();
+    }
+  });
+}
