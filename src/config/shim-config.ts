@@ -1,7 +1,12 @@
 import * as z from "zod";
+import { longestTimerMs } from "../base/index.js";
 import { isSubnet, isWildcard, parseBindAddress } from "./bind-address.js";
 
-const milliseconds = z.number().int().positive();
+const milliseconds = z
+  .number()
+  .int()
+  .positive()
+  .max(longestTimerMs, `must be at most ${longestTimerMs}, 24 days: Node's timers hold no more`);
 const absolutePath = z.string().startsWith("/", "must be an absolute path");
 
 /** All settings with their defaults. Units are part of the names. */

@@ -37,6 +37,7 @@ describe("parseConfig", () => {
     [{ streaming: { address: "0.0.0.0:0" } }, /^here: streaming\.address: must be one address/],
     [{ streaming: { address: "localhost" } }, /^here: streaming\.address: must be host:port/],
     [{ runtimeRequestTimeoutMs: 0 }, /^here: runtimeRequestTimeoutMs: /],
+    [{ streaming: { creationTimeoutMs: 2 ** 31 } }, /^here: streaming\.creationTimeoutMs: must be at most/],
     [JSON.parse('{"__proto__": {"logLevel": "debug"}}'), /^here: __proto__: unknown key$/],
     [[], /^here: /],
     [null, /^here: /],
