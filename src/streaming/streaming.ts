@@ -26,13 +26,13 @@ export interface ProcessOptions {
 }
 
 const tokenLifeMs = 60_000;
-const mostTokens = 1_000;
+const maxUnusedTokens = 1_000;
 const defaultPrefix = "/cri";
 
 /** Exec, attach and port-forward: with URLs for kubelet, and as Node streams for embedders. */
 @injectable()
 export class Streaming {
-  private readonly tokens = new Tokens({ lifeMs: tokenLifeMs, most: mostTokens });
+  private readonly tokens = new Tokens({ lifeMs: tokenLifeMs, maxUnused: maxUnusedTokens });
   private readonly sessions: Sessions;
   private readonly records: ExecRecords;
   private readonly attaches: SharedAttaches;
@@ -75,7 +75,11 @@ export class Streaming {
     if (this.inventory.isReady) await this.records.endLeftovers(records);
   }
 
-  /** The URL at which a client runs a command. @throws ShimError "invalid-argument", "failed-precondition" */
+  /**
+   * The URL at which a client runs a command, once, within a minute.
+   * @throws ShimError "not-found"; "invalid-argument" for an empty command or streams that CRI does not allow;
+   *   "failed-precondition" when the container does not run; "resource-exhausted" when too many URLs are unused.
+   */
   async execUrl(containerId: string, command: readonly string[], streams: WantedStreams): Promise<string> {
     checkCommand(command);
     checkStreams("Exec", streams);
@@ -92,7 +96,9 @@ export class Streaming {
 
   /**
    * The URL at which a client reaches ports of a pod.
-   * @param ports For clients of WebSocket channels, which cannot send it themselves.
+   * @param ports For clients of WebSocket channels whose URL names none.
+   * @throws ShimError "not-found"; "invalid-argument" for a port that is none; "failed-precondition" when the pod does not
+   *   run; "resource-exhausted" when too many URLs are unused.
    */
   async portForwardUrl(podId: string, ports: readonly number[]): Promise<string> {
     for (const port of ports) checkPort("PortForward", port);

@@ -4,8 +4,8 @@ import { ShimError } from "../base/index.js";
 export interface TokenLimits {
   /** How long a token is valid. */
   readonly lifeMs: number;
-  /** The most unused tokens. */
-  readonly most: number;
+  /** How many tokens may be unused. */
+  readonly maxUnused: number;
 }
 
 /** The request that a URL belongs to. */
@@ -37,10 +37,10 @@ export class Tokens {
   /** @throws ShimError "resource-exhausted" when too many tokens are unused. */
   issue(target: Target): string {
     this.dropExpired();
-    if (this.waiting.size >= this.limits.most)
+    if (this.waiting.size >= this.limits.maxUnused)
       throw new ShimError(
         "resource-exhausted",
-        `${this.limits.most} streaming URLs are waiting for their clients: try again in a minute`,
+        `${this.limits.maxUnused} streaming URLs are waiting for their clients: try again in a minute`,
       );
     const token = randomBytes(tokenBytes).toString("base64url");
     this.waiting.set(token, { target, untilMs: performance.now() + this.limits.lifeMs });

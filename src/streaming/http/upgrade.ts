@@ -65,6 +65,7 @@ const server = new WebSocketServer({
   clientTracking: false,
   perMessageDeflate: false,
   maxPayload: maxMessageBytes,
+  // Its types do not have this option yet.
   ...{ closeTimeout: closeTimeoutMs },
 });
 server.on("headers", (lines, request) => {

@@ -95,8 +95,7 @@ class SpdyProcessClient implements ProcessClient {
     this.streams.get("stdout")?.end();
     this.streams.get("stderr")?.end();
     const error = this.streams.get("error");
-    const structured = this.protocol === "v4.channel.k8s.io" || this.protocol === "v5.channel.k8s.io";
-    const status = structured ? encodeStatus(result) : plainStatus(result);
+    const status = this.protocol === "v4.channel.k8s.io" ? encodeStatus(result) : plainStatus(result);
     await error?.write(Buffer.from(status)).catch(() => undefined);
     error?.end();
     await this.connection.close();

@@ -12,7 +12,7 @@ import { streamingWorld, until, untilNothingIsLeft, type StreamingWorld } from "
 const sessions = 750;
 const atOnce = 50;
 /** As many requests may wait for their clients. */
-const mostTokens = 1_000;
+const maxUnusedTokens = 1_000;
 
 const echo = async (process: ContainerProcess) => {
   await process.stdout.write("there");
@@ -91,7 +91,7 @@ describe("sessions that are opened and dropped at any point", () => {
     const { engine } = world;
     await until(() => engine.calls.openStreams("containers.attach") <= 1);
     // A token that was left would take the place of one of these.
-    for (let token = 0; token < mostTokens; token++) await world.execUrl(["echo"]);
+    for (let token = 0; token < maxUnusedTokens; token++) await world.execUrl(["echo"]);
     await assert.rejects(world.execUrl(["echo"]), /are waiting for their clients/);
     const grown = heapAfterCollection() - before.heap;
     assert.ok(grown < 6 * 1024 * 1024, `the heap grows by ${grown}`);

@@ -202,12 +202,12 @@ describe("the streaming server", () => {
 
   it("has at most 1000 requests wait, and forgets them after a minute", () => {
     const target = { kind: "portforward", podId: "pod", ports: [] } as const;
-    const tokens = new Tokens({ lifeMs: 60_000, most: 1_000 });
+    const tokens = new Tokens({ lifeMs: 60_000, maxUnused: 1_000 });
     const issued = Array.from({ length: 1_000 }, () => tokens.issue(target));
     assert.throws(() => tokens.issue(target), { kind: "resource-exhausted" });
     assert.equal(tokens.find("portforward", issued[0] ?? ""), target);
     assert.equal(tokens.find("exec", issued[0] ?? ""), undefined);
-    const brief = new Tokens({ lifeMs: 5, most: 1 });
+    const brief = new Tokens({ lifeMs: 5, maxUnused: 1 });
     const first = brief.issue(target);
     const end = performance.now() + 10;
     while (performance.now() < end);
@@ -256,7 +256,7 @@ describe("the streaming server", () => {
       await host.files.writeAtomic("/etc/tls.pem", `${cert}\n${key}`);
     };
     await write("first");
-    const tokens = new Tokens({ lifeMs: 1_000, most: 10 });
+    const tokens = new Tokens({ lifeMs: 1_000, maxUnused: 10 });
     const none = () => Promise.reject(new Error("nothing is opened here"));
     const sessions = new Sessions({
       log,
