@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rename, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -48,9 +48,13 @@ describe("serveUnixSocket with fd://", () => {
     const folder = await mkdtemp(join(tmpdir(), "docker-cri-activation-"));
     const path = join(folder, "cri.sock");
     const systemd = createServer();
-    systemd.listen(path);
+    const first = join(folder, "first.sock");
+    systemd.listen(first);
     await once(systemd, "listening");
     const child = startWith(systemd);
+    // This process must not accept what is for the child; closing would remove the file at its first name.
+    await rename(first, path);
+    systemd.close();
     using clients = createClients({ endpoint: `unix://${path}` });
     try {
       const [printed] = (await once(child.stdout!, "data")) as [Buffer];
@@ -62,7 +66,6 @@ describe("serveUnixSocket with fd://", () => {
       assert.ok(existsSync(path));
     } finally {
       child.kill("SIGKILL");
-      systemd.close();
       await rm(folder, { recursive: true, force: true });
     }
   });
