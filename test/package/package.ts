@@ -152,7 +152,7 @@ export function describePackage(staged: () => Stage): void {
         "ListPodSandbox",
       ]);
       assert.match(out, /stdout F tick 3\n/);
-      assert.match(out, /exit code 7, and on stdout: a command in the same container/);
+      assert.match(out, /exit code 7, stdout: a command in the same container/);
       assert.match(out, /CONTAINER_EXITED, exit code 0, reason Completed/);
       assert.match(out, /0 pods left/);
       const [, socketFolder = ""] = /unix:\/\/(\/\S+)\/cri\.sock/.exec(out) ?? [];
