@@ -10,8 +10,8 @@ import { waitUntil } from "./lab/index.js";
 
 const mebibyte = 1024 * 1024;
 
-/** Waits until something holds, for 15 s or as long as is given. */
-export async function until(holds: () => Promise<boolean>, withinMs = 15_000): Promise<void> {
+/** Waits until something holds, for a minute or as long as is given: no time is measured by it, and the machine may be busy. */
+export async function until(holds: () => Promise<boolean>, withinMs = 60_000): Promise<void> {
   assert.ok(await waitUntil(holds, withinMs), `not within ${withinMs} ms: ${holds.toString()}`);
 }
 
