@@ -1,8 +1,9 @@
-import { parseDocument } from "yaml";
+import { Lexer, parseDocument } from "yaml";
 import { messageOf, readRegularFile, ShimError } from "../base/index.js";
 import { parseServeConfig, type ServeConfigInput } from "./serve-config.js";
 
 const maxBytes = 262_144;
+const maxDepth = 50;
 
 /**
  * Reads a server's configuration from a YAML file; JSON is YAML too. The content is checked, defaults are not
@@ -45,9 +46,14 @@ function parseYaml(text: string, path: string): ServeConfigInput | null {
   let message: string | undefined;
   let content: unknown;
   try {
-    const document = parseDocument(text);
-    message = (document.errors[0] ?? document.warnings[0])?.message;
-    if (message === undefined) content = document.toJS();
+    if (isDeep(text)) {
+      message = `it is nested more than ${maxDepth} levels deep`;
+    } else {
+      const document = parseDocument(text);
+      const problem = document.errors[0] ?? document.warnings[0];
+      message = problem?.code === "MULTIPLE_DOCS" ? "it has more than one document" : problem?.message;
+      if (message === undefined) content = document.toJS();
+    }
   } catch (error) {
     message = messageOf(error);
   }
@@ -57,4 +63,18 @@ function parseYaml(text: string, path: string): ServeConfigInput | null {
       `configuration file ${path}: not YAML or JSON: ${message.split("\n")[0]?.replace(/:$/, "")}`,
     );
   return content as ServeConfigInput | null;
+}
+
+/** The parser recurses. Where the stack ends while V8 compiles a regular expression, the process would be aborted. */
+function isDeep(text: string): boolean {
+  let brackets = 0;
+  let indicators = 0;
+  for (const token of new Lexer().lex(text)) {
+    if (token === "[" || token === "{") brackets++;
+    else if (token === "]" || token === "}") brackets--;
+    else if (token === "-" || token === "?") indicators++;
+    else if (token === "\n" || token === "\r\n") indicators = 0;
+    if (brackets + indicators > maxDepth) return true;
+  }
+  return false;
 }

@@ -16,16 +16,26 @@ export function parseConfig(input: ShimConfigInput, source = "configuration"): S
  * @throws ShimError "invalid-argument" naming `source` and each key that is wrong.
  */
 export function checked<S extends z.ZodType>(schema: S, input: unknown, source: string): z.output<S> {
-  const result = schema.safeParse(withNetworkOfEngine(input));
+  const result = schema.safeParse(withEngineDefaults(input), { error: absence });
   if (result.success) return result.data;
   throw new ShimError("invalid-argument", `${source}: ${result.error.issues.flatMap(problems).join("; ")}`);
 }
 
-/** The memory engine has no CNI plugins: by default its pods are on its bridge. */
-function withNetworkOfEngine(input: unknown): unknown {
-  if (!isRecord(input) || !isRecord(input["engine"]) || input["engine"]["kind"] !== "memory") return input;
+/** An engine is Docker by default. The memory engine has no CNI plugins: by default its pods are on its bridge. */
+function withEngineDefaults(input: unknown): unknown {
+  if (!isRecord(input) || !isRecord(input["engine"])) return input;
+  const { kind = "docker" } = input["engine"];
   const { network = {} } = input;
-  return isRecord(network) ? { ...input, network: { plugin: "none", ...network } } : input;
+  const engine = { ...input["engine"], kind };
+  if (kind !== "memory" || !isRecord(network)) return { ...input, engine };
+  return { ...input, engine, network: { plugin: "none", ...network } };
+}
+
+/** In YAML, a key whose value is left out, or commented out, is null. */
+function absence(issue: z.core.$ZodRawIssue): string | undefined {
+  if (issue.code !== "invalid_type") return undefined;
+  if (issue.input === undefined) return "missing";
+  return issue.input === null ? "has no value: give it one, or leave the key out" : undefined;
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { longestTimerMs } from "../base/index.js";
+import { isImageId, longestTimerMs, messageOf, parseReference } from "../base/index.js";
 import { isSubnet, isWildcard, parseBindAddress } from "./bind-address.js";
 
 const milliseconds = z
@@ -8,33 +8,44 @@ const milliseconds = z
   .positive()
   .max(longestTimerMs, `must be at most ${longestTimerMs}, 24 days: Node's timers hold no more`);
 const absolutePath = z.string().startsWith("/", "must be an absolute path");
+const imageName = z.string().superRefine((text, context) => {
+  try {
+    if (!isImageId(text)) parseReference(text);
+  } catch (error) {
+    context.addIssue({ code: "custom", message: messageOf(error) });
+  }
+});
 
 /** All settings with their defaults. Units are part of the names. */
 export const ShimConfigSchema = z.strictObject({
   /** The engine. It is configured, never detected. */
   engine: z
-    .discriminatedUnion("kind", [
-      z.strictObject({
-        kind: z.literal("docker"),
-        /** `unix:///path` or `tcp://host:port`. */
-        endpoint: z
-          .string()
-          .regex(/^(unix:\/\/\/.+|tcp:\/\/[^/]+:\d+)$/, "must be unix:///path or tcp://host:port")
-          .default("unix:///var/run/docker.sock"),
-      }),
-      z.strictObject({
-        kind: z.literal("memory"),
-        /** The images that can be pulled from its registry, besides the sandbox image. Each has `sh` and a few small tools. */
-        images: z.array(z.string().min(1)).default(["busybox:latest", "busybox:1.36", "alpine:latest"]),
-      }),
-      /** A DockerService of the embedding program. */
-      z.strictObject({ kind: z.literal("custom") }),
-    ])
+    .discriminatedUnion(
+      "kind",
+      [
+        z.strictObject({
+          kind: z.literal("docker"),
+          /** `unix:///path` or `tcp://host:port`. */
+          endpoint: z
+            .string()
+            .regex(/^(unix:\/\/\/.+|tcp:\/\/[^/]+:\d+)$/, "must be unix:///path or tcp://host:port")
+            .default("unix:///var/run/docker.sock"),
+        }),
+        z.strictObject({
+          kind: z.literal("memory"),
+          /** The images that can be pulled from its registry, besides the sandbox image. Each has `sh` and a few small tools. */
+          images: z.array(imageName).default(["busybox:latest", "busybox:1.36", "alpine:latest"]),
+        }),
+        /** A DockerService of the embedding program. */
+        z.strictObject({ kind: z.literal("custom") }),
+      ],
+      { error: ({ input }) => (typeof input === "object" ? "must be docker or memory" : undefined) },
+    )
     .default({ kind: "docker", endpoint: "unix:///var/run/docker.sock" }),
   /** The state directory, with the pod checkpoints. The same as cri-dockerd's, so that a node can migrate and go back. */
   rootDirectory: absolutePath.default("/var/lib/cri-dockerd"),
   /** The sandbox image (pause). It is pulled at start and pinned. */
-  sandboxImage: z.string().min(1).default("registry.k8s.io/pause:3.10"),
+  sandboxImage: imageName.default("registry.k8s.io/pause:3.10"),
   /** The timeout of a call to Docker that has none of its own. */
   runtimeRequestTimeoutMs: milliseconds.default(120_000),
   /** A pull without progress for this long is cancelled. */

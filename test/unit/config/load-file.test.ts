@@ -48,14 +48,24 @@ describe("loadConfigFile", () => {
       /not YAML or JSON: .*unique at line 2, column 1$/,
     ],
     ["an unclosed bracket", "network: [", /not YAML or JSON: .*line 1/],
-    ["two documents", "logLevel: info\n---\nlogLevel: warn", /not YAML or JSON: /],
+    [
+      "two documents",
+      "logLevel: info\n---\nlogLevel: warn",
+      /not YAML or JSON: it has more than one document$/,
+    ],
+    ["a key without a value", "network:\n  # plugin: none", /config\.yaml: network: has no value/],
     ["an unknown tag", 'logLevel: !!js/function "x"', /not YAML or JSON: Unresolved tag/],
     ["an alias to nothing", "logLevel: *level", /not YAML or JSON: Unresolved alias/],
     ["a list", "- engine", /config\.yaml: /],
     ["a bare word", "memory", /config\.yaml: /],
     ["bytes that are not UTF-8", Uint8Array.of(0xff, 0xfe, 0x00), /it is not UTF-8 text$/],
     ["too much", "#".repeat(300_000), /it has 300000 bytes, more than/],
-    ["brackets without end", "[".repeat(100_000), /config\.yaml: not YAML or JSON: /],
+    ["brackets without end", "[".repeat(100_000), /not YAML or JSON: it is nested more than 50 levels deep$/],
+    [
+      "a list of lists without end",
+      "- ".repeat(100_000),
+      /not YAML or JSON: it is nested more than 50 levels/,
+    ],
   ] as const) {
     it(`refuses ${what}, naming the file`, async () => {
       await assert.rejects(load(content), { kind: "invalid-argument", message });

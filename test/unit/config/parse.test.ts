@@ -12,6 +12,16 @@ describe("parseConfig", () => {
     assert.equal(config.streaming.address, "127.0.0.1:0");
   });
 
+  it("takes an engine without a kind for Docker", () => {
+    const endpoint = "tcp://127.0.0.1:2375";
+    assert.deepEqual(parseServeConfig({ engine: { endpoint } }, "here").engine, { kind: "docker", endpoint });
+  });
+
+  it("accepts a sandbox image by its id", () => {
+    const sandboxImage = `sha256:${"a1".repeat(32)}`;
+    assert.equal(parseConfig({ sandboxImage }).sandboxImage, sandboxImage);
+  });
+
   it("expects no CNI plugins with the memory engine", () => {
     assert.equal(parseConfig({ engine: { kind: "memory" } }).network.plugin, "none");
     assert.equal(
@@ -26,13 +36,17 @@ describe("parseConfig", () => {
 
   for (const [input, message] of [
     [{ engine: { kind: "memory" }, network: 5 }, /^here: network: /],
-    [{ sandboxImage: "" }, /^here: sandboxImage: /],
+    [{ sandboxImage: "" }, /^here: sandboxImage: "" is not the name of an image/],
+    [{ sandboxImage: "Pause:3" }, /^here: sandboxImage: "Pause:3" is not the name of an image/],
+    [{ engine: { kind: "memory", images: ["a b"] } }, /^here: engine\.images\.0: "a b" is not the name/],
     [{ sandboxImages: "x" }, /^here: sandboxImages: unknown key$/],
     [{ network: { mtu: 1, dns: 2 } }, /^here: network\.mtu: unknown key; network\.dns: unknown key$/],
     [{ network: { cniBinDirs: ["/a", "b"] } }, /^here: network\.cniBinDirs\.1: must be an absolute path$/],
     [{ network: { podCidr: "10.0.0.0/8,x" } }, /^here: network\.podCidr: must be subnets/],
     [{ engine: { kind: "memory", endpoint: "unix:///x" } }, /^here: engine\.endpoint: unknown key$/],
-    [{ engine: { kind: "podman" } }, /^here: engine\.kind: /],
+    [{ engine: { kind: "podman" } }, /^here: engine\.kind: must be docker or memory$/],
+    [{ engine: "docker" }, /^here: engine: .*expected object/],
+    [{ network: null, logs: { mode: null } }, /^here: network: has no value: .*; logs\.mode: /],
     [{ engine: { kind: "docker", endpoint: "ssh://a" } }, /^here: engine\.endpoint: must be unix:/],
     [{ streaming: { address: "0.0.0.0:0" } }, /^here: streaming\.address: must be one address/],
     [{ streaming: { address: "localhost" } }, /^here: streaming\.address: must be host:port/],
@@ -65,7 +79,7 @@ describe("parseServeConfig", () => {
     [{ socketMode: 660 }, /^here: listen\.socketMode: must be a string of octal digits/],
     [{ socketMode: "0999" }, /^here: listen\.socketMode: must be octal digits/],
     [{ endpoint: "unix:///a", imageEndpoint: "unix:///a" }, /^here: listen\.imageEndpoint equals/],
-    [{ tls: { certFile: "/a", keyFile: "/b" } }, /^here: listen\.tls\.clientCaFile: /],
+    [{ tls: { certFile: "/a", keyFile: "/b" } }, /^here: listen\.tls\.clientCaFile: missing$/],
     [{ tls: { certFile: "/a", keyFile: "/b", clientCaFile: "/c" } }, /^here: listen\.tls needs a tcp:\/\//],
     [{ endpoint: "tcp://127.0.0.1:1", socketGroup: "x" }, /^here: listen\.socketGroup needs a unix:\/\//],
     [{ endpoint: "fd://", socketGroup: "x" }, /SocketGroup= in the systemd socket unit/],
