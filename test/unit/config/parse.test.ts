@@ -36,9 +36,12 @@ describe("parseConfig", () => {
 
   for (const [input, message] of [
     [{ engine: { kind: "memory" }, network: 5 }, /^here: network: /],
-    [{ sandboxImage: "" }, /^here: sandboxImage: "" is not the name of an image/],
-    [{ sandboxImage: "Pause:3" }, /^here: sandboxImage: "Pause:3" is not the name of an image/],
-    [{ engine: { kind: "memory", images: ["a b"] } }, /^here: engine\.images\.0: "a b" is not the name/],
+    [{ sandboxImage: "" }, /^here: sandboxImage: "" is not a valid image name/],
+    [{ sandboxImage: "Pause:3" }, /^here: sandboxImage: "Pause:3" is not a valid image name/],
+    [
+      { engine: { kind: "memory", images: ["a b"] } },
+      /^here: engine\.images\.0: "a b" is not a valid image name/,
+    ],
     [{ sandboxImages: "x" }, /^here: sandboxImages: unknown key$/],
     [{ network: { mtu: 1, dns: 2 } }, /^here: network\.mtu: unknown key; network\.dns: unknown key$/],
     [{ network: { cniBinDirs: ["/a", "b"] } }, /^here: network\.cniBinDirs\.1: must be an absolute path$/],
