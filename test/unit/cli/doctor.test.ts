@@ -38,7 +38,6 @@ async function findings(illness: Illness = {}): Promise<Finding[]> {
   const config = parseServeConfig({ engine: { kind: "docker" }, ...illness.config }, "test");
   const host = illness.host ?? new MemoryHost();
   host.tree.makeDirectory("/proc/self");
-  if (!illness.host) host.tree.replace("/proc/self/status", "CapBnd:\t000001ffffffffff\n", 0o444);
   const docker = createMemoryDocker({ host, images: [config.sandboxImage] });
   await illness.engine?.(docker);
   const info = docker.system.info.bind(docker.system);

@@ -68,6 +68,8 @@ export class MemoryHost implements Host {
     const mounts =
       this.cgroupVersion === 2 ? "30 24 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup rw\n" : "";
     this.tree.replace("/proc/self/mountinfo", mounts, 0o444);
+    // Every capability.
+    this.tree.replace("/proc/self/status", "CapBnd:\t000001ffffffffff\n", 0o444);
     this.kernel = {
       release: options.kernelRelease ?? "6.12.0",
       cgroupVersion: () => Promise.resolve(this.cgroupVersion),
