@@ -1,6 +1,7 @@
 import { once } from "node:events";
+import { mkdir } from "node:fs/promises";
 import { setFlagsFromString } from "node:v8";
-import { isKind, sleep, type Logger } from "../base/index.js";
+import { isKind, messageOf, ShimError, sleep, type Logger } from "../base/index.js";
 import { createShim, type Shim } from "../composition/index.js";
 import type { Environment, ServeConfig } from "../config/index.js";
 import { exitCodes } from "./exit.js";
@@ -28,6 +29,7 @@ export async function serve(
   keepHeapSmall();
   // Before the shim connects to Docker: two shims on one Docker would undo each other's work.
   for (const endpoint of endpointsOf(where)) await checkListen(endpoint, where);
+  if (config.engine.kind === "docker") await makeRootDirectory(config.rootDirectory);
   await using shim = await createShim(config);
   const { log } = shim;
   using end = awaitEndSignal((signal) => {
@@ -51,6 +53,16 @@ export async function serve(
     await Promise.all(servers.map((server) => server.close()));
   }
   return exitCodes.ok;
+}
+
+/** @throws ShimError "failed-precondition": without it every pod would fail. */
+async function makeRootDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o755 });
+  } catch (cause) {
+    const text = `cannot create the root directory ${path}: ${messageOf(cause)}; run as root, or set another with --root-directory`;
+    throw new ShimError("failed-precondition", text, { cause });
+  }
 }
 
 /**

@@ -104,6 +104,20 @@ export function describeServe(staged: () => Stage): void {
       assert.equal((await clients.runtime.version({})).runtimeApiVersion, "v1");
     });
 
+    it("exits with one line where its root directory cannot be", async () => {
+      const file = join(folder, "a-file");
+      await writeFile(file, "");
+      await using serving = serve([
+        ...["--container-runtime-endpoint", `unix://${socket}`, "--network-plugin", "none"],
+        ...["--docker-endpoint", `unix://${join(folder, "no-docker.sock")}`, "--root-directory", file],
+      ]);
+      assert.equal(await serving.ended, 1);
+      assert.match(
+        serving.text(),
+        /^docker-cri: cannot create the root directory \S+a-file: EEXIST.*; run as root, .*--root-directory\n$/,
+      );
+    });
+
     it("reloads certificates at SIGHUP and when a file has changed, and keeps its connections", async () => {
       const authority = new Authority("ours");
       const [certFile, keyFile, clientCaFile] = ["cert", "key", "ca"].map((name) =>
