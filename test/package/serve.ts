@@ -162,7 +162,7 @@ export function describeServe(staged: () => Stage): void {
       await using serving = serve(flags);
       await serving.said("serving CRI");
       serving.signal("SIGHUP");
-      await serving.said("SIGHUP ignored: no certificates are configured");
+      await serving.said("SIGHUP ignored: no certificates are configured in listen.tls");
       using clients = createClients({ endpoint: `unix://${socket}` });
       assert.equal((await clients.runtime.version({})).runtimeApiVersion, "v1");
     });
