@@ -13,7 +13,7 @@ describe("the linter", () => {
     // Without the rules that need types: knowing the types of the project takes longer than all else.
     const eslint = new ESLint({
       cwd: root,
-      overrideConfig: { languageOptions: { parserOptions: { projectService: false } } },
+      overrideConfig: { languageOptions: { parserOptions: { project: false } } },
       ruleFilter: ({ ruleId }) => ruleId.startsWith("regexp/"),
     });
     const filePath = join(root, "src/base/text.ts");
