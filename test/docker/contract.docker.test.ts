@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { pino } from "pino";
 import { isKind } from "../../src/base/index.js";
-import type { DockerService } from "../../src/docker/index.js";
+import type { DockerService, LogFrame } from "../../src/docker/index.js";
 import { createDockerodeService } from "../../src/drivers/dockerode/index.js";
 import { describeDockerService } from "../contract/docker-service-suite.js";
 import { collect, rejectsWith, textOf, until } from "../contract/docker-service/scene.js";
@@ -236,7 +236,8 @@ for (const variant of variants) {
       await service.containers.start(id);
       await until("its end", async () => !(await service.containers.inspect(id)).state.running || undefined);
       // A follow may miss the last line, which has no newline.
-      const frames = (await collect(service.containers.logs(id))).flat();
+      const frames: LogFrame[] = [];
+      for await (const batch of service.containers.logs(id)) frames.push(...batch);
       assert.deepEqual(
         frames.map(({ data }) => data.length),
         [5, 16_384, 16_384, 7234, 3],
