@@ -48,17 +48,29 @@ export interface ExecContext {
  * Kills the process of an exec and all its descendants, including those that were reparented or started a new session.
  * Docker's API has no call for it, and an exec without a client runs on. Waits for a start in progress, and retries in the
  * background after a failed first attempt. Never throws.
+ * @param onGone Called once, when all processes are gone. Must not throw.
  * @returns The result of the first attempt: undefined if all processes are gone, else the reason.
  */
-export async function killExec(exec: EndingExec, context: ExecContext): Promise<string | undefined> {
+export async function killExec(
+  exec: EndingExec,
+  context: ExecContext,
+  onGone: () => Promise<void> | void = () => undefined,
+): Promise<string | undefined> {
   const left = await attempt(exec, context);
-  if (left === undefined) return undefined;
+  if (left === undefined) {
+    await onGone();
+    return undefined;
+  }
   context.log.warn({ exec: exec.id, left }, "could not kill an abandoned command: retrying");
-  void keepKilling(exec, context);
+  void keepKilling(exec, context, onGone);
   return left;
 }
 
-async function keepKilling(exec: EndingExec, context: ExecContext): Promise<void> {
+async function keepKilling(
+  exec: EndingExec,
+  context: ExecContext,
+  onGone: () => Promise<void> | void,
+): Promise<void> {
   const { log, closed } = context;
   const startedAtMs = performance.now();
   for (let waitMs = firstRetryMs; ; waitMs = Math.min(waitMs * 2, maxRetryMs)) {
@@ -68,6 +80,7 @@ async function keepKilling(exec: EndingExec, context: ExecContext): Promise<void
     const neverStarted = left === notStarted && performance.now() - startedAtMs > startDeadlineMs;
     if (left !== undefined && !neverStarted) continue;
     log.info({ exec: exec.id }, "an abandoned command has ended");
+    await onGone();
     return;
   }
 }

@@ -32,11 +32,11 @@ export class ExecRecords {
   }
 
   /**
-   * Kills an exec and removes its record. If the kill fails, the record stays: the kill is retried in the background, and
-   * at the next start.
+   * Kills an exec, and removes its record once it is gone. After a failed attempt the kill is retried in the background,
+   * and at the next start.
    */
   async kill(exec: EndingExec): Promise<void> {
-    if ((await killExec(exec, this.context)) === undefined) await this.remove(exec.id);
+    await killExec(exec, this.context, () => this.remove(exec.id));
   }
 
   /** Removes the record, after the process has ended. */

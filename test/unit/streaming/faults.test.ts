@@ -220,6 +220,21 @@ describe("a command whose shim ends", () => {
     await untilNothingIsLeft(world);
   });
 
+  it("is recorded until a retry has killed it", async () => {
+    const { world, running, shim } = await commandOf({});
+    await using _world = world;
+    const { faults } = world.engine.host;
+    for (const method of ["killTree", "killWhere"]) faults.on(`processes.${method}`, { code: "EPERM" });
+    const process = await shim.exec(world.containerId, ["run"]);
+    await once(process.stdout, "data");
+    await process.close();
+    assert.equal(running.count, 2);
+    faults.clear();
+    await until(() => running.count === 1);
+    await shim.close();
+    await untilNothingIsLeft(world);
+  });
+
   it("runs on after a crash too if it is to run on without its client", async () => {
     const { world, running, shim, startShim } = await commandOf({ keepAbandonedExecs: true });
     await using _world = world;
