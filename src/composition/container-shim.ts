@@ -104,7 +104,7 @@ export class ContainerShim implements Shim {
     method: DescMethodUnary | DescMethodServerStreaming,
     { signal }: CallContext,
   ): Promise<void> | undefined {
-    this.assertOpen();
+    if (this.closing) throw new ShimError("unavailable", "the shim is closed");
     if (!this.inventory.isReading || method === RuntimeService.method.version) return undefined;
     return this.inventory.whenReady({ signal, deadlineMs: firstSyncMs }).catch(() => undefined);
   }
@@ -117,27 +117,16 @@ export class ContainerShim implements Shim {
     return inProcessTransport(this);
   }
 
-  async exec(
-    containerId: string,
-    command: readonly string[],
-    options?: ProcessOptions,
-  ): Promise<RemoteProcess> {
-    this.assertOpen();
-    return await this.streaming.exec(containerId, command, options);
+  exec(containerId: string, command: readonly string[], options?: ProcessOptions): Promise<RemoteProcess> {
+    return this.streaming.exec(containerId, command, options);
   }
 
-  async attach(containerId: string, options?: Omit<ProcessOptions, "tty">): Promise<RemoteProcess> {
-    this.assertOpen();
-    return await this.streaming.attach(containerId, options);
+  attach(containerId: string, options?: Omit<ProcessOptions, "tty">): Promise<RemoteProcess> {
+    return this.streaming.attach(containerId, options);
   }
 
-  async portForward(
-    podId: string,
-    port: number,
-    options?: { readonly signal?: AbortSignal },
-  ): Promise<Duplex> {
-    this.assertOpen();
-    return await this.streaming.portForward(podId, port, options);
+  portForward(podId: string, port: number, options?: { readonly signal?: AbortSignal }): Promise<Duplex> {
+    return this.streaming.portForward(podId, port, options);
   }
 
   resolve<T>(token: InjectionToken<T>): T {
@@ -151,11 +140,6 @@ export class ContainerShim implements Shim {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
-  }
-
-  /** @throws ShimError "unavailable" once the shim is closed. */
-  private assertOpen(): void {
-    if (this.closing) throw new ShimError("unavailable", "the shim is closed");
   }
 
   private openMetrics(): ShimMetricsReader | undefined {

@@ -242,8 +242,7 @@ export class Streaming {
   }
 
   private checkOpen(): void {
-    if (this.closing.signal.aborted)
-      throw new ShimError("unavailable", "streaming: the shim is being closed");
+    if (this.closing.signal.aborted) throw new ShimError("unavailable", "the shim is closed");
   }
 
   private running(containerId: string): WorkloadRecord {

@@ -72,9 +72,8 @@ export function createHandler(
   };
   const attach = (server: Server | TlsServer) => {
     server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      if (upgrade(request, socket, head) || server.listenerCount("upgrade") > 1) return;
-      socket.on("error", () => undefined);
-      refuse(socket, 404, "not found\n");
+      if (!upgrade(request, socket, head) && server.listenerCount("upgrade") === 1)
+        refuse(socket, 404, "not found\n");
     });
   };
   return Object.assign(handler, { upgrade, attach });

@@ -63,9 +63,7 @@ export async function startServer(
     // Node counts the upgraded ones too.
     server.maxConnections++;
     socket.once("close", () => server.maxConnections--);
-    if (handler.upgrade(request, socket, head)) return;
-    socket.on("error", () => undefined);
-    refuse(socket, 404, "not found\n");
+    if (!handler.upgrade(request, socket, head)) refuse(socket, 404, "not found\n");
   });
   server.on("clientError", (_error, socket) => socket.destroy());
   const bound = await listen(server, address);

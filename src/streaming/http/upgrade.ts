@@ -20,7 +20,7 @@ export function offeredProtocols({ headers }: IncomingMessage, upgrade: Upgrade)
   return headerValues(headers[upgrade === "spdy" ? protocolHeader : "sec-websocket-protocol"]);
 }
 
-/** Answers an upgrade with an error, and closes. */
+/** Answers an upgrade with an error, and closes. A client that has disconnected is ignored. */
 export function refuse(
   socket: Duplex,
   status: number,
@@ -33,6 +33,7 @@ export function refuse(
     Connection: "close",
     ...headers,
   }).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.on("error", () => undefined);
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines.join("")}\r\n${text}`, () =>
     socket.destroy(),
   );
