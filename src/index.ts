@@ -13,18 +13,7 @@ export { Images } from "./images/index.js";
 export { Inventory } from "./inventory/index.js";
 export type * from "./inventory/index.js";
 export { readContainerLog, type ContainerLogLine, type ReadContainerLogOptions } from "./logs/index.js";
-export {
-  Network,
-  type NetworkAttachment,
-  type NetworkCallOptions,
-  type NetworkStatus,
-  type PodDns,
-  type PodIdentity,
-  type PodPortMapping,
-  type PodToAttach,
-  type PodToCheck,
-  type PodToDetach,
-} from "./network/index.js";
+export * from "./network/network.js";
 export { Runtime } from "./runtime/index.js";
 export { Sandboxes } from "./sandbox/index.js";
 export { Stats } from "./stats/index.js";
