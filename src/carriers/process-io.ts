@@ -7,8 +7,8 @@ export type PutOutput = (stream: "stdout" | "stderr", data: Uint8Array) => Promi
 /** A process with attached streams: an exec, or a container. */
 export interface ProcessIo {
   /**
-   * Passes all output to a receiver, until the process has closed it; the output of a terminal is stdout. Call it once:
-   * the process blocks while nobody receives. Rejects when the connection is lost.
+   * Passes all output to a receiver, until the process has closed it; the output of a terminal is stdout. Call it once.
+   * The process blocks until it is called, and while `put` is pending. Rejects when the connection is lost.
    */
   readOutput(put: PutOutput): Promise<void>;
   /** Writes to stdin; resolves when more may be written. Rejects once the connection is closed. */

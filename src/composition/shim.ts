@@ -105,8 +105,8 @@ export interface Shim extends RpcTarget, AsyncDisposable {
 
   /**
    * Connects to a port on a pod's own loopback, 127.0.0.1 or else ::1.
-   * @returns A stream whose two directions end separately. Destroy it, or end it and read it to its end. If it breaks, that
-   *   is an error for its reader and its writer; without one the process goes on.
+   * @returns A stream whose two directions end separately. Destroy it, or end it and read it to its end. Reads and
+   *   writes fail when it breaks. Without an "error" listener that does not crash the process.
    * @throws ShimError "failed-precondition" when the pod does not run; "unavailable" when nothing listens there.
    */
   portForward(podId: string, port: number, options?: { readonly signal?: AbortSignal }): Promise<Duplex>;

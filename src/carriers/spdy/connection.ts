@@ -41,7 +41,7 @@ const cancelled = 5;
  * or violates the protocol, or with {@link close} or {@link destroy}.
  */
 export class SpdyConnection {
-  /** When data was last received or sent, as performance.now() tells it. */
+  /** When data was last received or sent, in milliseconds of performance.now(). */
   lastActiveMs = performance.now();
   private readonly parser = new FrameParser();
   private readonly decoder = new HeaderDecoder();

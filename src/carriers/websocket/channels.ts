@@ -18,7 +18,7 @@ const normalClosure = 1000;
 
 /** The channels of a WebSocket in Kubernetes' protocol, for either side. */
 export class WebSocketChannels {
-  /** When data was last received or sent, as performance.now() tells it. */
+  /** When data was last received or sent, in milliseconds of performance.now(). */
   lastActiveMs = performance.now();
   private readonly queues = new Map<number, AsyncQueue<Buffer>>();
   private readonly over = new AbortController();

@@ -94,7 +94,7 @@ function portStream(stream: SpdyStream): Duplex {
       done(cause);
     },
   });
-  // An error that its user does not listen for must not end the process.
+  // Without an "error" listener of the user, a broken connection must not crash the process.
   duplex.on("error", () => undefined);
   stream.abandoned.addEventListener("abort", () => {
     const text = "the connection to the port was broken";

@@ -10,7 +10,7 @@ const pingMs = 5_000;
 export interface ClientConnection {
   /** Aborts when the connection is closed. */
   readonly gone: AbortSignal;
-  /** When data was last received or sent, as performance.now() tells it. */
+  /** When data was last received or sent, in milliseconds of performance.now(). */
   readonly lastActiveMs: number;
   ping(): void;
   /** Ends the connection at once. */

@@ -5,8 +5,8 @@ import type { HostNetwork } from "../../host/index.js";
 const deadlineMs = 30_000;
 
 /**
- * Connects to a port on the loopback of a process's network: 127.0.0.1, or ::1 where nothing listens on that. An error of
- * the connection reaches its reader and its writer; one that nobody listens to does not end this process.
+ * Connects to a port on the loopback of a process's network: 127.0.0.1, or ::1 where nothing listens on that. Reads and
+ * writes fail when the connection breaks. Without an "error" listener that does not crash the process.
  * @throws The error of the first address.
  */
 export async function connectToPod(

@@ -38,8 +38,8 @@ async function readLine(pipe: Pipe<Uint8Array>): Promise<string | undefined> {
 }
 
 /**
- * An output of a process, whose writes throw after its end. Each write gives others a turn, as a system call does: also a
- * program that writes in a loop to nobody can be killed.
+ * An output of a process. Writes reject after the process has exited. Each write yields to the event loop, so that a
+ * program that writes in a loop can be killed even if its output has no reader.
  */
 export function outputOf(ended: AbortSignal, put: (data: Uint8Array) => void | Promise<void>): ProgramOutput {
   const write = async (data: string | Uint8Array) => {
