@@ -4,7 +4,7 @@ import { bytePipe, type Pipe } from "../pipe.js";
 import type { Process } from "../processes/process.js";
 import { requireSignal } from "../processes/signals.js";
 import { findProgram } from "../programs/image-programs.js";
-import type { ContainerProcess, Program } from "../programs/program.js";
+import type { ContainerProcess, Program, ProgramOutput } from "../programs/program.js";
 import { inputFrom, outputOf } from "../programs/streams.js";
 import { Terminal } from "../terminal.js";
 import type { Container } from "./container.js";
@@ -85,11 +85,18 @@ export function launch(container: Container, plan: LaunchPlan): Launched {
 }
 
 async function runToEnd(process: Process, program: Program, io: ContainerProcess): Promise<void> {
-  try {
+  await orFail(process, io.stderr, async () => {
     process.finish(((await program(io)) ?? 0) & 255);
+  });
+}
+
+/** Runs code of a program. An error prints a line on stderr and ends the process with 1. */
+async function orFail(process: Process, stderr: ProgramOutput, run: () => unknown): Promise<void> {
+  try {
+    await run();
   } catch (error) {
     if (!process.alive) return;
-    await io.stderr.write(`${process.name}: ${messageOf(error)}\n`).catch(() => undefined);
+    await stderr.write(`${process.name}: ${messageOf(error)}\n`).catch(() => undefined);
     process.finish(1);
   }
 }
@@ -114,13 +121,16 @@ function containerProcess(
     sleep: (ms) => sleepIn(process, ms),
     onSignal: (name, handler) => {
       const signal = requireSignal(name, "onSignal");
-      if (handler) process.handle(signal, handler);
+      if (handler) process.handle(signal, () => void orFail(process, streams.stderr, handler));
       else process.unhandle(signal);
     },
     exit: (code) => {
       process.finish(code & 255);
     },
-    listen: (port, onConnection) => listen(process, port, onConnection),
+    listen: (port, onConnection) =>
+      listen(process, port, (connection) => {
+        void orFail(process, streams.stderr, () => onConnection(connection));
+      }),
   };
 }
 

@@ -42,8 +42,11 @@ export interface ContainerProcess {
   /** In columns and rows; undefined before the client has set it. Each change sends SIGWINCH. */
   readonly terminalSize: () => { readonly width: number; readonly height: number } | undefined;
   readonly files: ProgramFiles;
-  /** Runs `handler` in place of a signal's default action; undefined restores that. SIGKILL cannot be handled. */
-  readonly onSignal: (name: string, handler: (() => void) | undefined) => void;
+  /**
+   * Runs `handler`, which may be async, in place of a signal's default action; undefined restores that. SIGKILL cannot be
+   * handled.
+   */
+  readonly onSignal: (name: string, handler: (() => unknown) | undefined) => void;
   /** Waits; rejects when the process ends. `Infinity` waits for that end. */
   readonly sleep: (ms: number) => Promise<void>;
   /** Ends the process at once with an exit code. */
@@ -51,16 +54,16 @@ export interface ContainerProcess {
   /** Aborts when the process has ended, by a signal or otherwise. */
   readonly signal: AbortSignal;
   /**
-   * Listens on a TCP port of the pod, on every address, until the process ends.
+   * Listens on a TCP port of the pod, on every address, until the process ends. `onConnection` may be async.
    * @returns Stops listening.
    * @throws An error with the code `EADDRINUSE`.
    */
-  readonly listen: (port: number, onConnection: (connection: Duplex) => void) => () => void;
+  readonly listen: (port: number, onConnection: (connection: Duplex) => unknown) => () => void;
 }
 
 /**
- * A program is a function. It returns its exit code; nothing means 0. An error that it throws is printed on stderr
- * and the exit code is 1.
+ * A program is a function. It returns its exit code; nothing means 0. An error that it throws, or
+ * that one of its callbacks throws, is printed on stderr and the exit code is 1.
  */
 // eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- a program without a return statement is one too
 export type Program = (process: ContainerProcess) => number | void | Promise<number | void>;

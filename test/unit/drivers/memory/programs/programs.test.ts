@@ -45,6 +45,46 @@ describe("the programs of the memory engine", () => {
     return { output, code: (await engine.containers.inspect(id)).state.exitCode };
   };
 
+  it("may handle signals asynchronously, also when SIGKILL arrives meanwhile", async () => {
+    let rejected = 0;
+    load({
+      "/bin/slow": async (process) => {
+        process.onSignal("SIGTERM", async () => {
+          await process.stdout.write("closing\n");
+          await process.sleep(Infinity).finally(() => rejected++);
+        });
+        await process.sleep(Infinity);
+      },
+    });
+    const id = await run(engine, ["slow"], { config });
+    await engine.containers.stop(id, { graceSeconds: 0 });
+    assert.equal((await ended(id)).code, 137);
+    assert.equal(rejected, 1);
+  });
+
+  it("fail by an error in a callback as by one in the program", async () => {
+    load({
+      "/bin/early": async (process) => {
+        process.onSignal("SIGTERM", () => {
+          throw new Error("no signals today");
+        });
+        await process.sleep(Infinity);
+      },
+      "/bin/late": async (process) => {
+        process.onSignal("SIGTERM", () => Promise.reject(new Error("no signals tomorrow")));
+        await process.sleep(Infinity);
+      },
+    });
+    for (const [name, words] of [
+      ["early", "no signals today"],
+      ["late", "no signals tomorrow"],
+    ] as const) {
+      const id = await run(engine, [name], { config });
+      await engine.containers.kill(id, { killSignal: "SIGTERM" });
+      assert.deepEqual(await ended(id), { output: `${name}: ${words}\n`, code: 1 });
+    }
+  });
+
   it("are found by their path and by their name, in a command line too, and the first one is the image's own", async () => {
     load({
       "/usr/bin/worker": async ({ args, pid, stdout }) => {
