@@ -51,7 +51,10 @@ export class Cgroups {
     if (pid === undefined || !record.docker.state.running) return undefined;
     const known = this.found.get(record);
     if (known) return known;
-    const text = this.host.kernel.readNow(`/proc/${pid}/cgroup`) ?? "";
+    const path = `/proc/${pid}/cgroup`;
+    const text = this.host.kernel.readNow(path) ?? "";
+    // An exiting process is in the root of each v1 hierarchy: the lines before its exit would be all that is found.
+    if (this.host.kernel.readNow(path) !== text) return undefined;
     const mounts = this.mounts();
     const own = placesOf(text, record.id, mounts);
     if (!own) return undefined;

@@ -6,6 +6,7 @@ import {
   readMemory,
   readPressure,
   readProcesses,
+  type CgroupPlace,
   type CgroupPlaces,
 } from "./cgroup/index.js";
 import type { CgroupUsage, Pressure } from "./usage.js";
@@ -23,9 +24,12 @@ export interface Measured {
   readonly memoryStat: string;
 }
 
-/** Whether a cgroup was removed, possibly between two reads. */
-function hasGone(read: (path: string) => string | undefined, { cpu, memory }: CgroupPlaces): boolean {
-  return [cpu, memory].some((place) => place && read(`${place.folder}/cgroup.procs`) === undefined);
+/**
+ * Whether a cgroup without a controller's files is being removed: the kernel removes those first, the cgroup's own
+ * after them. Only on v2 can a cgroup be without them while it lives.
+ */
+function hasGone(read: (path: string) => string | undefined, { version, folder }: CgroupPlace): boolean {
+  return version === 1 || !read(`${folder}/cgroup.events`)?.includes("populated 1");
 }
 
 /** Reads the usage of cgroups. */
@@ -48,8 +52,8 @@ export class Measurer {
     const readAtNanos = nowNanos();
     const usageCoreNanos = places.cpu && readCpuNanos(read, places.cpu);
     const memory = places.memory && readMemory(read, places.memory);
-    const isWhole = (!places.cpu || usageCoreNanos !== undefined) && (!places.memory || memory);
-    if (!isWhole && hasGone(read, places)) return undefined;
+    if (places.cpu && usageCoreNanos === undefined && hasGone(read, places.cpu)) return undefined;
+    if (places.memory && !memory && hasGone(read, places.memory)) return undefined;
     const io = this.io(places, everything);
     const processes = everything
       ? readProcesses({ read, folders: (path) => kernel.foldersNow(path) }, places)

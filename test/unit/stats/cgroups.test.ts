@@ -165,6 +165,41 @@ describe("the cgroup of a container", () => {
     }
   });
 
+  it("is absent when its files disappear before the cgroup itself, as the kernel removes them", () => {
+    for (const [node, resource, file] of [
+      [nodes[0]!, "cpu", "cpuacct.usage"],
+      [nodes[0]!, "memory", "memory.usage_in_bytes"],
+      [nodes[3]!, "memory", "memory.current"],
+    ] as const) {
+      const host = makeNode(node);
+      const places = new Cgroups(host).of(recordOf(containerId))!;
+      const folder = places[resource]?.folder;
+      host.tree.remove(`${folder}/${file}`);
+      if (node === nodes[3]) host.tree.replace(`${folder}/cgroup.events`, "populated 0\nfrozen 0\n", 0o444);
+      const measured = new Measurer(host).measure(places, () => 1n, { everything: true });
+      assert.equal(measured, undefined, file);
+    }
+  });
+
+  it("is absent when the process exits while its cgroups are read", () => {
+    const node = nodes[2]!;
+    const host = makeNode(node);
+    const record = recordOf(containerId);
+    const path = `/proc/${pid}/cgroup`;
+    // The kernel writes line by line, and an exiting process is in the root of each v1 hierarchy.
+    const begun = node.processCgroup.map((line) =>
+      line.includes("memory") ? line : line.replace(/\/.*/, "/"),
+    );
+    const gone = node.processCgroup.map((line) => (line.startsWith("0:") ? line : line.replace(/\/.*/, "/")));
+    const texts = [begun, gone].map((lines) => `${lines.join("\n")}\n`);
+    const readNow = host.kernel.readNow.bind(host.kernel);
+    Object.assign(host.kernel, {
+      readNow: (file: string) => (file === path ? texts.shift() : readNow(file)),
+    });
+    assert.equal(new Cgroups(host).of(record), undefined);
+    assert.deepEqual(texts, [], "both were read");
+  });
+
   it("ignores values that are not numbers", () => {
     const node = nodes[3]!;
     for (const text of ["", "-1\n", "many\n", "1e9\n", "18446744073709551616\n", "9".repeat(30), "\0\0\0"]) {

@@ -203,6 +203,7 @@ function ownFilesOfV2(times: number): Record<string, string> {
       "nr_periods 40\nnr_throttled 4\nthrottled_usec 2000000\nnr_bursts 0\nburst_usec 0\n",
     "cpu.max": "50000 100000\n",
     "cgroup.procs": times === 1 ? "4242\n4243\n" : "",
+    "cgroup.events": "populated 1\nfrozen 0\n",
     "memory.current": `${1000 * times}\n`,
     "memory.max": times === 1 ? "4000\n" : "max\n",
     "memory.swap.current": `${50 * times}\n`,
