@@ -11,7 +11,10 @@ const expected: readonly (readonly [RegExp, string])[] = [
   [/Failed to read data from checkpoint.*checkpoint is not found/, "it is the kubelet's first start"],
   [/no imagefs label for configured runtime/, "the kubelet's cAdvisor knows containerd and CRI-O only"],
   [/cri\.sock: connect: (?:connection refused|no such file)/, "the test starts docker-cri anew"],
-  [/error reading from server|transport is closing|code = Unavailable.*EOF/, "the test kills docker-cri"],
+  [
+    /error reading from server|transport is closing|code = Unavailable.*(?:EOF|desc = connection error)/,
+    "the test kills docker-cri",
+  ],
   [/nothing answers at Docker's endpoint|Docker closed the connection/, "the test starts Docker anew"],
   [/code = Canceled desc = context canceled/, "the kubelet is being ended"],
   [/has not yet read Docker's state/, "docker-cri has just been started"],
