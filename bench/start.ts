@@ -127,7 +127,8 @@ async function startOnce(candidate: Candidate): Promise<Omit<StartFigures, "name
   const began = performance.now();
   const child = spawn(file, [...own, ...candidate.args(folder, socket)], {
     stdio: "ignore",
-    env: { ...process.env, NODE_OPTIONS: "", ...candidate.env },
+    // As few variables as systemd sets: with NODE_EXTRA_CA_CERTS, Node reads certificates while it starts.
+    env: { PATH: process.env["PATH"], ...candidate.env },
   });
   const ended = once(child, "exit");
   try {
