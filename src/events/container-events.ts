@@ -1,5 +1,5 @@
 import { inject, injectable } from "../base/injection.js";
-import { nowNanos, onAbort, ShimError } from "../base/index.js";
+import { messageOf, nowNanos, onAbort, ShimError } from "../base/index.js";
 import { Containers } from "../containers/index.js";
 import { ContainerEventType, type ContainerEventResponse } from "../gen/runtime/v1/api_pb.js";
 import {
@@ -43,20 +43,31 @@ export class ContainerEvents {
   async *subscribe(signal: AbortSignal): AsyncGenerator<ContainerEvent> {
     this.inventory.assertReady();
     const backlog: ContainerEvent[] = [];
-    const state = { overflow: false };
+    const state: { failure?: Error } = {};
     let wake: () => void = () => undefined;
     let lastNanos = 0n;
+    const fail = (failure: Error) => {
+      state.failure ??= failure;
+      unsubscribe();
+      wake();
+    };
     const add = (event: LifeEvent) => {
       // A kubelet drops an event that is older than the last one of the pod, also when the clock was set back.
       const now = nowNanos();
       if (now > lastNanos) lastNanos = now;
-      // Built now: later the other containers of the pod would have newer states.
-      if (backlog.length < backlogLimit) backlog.push(this.message(event, lastNanos));
-      else {
-        state.overflow = true;
-        unsubscribe();
+      if (backlog.length === backlogLimit) {
+        const text = `the subscriber is more than ${backlogLimit} events behind: list, and subscribe again`;
+        fail(new ShimError("resource-exhausted", text));
+        return;
       }
-      wake();
+      try {
+        // Built now: later the other containers of the pod would have newer states.
+        backlog.push(this.message(event, lastNanos));
+        wake();
+      } catch (error) {
+        // A subscriber that misses an event must know: it lists, and subscribes again.
+        fail(error instanceof Error ? error : new Error(messageOf(error)));
+      }
     };
     const unsubscribe = this.inventory.subscribe((event) => {
       // A kubelet keeps the pod's status of the last event: it must be that of the finished pod, with its address.
@@ -75,12 +86,8 @@ export class ContainerEvents {
         signal.throwIfAborted();
         const next = backlog.shift();
         if (next) yield next;
-        else if (state.overflow) {
-          throw new ShimError(
-            "resource-exhausted",
-            `the subscriber is more than ${backlogLimit} events behind: list, and subscribe again`,
-          );
-        } else {
+        else if (state.failure !== undefined) throw state.failure;
+        else {
           await new Promise<void>((resolve) => {
             wake = resolve;
             if (signal.aborted) resolve();

@@ -7,8 +7,10 @@ import { isKind, nowNanos } from "../../../src/base/index.js";
 import { ContainerEvents } from "../../../src/events/index.js";
 import { Inventory, type LifeEvent, type WorkloadRecord } from "../../../src/inventory/index.js";
 import { lifeEventsBetween } from "../../../src/inventory/life-events.js";
+import { Network } from "../../../src/network/index.js";
 import { createTestShim, type TestShim } from "../../../src/testing/index.js";
 import { eventually, image } from "../inventory/lab.js";
+import { LeasingNetwork } from "../sandbox/leasing-network.js";
 
 type Heard = Omit<ContainerEventResponse, "$typeName">;
 
@@ -186,6 +188,34 @@ describe("ContainerEvents", () => {
     lab.engine.exit(id, 0);
     await eventually("the other hears", () => other.of(id).includes("stopped"));
     await other.end();
+  });
+
+  it("fails for its reader when a status cannot be told, also of a pod that is being created", async () => {
+    for (const failing of ["while it is created", "later"]) {
+      const network = new LeasingNetwork();
+      await using lab = await createTestShim({
+        images: [image],
+        override: (parts) => {
+          parts.register(Network, { useValue: network });
+        },
+      });
+      const reading = (async () => {
+        for await (const _ of lab.shim.resolve(ContainerEvents).subscribe(new AbortController().signal));
+      })();
+      const failed = assert.rejects(reading, /the addresses are gone/);
+      const fails = () => {
+        throw new Error("the addresses are gone");
+      };
+      const attach = network.attach.bind(network);
+      network.attach = async (pod) => {
+        if (failing === "while it is created") network.cachedIps = fails;
+        return await attach(pod);
+      };
+      const { containers } = await runPod(lab, "mute", [forever]);
+      if (failing === "later") network.cachedIps = fails;
+      lab.engine.exit(containers[0] ?? "", 1);
+      await failed;
+    }
   });
 
   it("ends with its caller, though nothing happens, and leaves no listener", async () => {
