@@ -2,9 +2,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "./compile.js";
 
-/** Reads or changes what all of a process shares: its environment, clocks, heap, timers, listeners. */
+/** Reads or changes what all of a process shares: its environment, clocks, heap, timers, listeners, open files. */
 const ofWholeProcess =
-  /\bprocess\.(?:chdir|cpuUsage|emit|env|getActiveResourcesInfo|memoryUsage|on|once|umask)\b|\bmock\.|\bsetGlobal|support\/(?:event-loop|heap)/;
+  /\bprocess\.(?:chdir|cpuUsage|emit|env|getActiveResourcesInfo|memoryUsage|on|once|umask)\b|\bmock\.|\bsetGlobal|\/proc\/self\/fd|support\/(?:event-loop|heap)/;
 
 /** So many files share a process: enough to save most starts, few enough for two CPUs to get equal shares. */
 const most = 8;
