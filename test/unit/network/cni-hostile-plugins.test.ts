@@ -111,7 +111,7 @@ describe("a plugin that", () => {
 
   it("hangs is killed at its deadline with all that it started, before anything is undone", async () => {
     await using lab = await chained();
-    const network = await lab.network({ timeoutMs: 400 });
+    const network = await lab.network({ timeoutMs: 1_500 });
     const pids = join(lab.folder, "pids");
     await lab.does(
       "portmap",
@@ -121,7 +121,7 @@ describe("a plugin that", () => {
     );
     await assert.rejects(network.attach(pod(), {}), {
       kind: "deadline-exceeded",
-      message: /portmap, ADD in network podnet: .* still running after 400 ms, killed\. See whether/,
+      message: /portmap, ADD in network podnet: .* still running after 1500 ms, killed\. See whether/,
     });
     const { processes } = new NodeHost();
     const started = (await readFile(pids, "utf8")).trim().split("\n").map(Number);
@@ -133,11 +133,11 @@ describe("a plugin that", () => {
   it("leaves a child that holds its output is taken at its word", async () => {
     await using lab = await chained();
     const network = await lab.network();
-    await lab.does("portmap", "ADD", `sleep 4 & cat '${lab.folder}/behaviour/portmap.ADD.json'`);
+    await lab.does("portmap", "ADD", `sleep 30 & cat '${lab.folder}/behaviour/portmap.ADD.json'`);
     const startMs = performance.now();
     const { ips } = await network.attach(pod(), {});
     assert.deepEqual(ips, ["10.1.0.5", "fd00::5"]);
-    assert.ok(performance.now() - startMs < 3_000);
+    assert.ok(performance.now() - startMs < 20_000);
   });
 
   it("prints on DEL is not listened to, unless it is an error", async () => {
@@ -156,7 +156,7 @@ describe("a plugin that", () => {
 
   it("hangs in undoing does not keep the others from it", async () => {
     await using lab = await chained();
-    const network = await lab.network({ timeoutMs: 300 });
+    const network = await lab.network({ timeoutMs: 1_500 });
     await lab.fails("portmap", "ADD", { code: 100, msg: "the first error" });
     await lab.does("portmap", "DEL", "sleep 60");
     await assert.rejects(network.attach(pod(), {}), { message: /the first error/ });

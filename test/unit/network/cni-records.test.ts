@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
+import { NodeHost } from "../../../src/drivers/node/index.js";
 import { FailingFiles, chain, chained, pod, PluginLab, podId, resultWith, until } from "./plugin-lab.js";
 
 describe("the file of a connection", () => {
@@ -69,18 +69,14 @@ describe("the file of a connection", () => {
     await using lab = await chained();
     const first = await lab.network();
     const done = join(lab.folder, "done");
-    await lab.does("bridge", "ADD", `touch '${done}.began'; sleep 1; touch '${done}'; exit 1`);
+    await lab.does("bridge", "ADD", `echo $$ >'${done}.began'; sleep 60; touch '${done}'; exit 1`);
     const attach = first.attach(pod(), {});
     attach.catch(() => undefined);
-    await until(() =>
-      stat(`${done}.began`).then(
-        () => true,
-        () => false,
-      ),
-    );
+    const began = () => readFile(`${done}.began`, "utf8").catch(() => "");
+    await until(async () => (await began()).endsWith("\n"));
     await lab.network();
     await assert.rejects(attach, /bridge/);
-    await delay(1_200);
+    assert.equal(await new NodeHost().processes.isAlive(Number(await began())), false);
     await assert.rejects(stat(done), { code: "ENOENT" });
   });
 

@@ -181,13 +181,13 @@ describe("a hijacked connection", () => {
   it("outlives the signal and the deadline of its start", async (t) => {
     const { engine } = await execOn(t, (_request, socket) => {
       socket.write(upgraded);
-      setTimeout(() => socket.end(frame(1, "late")), 80);
+      setTimeout(() => socket.end(frame(1, "late")), 600);
     });
     const caller = new AbortController();
     const stream = await engine.service.execs.start(someId, {
       tty: false,
       signal: caller.signal,
-      deadlineMs: 50,
+      deadlineMs: 500,
     });
     caller.abort();
     assert.deepEqual(await read(stream), { stdout: "late", stderr: "" });
@@ -283,13 +283,15 @@ describe("the end of a hijacked connection", () => {
   });
 
   it("by a reset is a lost connection", async (t) => {
+    let docker: Socket | undefined;
     const { start } = await execOn(t, (_request, socket) => {
-      socket.pause().write(upgraded);
-      setTimeout(() => socket.destroy(), 50);
+      docker = socket.pause();
+      socket.write(upgraded);
     });
     const stream = await start();
     // What the other side has not read when it closes makes the kernel reset the connection.
     const writing = assert.rejects(stream.write(Buffer.alloc(1024 * 1024)), failsWith("unavailable"));
+    docker?.destroy();
     await assert.rejects(read(stream), failsWith("unavailable", "was lost"));
     await writing;
   });

@@ -81,7 +81,7 @@ describe("running a program", () => {
   it("kills the whole group at the deadline, and processes that left it", async () => {
     const pids = join(folder, "pids");
     const script = `sleep 60 & echo $! >>${pids}; setsid sleep 60 & echo $! >>${pids}; echo $$ >>${pids}; wait`;
-    await assert.rejects(sh(script, { deadlineMs: 400 }), { kind: "deadline-exceeded" });
+    await assert.rejects(sh(script, { deadlineMs: 1_500 }), { kind: "deadline-exceeded" });
     const started = (await readFile(pids, "utf8")).trim().split("\n").map(Number);
     assert.equal(started.length, 3);
     for (const pid of started) assert.equal(await processes.isAlive(pid), false, `process ${pid} lives`);
@@ -90,7 +90,7 @@ describe("running a program", () => {
   it("kills an orphaned process with its own session at the deadline", async () => {
     const pids = join(folder, "orphans");
     const orphan = `setsid sh -c "sleep 60 & echo \\$! >>${pids}; echo \\$\\$ >>${pids}; exec sleep 60" & exit`;
-    await assert.rejects(sh(`(${orphan}); sleep 60`, { deadlineMs: 700 }), { kind: "deadline-exceeded" });
+    await assert.rejects(sh(`(${orphan}); sleep 60`, { deadlineMs: 1_500 }), { kind: "deadline-exceeded" });
     const started = (await readFile(pids, "utf8")).trim().split("\n").map(Number);
     assert.equal(started.length, 2);
     for (const pid of started) assert.equal(await processes.isAlive(pid), false, `process ${pid} lives`);
@@ -124,8 +124,8 @@ describe("running a program", () => {
 
   it("does not wait for a grandchild that holds the output, and takes all that the program wrote", async () => {
     const startMs = performance.now();
-    const { stdout, exitCode } = await sh("sleep 4 & head -c 1000000 /dev/zero; exit 3");
-    assert.ok(performance.now() - startMs < 2_000);
+    const { stdout, exitCode } = await sh("sleep 30 & head -c 1000000 /dev/zero; exit 3");
+    assert.ok(performance.now() - startMs < 20_000);
     assert.equal(exitCode, 3);
     assert.equal(stdout.length, 1_000_000);
   });
@@ -134,7 +134,7 @@ describe("running a program", () => {
     const startMs = performance.now();
     const script = "(while sleep 0.05; do echo tick || exit; done) & echo done";
     const { stdout } = await sh(script);
-    assert.ok(performance.now() - startMs < 3_000);
+    assert.ok(performance.now() - startMs < 20_000);
     assert.match(stdout.toString(), /done/);
   });
 });
@@ -146,7 +146,6 @@ describe("killing a tree of processes", () => {
     const ended = once(parent, "exit");
     assert.equal(await processes.killTree(parent.pid), descendants.length + 1);
     await ended;
-    await delay(50);
     for (const pid of descendants) assert.equal(await processes.isAlive(pid), false, `process ${pid} lives`);
   });
 
@@ -215,11 +214,12 @@ describe("looking at processes", () => {
     assert.equal(await processes.isAlive(-5), false);
     assert.equal(await processes.isAlive(2 ** 22 + 1), false);
     // The shell becomes a program that buries no child, so its ended child stays a zombie.
-    const parent = start("sleep 0.2 & echo $!; exec sleep 60");
+    const parent = start("sleep 60 & echo $!; exec sleep 60");
     assert.ok(parent.stdout);
     const [line] = (await once(parent.stdout, "data")) as [Buffer];
     const zombie = Number(line.toString());
     assert.equal(await processes.isAlive(zombie), true);
+    process.kill(zombie, "SIGKILL");
     const end = Date.now() + 5_000;
     while (!/^State:\s+Z/m.test(await readFile(`/proc/${zombie}/status`, "utf8"))) {
       assert.ok(Date.now() < end);

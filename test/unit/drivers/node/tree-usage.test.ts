@@ -68,9 +68,12 @@ describe("the disk usage of a folder", () => {
 
   it("is measured with pauses, and aborted with its signal", async () => {
     await Promise.all(Array.from({ length: 1_000 }, (_, index) => writeFile(join(folder, `f${index}`), "")));
-    const startedAtMs = performance.now();
-    await trees.usage(folder, quick);
-    const atFullSpeedMs = performance.now() - startedAtMs;
+    let atFullSpeedMs = Infinity;
+    for (let times = 0; times < 3; times++) {
+      const startedAtMs = performance.now();
+      await trees.usage(folder, quick);
+      atFullSpeedMs = Math.min(atFullSpeedMs, performance.now() - startedAtMs);
+    }
     const cpuBefore = process.cpuUsage();
     const pacedAtMs = performance.now();
     await trees.usage(folder, { share: 0.1, signal });
