@@ -64,7 +64,8 @@ export function describeExamples(staged: () => Stage): void {
       const { out } = await succeed(folder, process.execPath, "agent.js", socket, "memory");
       const lines = out.trim().split("\n");
       assert.equal(lines[0], `serving CRI on unix://${socket}`);
-      assert.equal(lines.at(-1), "the job ended with 3");
+      // What follows it, if anything, are events of the removal.
+      assert.ok(lines.includes("the job ended with 3"), out);
       assert.ok(lines.includes("inside the container: hello"));
       const seen = lines.map((line) => /^[0-9a-f]{12} of check: (\w+)$/.exec(line)?.[1]).filter(Boolean);
       assert.deepEqual(seen.slice(0, 5), [

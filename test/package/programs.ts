@@ -59,7 +59,7 @@ await shim.close();`,
   {
     of: "watchUsage",
     append: `${prepare}
-await watchUsage(test.shim, AbortSignal.timeout(200)).catch(({ name }) => console.log(name));
+await watchUsage(test.shim, AbortSignal.timeout(2_000)).catch(({ name }) => console.log(name));
 await test.shim.close();`,
     prints: /^web /,
   },

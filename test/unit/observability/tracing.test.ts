@@ -108,10 +108,10 @@ describe("traces", () => {
     lab.engine.faults.events.breakStream();
     await pause(300);
     assert.deepEqual(lab.exporter.getFinishedSpans(), []);
-    await startContainer(lab.shim, { command: ["sh", "-c", "sleep 0.1; echo late; sleep 0.1"] });
-    await pause(50);
+    await startContainer(lab.shim, { command: ["sh", "-c", "sleep 0.5; echo late; sleep 0.1"] });
+    await pause(200);
     lab.exporter.reset();
-    await pause(500);
+    await pause(800);
     assert.deepEqual(
       lab.exporter.getFinishedSpans().map(({ name }) => name),
       [],

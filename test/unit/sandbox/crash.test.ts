@@ -178,7 +178,7 @@ async function retry<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      if (tries === 50) throw error;
+      if (tries === 500) throw error;
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }

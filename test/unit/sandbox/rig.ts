@@ -73,11 +73,11 @@ export async function runContainer({ runtime }: Rig, podSandboxId: string, name:
   return containerId;
 }
 
-/** Waits until `holds`, and fails after two seconds. */
+/** Waits until `holds`, and fails after ten seconds. */
 export async function eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const end = Date.now() + 2_000;
+  const end = Date.now() + 10_000;
   while (!(await holds())) {
-    if (Date.now() > end) throw new Error(`not so after 2 s: ${what}`);
+    if (Date.now() > end) throw new Error(`not so after 10 s: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

@@ -41,7 +41,8 @@ describe("shim.stats", () => {
       lab.engine.use(ids[0]!, { cpuNanos: seen.length * 1_000_000_000 });
       if (seen.length === 3) over.abort();
     }
-    assert.ok(performance.now() - startedAtMs >= 400);
+    // A timer of Node's may be a millisecond early.
+    assert.ok(performance.now() - startedAtMs >= 398);
     assert.deepEqual(seen.slice(1), [1_000_000_000n, 2_000_000_000n]);
     for await (const pods of lab.shim.stats.watch()) {
       assert.equal(pods.length, 1);

@@ -8,7 +8,7 @@ import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
 import { WebSocket } from "ws";
-import { connectProcess } from "../../../src/client/index.js";
+import { connectProcess, ContainerState } from "../../../src/client/index.js";
 import { createHandler } from "../../../src/streaming/http/handler.js";
 import { Sessions } from "../../../src/streaming/http/sessions.js";
 import { startServer } from "../../../src/streaming/http/server.js";
@@ -16,7 +16,7 @@ import { Tokens } from "../../../src/streaming/tokens.js";
 import { createMemoryDocker, type ContainerProcess } from "../../../src/testing/index.js";
 import { Authority } from "../../wire/support/certificates.js";
 import { pino } from "pino";
-import { streamingWorld, untilNothingIsLeft } from "./world.js";
+import { streamingWorld, until, untilNothingIsLeft } from "./world.js";
 import { closed } from "../../support/closed.js";
 
 const hello = async (process: ContainerProcess) => {
@@ -123,7 +123,10 @@ describe("the streaming server", () => {
     await assert.rejects(world.portForwardUrl([70_000]), /not a port/);
     await assert.rejects(world.attachUrl("nothing"), /not.?found/i);
     const ended = await world.start(() => 0);
-    await delay(50);
+    const isRunning = async () =>
+      (await world.runtime.containerStatus({ containerId: ended })).status?.state ===
+      ContainerState.CONTAINER_RUNNING;
+    await until(async () => !(await isRunning()));
     await assert.rejects(world.attachUrl(ended), /not running/);
   });
 

@@ -53,8 +53,8 @@ describe("a memory engine that tests play with", () => {
     await assert.rejects(engine.containers.start(id), (error) => isKind(error, "conflict"));
     await assert.rejects(engine.containers.remove(id), (error) => isKind(error, "conflict"));
     engine.unpause(id);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    assert.ok((await collect(engine.containers.logs(id))).length > frozen + 1);
+    while ((await collect(engine.containers.logs(id))).length <= frozen + 1)
+      await new Promise((resolve) => setTimeout(resolve, 10));
     engine.pause(id);
     await engine.containers.kill(id);
     assert.equal((await engine.containers.inspect(id)).state.exitCode, 137);
