@@ -72,7 +72,7 @@ describe("createShim", () => {
     const { engine } = test;
     const config = { metadata: { name: "a", namespace: "default", uid: "1" }, linux: {} };
     await createClients(test.shim.inProcessTransport()).runtime.runPodSandbox({ config });
-    engine.faults.on("containers.list", { delayMs: 300 });
+    engine.faults.on("containers.list", { delayMs: 1_000 });
     await using shim = await createShim({ engine: engine.connect(), host: engine.host, log });
     const { runtime } = createClients(shim.inProcessTransport());
     const listed = runtime.listPodSandbox({});

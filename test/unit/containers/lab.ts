@@ -78,7 +78,7 @@ export async function fails(work: Promise<unknown>, code: Code, text: RegExp): P
 }
 
 /** Waits until something holds. */
-export async function until(holds: () => boolean | Promise<boolean>, withinMs = 3_000): Promise<void> {
+export async function until(holds: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<void> {
   const end = performance.now() + withinMs;
   while (!(await holds())) {
     assert.ok(performance.now() < end, `not within ${withinMs} ms: ${holds.toString()}`);

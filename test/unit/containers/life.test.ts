@@ -91,7 +91,7 @@ describe("stopping a container", () => {
     const containerId = await lab.run(forever);
     lab.engine.faults.on("containers.stop", { hang: true, times: 1 });
     await fails(
-      lab.runtime.stopContainer({ containerId, timeout: 2n }, { timeoutMs: 100 }),
+      lab.runtime.stopContainer({ containerId, timeout: 2n }, { timeoutMs: 500 }),
       Code.DeadlineExceeded,
       /./,
     );

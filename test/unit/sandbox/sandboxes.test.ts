@@ -235,7 +235,7 @@ describe("a call whose caller has gone while the network was slow", () => {
     await using rig = await openRig();
     const slow = slowAttach(rig);
     const config = podConfig("slow");
-    await assert.rejects(rig.runtime.runPodSandbox({ config }, { timeoutMs: 200 }), {
+    await assert.rejects(rig.runtime.runPodSandbox({ config }, { timeoutMs: 500 }), {
       code: Code.DeadlineExceeded,
     });
     const retry = rig.runtime.runPodSandbox({ config });
@@ -254,7 +254,7 @@ describe("a call whose caller has gone while the network was slow", () => {
     await using rig = await openRig();
     const slow = slowAttach(rig);
     const config = podConfig("gone");
-    const cut = [200, 250].map((timeoutMs) =>
+    const cut = [500, 550].map((timeoutMs) =>
       assert.rejects(rig.runtime.runPodSandbox({ config }, { timeoutMs }), { code: Code.DeadlineExceeded }),
     );
     await Promise.all(cut);
@@ -286,7 +286,7 @@ describe("a call whose caller has gone while the network was slow", () => {
     await using rig = await openRig();
     const slow = slowAttach(rig);
     const config = podConfig("part");
-    await assert.rejects(rig.runtime.runPodSandbox({ config }, { timeoutMs: 200 }), {
+    await assert.rejects(rig.runtime.runPodSandbox({ config }, { timeoutMs: 500 }), {
       code: Code.DeadlineExceeded,
     });
     rig.engine.faults.on("containers.remove", { error: "internal", message: "device busy" });
@@ -437,7 +437,7 @@ describe("a pod whose pause image cannot be had", () => {
     const engine = createMemoryDocker({ images: [image] });
     engine.registry.behave("registry.k8s.io/pause", { stall: true });
     await using rig = await openRig({ engine });
-    await assert.rejects(rig.runtime.runPodSandbox({ config: podConfig("slow") }, { timeoutMs: 1_000 }), {
+    await assert.rejects(rig.runtime.runPodSandbox({ config: podConfig("slow") }, { timeoutMs: 3_000 }), {
       message: /the sandbox image registry\.k8s\.io\/pause:3\.10 is not on the node.*that the caller waits/,
     });
     assert.deepEqual(await engine.containers.list(), []);
