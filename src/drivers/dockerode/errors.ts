@@ -124,7 +124,7 @@ const byStatus: readonly Rule[] = [
   { status: 504, kind: "unavailable" },
   { text: /no such (?:container|image|exec)/i, kind: "not-found" },
   {
-    text: /connection (?:refused|reset)|i\/o timeout|context (?:canceled|deadline exceeded)|transport is closing|ttrpc: closed|error while dialing|shutting down|temporarily unavailable|too many open files|cannot allocate memory/i,
+    text: /connection (?:refused|reset)|broken pipe|i\/o timeout|context (?:canceled|deadline exceeded)|transport is closing|ttrpc: closed|error while dialing|shutting down|temporarily unavailable|too many open files|cannot allocate memory/i,
     kind: "unavailable",
     advice: "if this continues, check the logs of dockerd and containerd",
   },
@@ -149,7 +149,7 @@ const ofPulls: readonly Rule[] = [
     advice: "check the registry's certificate, or dockerd's insecure-registries",
   },
   {
-    text: /no such host|connection (?:refused|reset)|timeout|timed out|network is unreachable|no route to host|server misbehaving|temporary failure|unexpected eof|: eof$|status(?: code)?:? 5\d\d|http 5\d\d|service unavailable|bad gateway|internal server error|context (?:canceled|deadline exceeded)|request canceled|download failed after attempts/i,
+    text: /no such host|connection (?:refused|reset)|broken pipe|(?:idle|closed network) connection|timeout|timed out|network is unreachable|no route to host|server misbehaving|temporary failure|unexpected eof|: eof$|status(?: code)?:? 5\d\d|http 5\d\d|service unavailable|bad gateway|internal server error|context (?:canceled|deadline exceeded)|request canceled|download failed after attempts/i,
     kind: "unavailable",
     ofRegistry: true,
     advice: "check that the node can reach the registry",

@@ -35,6 +35,7 @@ const statuses: readonly StatusCase[] = [
   ["containers.inspect", 301, "", "internal"],
   ["containers.inspect", 500, "No such container: abc", "not-found"],
   ["containers.inspect", 500, "dial unix /run/containerd.sock: connect: connection refused", "unavailable"],
+  ["containers.inspect", 500, "write unix @->/run/containerd.sock: write: broken pipe", "unavailable"],
   ["containers.inspect", 500, "context deadline exceeded", "unavailable"],
   [
     "containers.inspect",
@@ -190,6 +191,10 @@ const pulls: readonly (readonly [text: string, kind: ErrorKind])[] = [
   ['Get "https://r.example/v2/": x509: certificate signed by unknown authority', "unavailable"],
   ['Get "https://r.example/v2/": http: server gave HTTP response to HTTPS client', "unavailable"],
   ["unexpected EOF", "unavailable"],
+  ["read tcp 10.0.0.1:40000->10.0.0.2:443: read: connection reset by peer", "unavailable"],
+  ["write tcp 10.0.0.1:40000->10.0.0.2:443: write: broken pipe", "unavailable"],
+  ['Get "https://r.example/v2/": http: server closed idle connection', "unavailable"],
+  ["read tcp 10.0.0.1:40000->10.0.0.2:443: use of closed network connection", "unavailable"],
   ["toomanyrequests: You have reached your pull rate limit.", "resource-exhausted"],
   ["failed to register layer: write /x: no space left on device", "resource-exhausted"],
   ["manifest invalid: manifest invalid", "invalid-argument"],
