@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { collect, EventWatch, rejectsWith, type Scene } from "./scene.js";
+import type { DockerEvent } from "../../../src/docker/index.js";
+import { collect, EventWatch, rejectsWith, until, type Scene } from "./scene.js";
 
 /** The engine's stream of events. */
 export function testEvents(scene: () => Scene): void {
@@ -123,7 +124,10 @@ export function testEvents(scene: () => Scene): void {
       signal: abort.signal,
     });
     await subscription.ready;
-    const collected = collect(subscription);
+    const heard: DockerEvent[] = [];
+    const hearing = (async () => {
+      for await (const event of subscription) heard.push(event);
+    })();
     const watch = await EventWatch.open(service);
     const container = await scene().sleeper();
     const { stream } = await scene().exec(container, { command: ["true"] });
@@ -132,12 +136,12 @@ export function testEvents(scene: () => Scene): void {
     await service.containers.remove(container, { force: true });
     await watch.event(container, "destroy");
     await watch.close();
+    const own = () => heard.filter(({ subject }) => subject === container).map(({ action }) => action);
+    // Each subscription has a connection of its own.
+    await until("the event exec_die", () => own().includes("exec_die") || undefined);
     abort.abort();
-    const own = (await collected).filter(({ subject }) => subject === container);
-    assert.deepEqual(
-      own.map(({ action }) => action),
-      ["start", "exec_die"],
-    );
+    await hearing;
+    assert.deepEqual(own(), ["start", "exec_die"]);
   });
 
   it("reports an image that is tagged and untagged", async () => {

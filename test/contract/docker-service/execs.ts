@@ -7,7 +7,7 @@ import { collect, rejectsWith, textOf, typeCtrlP, until, type Scene } from "./sc
 export function testExecs(scene: () => Scene): void {
   it("runs a command, with its streams apart and its exit code", async () => {
     const container = await scene().sleeper();
-    const command = ["sh", "-c", "echo out; sleep 0.1; echo err >&2; exit 3"];
+    const command = ["sh", "-c", "echo out; sleep 0.5; echo err >&2; exit 3"];
     const { id, stream } = await scene().exec(container, { command });
     const frames = await collect(stream.output);
     assert.match(id, /^[0-9a-f]{64}$/);
@@ -101,7 +101,7 @@ export function testExecs(scene: () => Scene): void {
 
   it("shows a terminal as one stream, and lets it be resized", async () => {
     const container = await scene().sleeper();
-    const command = ["sh", "-c", "echo out; echo err >&2; sleep 0.5; stty size"];
+    const command = ["sh", "-c", "echo out; echo err >&2; sleep 2; stty size"];
     const { id, stream } = await scene().exec(container, { command, tty: true });
     await until("the exec to run", async () => {
       const { running, pid } = await scene().service.execs.inspect(id);

@@ -10,7 +10,7 @@ const partBytes = 16 * 1024;
 export function testLogs(scene: () => Scene): void {
   it("gives both streams apart, in order, with rising times", async () => {
     const { id } = await scene().runToEnd(
-      [1, 2, 3].map((i) => `echo out ${i}; sleep 0.05; echo err ${i} >&2; sleep 0.05`).join("; "),
+      [1, 2, 3].map((i) => `echo out ${i}; sleep 0.2; echo err ${i} >&2; sleep 0.2`).join("; "),
     );
     const frames = await scene().logs(id);
     assert.deepEqual(
@@ -68,11 +68,7 @@ export function testLogs(scene: () => Scene): void {
   });
 
   it("follows until the container has ended", async () => {
-    const id = await scene().run([
-      "sh",
-      "-c",
-      "echo one; sleep 0.3; echo two; sleep 0.1; echo three; sleep 0.3",
-    ]);
+    const id = await scene().run(["sh", "-c", "echo one; sleep 1; echo two; sleep 0.1; echo three; sleep 1"]);
     const seen: { text: string; running: boolean }[] = [];
     for await (const { data } of entriesOf(scene().service.containers.logs(id, { follow: true }))) {
       const { state } = await scene().service.containers.inspect(id);

@@ -28,8 +28,8 @@ export interface OpenedService {
 /** Opens a service for one part of the suite. */
 export type OpenService = () => Promise<OpenedService>;
 
-/** The longest wait for something that the engine does by itself, in milliseconds. */
-const patienceMs = 15_000;
+/** The longest wait for something that the engine does by itself, in milliseconds: the machine may be busy. */
+const patienceMs = 60_000;
 
 /** What the tests of one part do with the engine; it remembers what is to be tidied up. */
 export class Scene {
