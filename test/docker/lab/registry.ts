@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, randomBytes, randomInt } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -197,14 +197,25 @@ async function answers(url: string): Promise<boolean> {
   return response?.status === 200 || response?.status === 401;
 }
 
-/** A TCP port of 127.0.0.1 that nobody listens on now. */
+/**
+ * A TCP port of 127.0.0.1 that nobody listens on now. It is none that the kernel gives to connections: one of those may
+ * have it when the server starts, or starts anew.
+ */
 export async function freePort(): Promise<number> {
-  return await new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
+  for (;;) {
+    const port = randomInt(13_000, 18_000);
+    if (await isFree(port)) return port;
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  return await new Promise((resolve) => {
+    const server = createServer().once("error", () => {
+      resolve(false);
+    });
+    server.listen(port, "127.0.0.1", () => {
       server.close(() => {
-        resolve(typeof address === "object" && address !== null ? address.port : 0);
+        resolve(true);
       });
     });
   });
