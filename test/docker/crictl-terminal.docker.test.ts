@@ -7,7 +7,7 @@ import { DockerService } from "../../src/index.js";
 import { echoPorts, startEchoServer } from "./echo-server.js";
 import { crictl, openLab } from "./lab/index.js";
 import { openNode, type NodeInView } from "./proxy/node-in-view.js";
-import { Terminal } from "./terminal.js";
+import { Terminal, untilSize } from "./terminal.js";
 
 const podConfig = { metadata: { name: "terminal", namespace: "default", uid: "uid-terminal" }, linux: {} };
 
@@ -75,8 +75,8 @@ describe("crictl in a real terminal", { timeout: 300_000 }, () => {
           // A shell that has shown its prompt shows nothing to a new client.
           await terminal.type("Enter");
           await terminal.shows(/[#$]$/);
-          await terminal.type(`stty size; echo round-$((${round} + 10))`, "Enter");
-          await terminal.shows(new RegExp(`^20 90\nround-${round + 10}$`, "m"));
+          await terminal.type(`${untilSize(90, 20)}; echo round-$((${round} + 10))`, "Enter");
+          await terminal.shows(new RegExp(`^round-${round + 10}$`, "m"));
         }
         await using leaving = await Terminal.open(attach, { width: 90, height: 20 });
         await leaving.type("Enter");

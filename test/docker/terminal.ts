@@ -2,6 +2,11 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { installPackages, run } from "./lab/index.js";
 
+/** Shell that waits for a size of its terminal: a size takes another way than the keys do, and may arrive after them. */
+export function untilSize(width: number, height: number): string {
+  return `until [ "$(stty size 2>&1)" = "${height} ${width}" ]; do sleep 0.1; done`;
+}
+
 /** A terminal with a program in it, as tmux draws it. */
 export class Terminal implements AsyncDisposable {
   private constructor(private readonly name: string) {}
@@ -24,9 +29,9 @@ export class Terminal implements AsyncDisposable {
     await this.tmux("resize-window", "-x", String(width), "-y", String(height));
   }
 
-  /** Waits until the screen shows something. @throws Error with the screen after 20 s. */
+  /** Waits until the screen shows something. @throws Error with the screen after a minute. */
   async shows(wanted: RegExp): Promise<RegExpExecArray> {
-    const end = Date.now() + 20_000;
+    const end = Date.now() + 60_000;
     for (;;) {
       const screen = (await this.tmux("capture-pane", "-p")).trimEnd();
       const found = wanted.exec(screen);
@@ -39,13 +44,15 @@ export class Terminal implements AsyncDisposable {
   /** Asserts that a shell in a terminal of 100 x 30 knows that size, and the next one. */
   async followsItsSize(): Promise<void> {
     await this.shows(/[#$]$/);
-    await this.type("stty size", "Enter");
-    await this.shows(/^30 100\n.*[#$]$/m);
-    await this.resize(120, 40);
-    // A size takes another way than the keys do, and may arrive after them.
-    await this.type('until [ "$(stty size)" = "40 120" ]; do sleep 1; done', "Enter");
-    await this.type("clear; stty size", "Enter");
-    await this.shows(/^40 120\n.*[#$]$/m);
+    for (const [width, height] of [
+      [100, 30],
+      [120, 40],
+    ] as const) {
+      await this.resize(width, height);
+      await this.type(untilSize(width, height), "Enter");
+      await this.type("clear; stty size", "Enter");
+      await this.shows(new RegExp(`^${height} ${width}\n.*[#$]$`, "m"));
+    }
   }
 
   /** The terminal goes, and its program with it. */
