@@ -78,7 +78,9 @@ describe(
         "the log stands",
       );
       for (const name of crowd) await assertLogGrows(name);
-      assert.equal(await kubelet.api.logs(fresh, "main"), `${fresh}\n`);
+      let said = "";
+      await waitUntil(async () => (said = await kubelet.api.logs(fresh, "main")) !== "", 10_000, 200);
+      assert.equal(said, `${fresh}\n`);
     }
 
     /** The pod's log has each line since the container's start, and one that is new. */
@@ -86,7 +88,7 @@ describe(
       const read = async () => (await kubelet.api.logs(name, "main")).trimEnd().split("\n");
       const before = await read();
       let lines = before;
-      await waitUntil(async () => (lines = await read()).length > before.length, 10_000, 200);
+      await waitUntil(async () => (lines = await read()).length > before.length, 30_000, 200);
       assert.ok(lines.length > before.length, `${name}: the log stands`);
       assert.deepEqual(
         lines,
