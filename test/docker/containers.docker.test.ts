@@ -13,7 +13,7 @@ import {
 import { NodeHost } from "../../src/drivers/node/index.js";
 import { openLab, run, type Dockerd, type EngineName } from "./lab/index.js";
 import { openNode, podConfig, runContainer, runPod, type NodeInView } from "./proxy/node-in-view.js";
-import { processesWith, until } from "./streams.js";
+import { processesWith, until, untilDeaf } from "./streams.js";
 
 const forever = ["sh", "-c", "trap exit TERM; sleep 86400 & wait"];
 
@@ -21,9 +21,6 @@ const lab = openLab();
 after(async () => {
   await lab.close();
 });
-
-/** How long a state is waited for. */
-const patienceMs = 10_000;
 
 /** A container's configuration as a caller writes it. */
 type Config = Exclude<MessageInitShape<typeof ContainerConfigSchema>, ContainerConfig>;
@@ -73,10 +70,7 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
       const linux = { resources: { memoryLimitInBytes: 15n << 20n } };
       const containerId = await create(name, command, { linux });
       await node.cri.runtime.startContainer({ containerId });
-      await until(
-        async () => (await statusOf(containerId)).state === ContainerState.CONTAINER_EXITED,
-        patienceMs,
-      );
+      await until(async () => (await statusOf(containerId)).state === ContainerState.CONTAINER_EXITED);
       return { containerId, ...(await statusOf(containerId)) };
     }
 
@@ -116,7 +110,7 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
         node.cri.runtime.execSync({ containerId, cmd, timeout: 1n }),
         /timed out after 1 s/,
       );
-      await until(async () => (await processesWith(word)).length === 0, patienceMs);
+      await until(async () => (await processesWith(word)).length === 0);
       assert.equal((await statusOf(containerId)).state, ContainerState.CONTAINER_RUNNING);
     });
 
@@ -130,8 +124,11 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
       for (const [index, { stdout, exitCode }] of results.entries()) {
         assert.deepEqual([Buffer.from(stdout).toString(), exitCode], [`${index}\n`, index % 3]);
       }
-      const { stdout } = await dockerd.docker(["inspect", "-f", "{{.ExecIDs}}", containerId]);
-      assert.match(stdout, /^(\[\]|<no value>)\s*$/);
+      // Docker 20.10 forgets an exec a moment after it has told of its end.
+      await until(async () => {
+        const { stdout } = await dockerd.docker(["inspect", "-f", "{{.ExecIDs}}", containerId]);
+        return /^(\[\]|<no value>)\s*$/.test(stdout);
+      });
       for (const program of ["/no/such/program", "no-such-program", "/etc"]) {
         const { exitCode } = await node.cri.runtime.execSync({ containerId, cmd: [program] });
         // Which of the two is the engine's choice: some say 126 of a file that is not there.
@@ -141,6 +138,7 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
 
     it("kills a process that ignores SIGTERM after the grace period", async () => {
       const containerId = await runContainer(node, pod, "deaf", ["sh", "-c", "trap '' TERM; sleep 86400"]);
+      await untilDeaf(dockerd, containerId);
       const began = Date.now();
       await node.cri.runtime.stopContainer({ containerId, timeout: 1n });
       assert.ok(Date.now() - began >= 950 && Date.now() - began < 15_000);

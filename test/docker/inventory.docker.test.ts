@@ -24,6 +24,7 @@ import {
   untilDockerAgrees,
   type NodeInView,
 } from "./proxy/node-in-view.js";
+import { until, untilDeaf } from "./streams.js";
 
 const forever = ["sh", "-c", "trap exit TERM; sleep 86400 & wait"];
 
@@ -142,14 +143,13 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
       for (const name of brief) await dockerd.docker(runArguments("quick", id, name, "--rm", ...quick), once);
       await dockerd.docker(runArguments("quick", id, "oom", "--rm", ...greedy), once);
       const again = await runContainer(node, { id, name: "quick" }, "again", deaf);
-      // Its shell needs a moment to close its ears.
-      await pause(1_000);
+      await untilDeaf(dockerd, again);
       await dockerd.docker(["restart", "--time=0", again]);
       await untilDockerAgrees(node);
       const types = (name: string) => typeNames(eventsOf(events.heard, name));
       await waitUntil(
         () => ended.every((name) => types(name).includes("deleted")) && types("again").length === 4,
-        3_000,
+        30_000,
       );
       const life = ["created", "started", "stopped", "deleted"];
       for (const name of ended) assert.deepEqual(types(name), life, name);
@@ -182,11 +182,7 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
       signal(shim, "SIGSTOP");
       try {
         signal(ghost, "SIGKILL");
-        const seen = await waitUntil(
-          async () => (await stateOf()) === ContainerState.CONTAINER_UNKNOWN,
-          3_000,
-        );
-        assert.ok(seen, "it is still shown as running");
+        await until(async () => (await stateOf()) === ContainerState.CONTAINER_UNKNOWN);
         assert.equal(isAlive(ghost), false);
       } finally {
         signal(shim, "SIGCONT");
@@ -241,8 +237,9 @@ describe("the inventory on Docker 20.10, for longer", { timeout: 240_000 }, () =
     await Promise.all(makers);
     const events = await hear(node);
     const polling = poll(node, { pods: 1, containers: 200 });
-    // All wait for somebody to open the other end.
-    await (await open(join(gate, "fifo"), "w")).close();
+    // All wait for a line, those too that have not come to it yet: opened for both, a pipe waits for nobody.
+    await using lines = await open(join(gate, "fifo"), "r+");
+    await lines.write("\n".repeat(200));
     const allDead = async () => {
       const { stdout } = await dockerd.docker([
         "ps",

@@ -6,9 +6,11 @@ import type { Readable, Writable } from "node:stream";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Clients, ContainerConfig, ContainerConfigSchema } from "../../src/client/index.js";
 import type { PodSandboxConfigSchema } from "../../src/gen/runtime/v1/api_pb.js";
-import { waitUntil } from "./lab/index.js";
+import { waitUntil, type Dockerd } from "./lab/index.js";
 
 const mebibyte = 1024 * 1024;
+/** Of the mask in /proc/PID/status. */
+const sigterm = 1n << 14n;
 
 /** Waits until something holds, for a minute or as long as is given: no time is measured by it, and the machine may be busy. */
 export async function until(holds: () => Promise<boolean>, withinMs = 60_000): Promise<void> {
@@ -29,6 +31,15 @@ export async function startBusybox(
   });
   await runtime.startContainer({ containerId });
   return containerId;
+}
+
+/** Waits until a container's first process ignores SIGTERM: a shell that has just been started has no trap yet. */
+export async function untilDeaf(dockerd: Dockerd, containerId: string): Promise<void> {
+  const { stdout } = await dockerd.docker(["inspect", "--format", "{{.State.Pid}}", containerId]);
+  await until(async () => {
+    const status = await readFile(`/proc/${stdout.trim()}/status`, "utf8");
+    return (BigInt(`0x${/^SigIgn:\s+(\w+)$/m.exec(status)?.[1] ?? "0"}`) & sigterm) !== 0n;
+  });
 }
 
 /** The processes of this machine of which one argument is such a word. */
