@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { ContainerState } from "../../src/client/index.js";
@@ -15,6 +15,7 @@ import {
 import { burstLines, CountingContainer, startWithTokens } from "./logs-counting.js";
 import { KilledPump, numbersIn, pause } from "./logs-killed-pump.js";
 import { openNode, podConfig as podConfigOf, type NodeInView } from "./proxy/node-in-view.js";
+import { until } from "./streams.js";
 
 const lab = openLab();
 after(() => lab.close());
@@ -199,11 +200,12 @@ describe("the log of a container of the shim", { timeout: 120_000 }, () => {
   it("is complete when StopContainer and RemoveContainer answer", async () => {
     const script = "trap 'echo bye; exit' TERM; echo hello; while :; do sleep 0.1; done";
     const stopped = await start("stopped", script);
-    await pause(300);
+    // Its trap is set then.
+    await until(async () => (await textsOf(stopped.path)).length > 0);
     await node.cri.runtime.stopContainer({ containerId: stopped.id, timeout: 10n });
     assert.deepEqual(await textsOf(stopped.path), ["stdout hello$", "stdout bye$"]);
     const removed = await start("removed", "i=0; while :; do i=$((i+1)); echo $i; done");
-    await pause(1_000);
+    await until(async () => (await stat(removed.path)).size > 100_000);
     await node.cri.runtime.removeContainer({ containerId: removed.id });
     const lines = await textsOf(removed.path);
     // The last may have been cut off by the kill.

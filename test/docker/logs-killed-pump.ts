@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { rename } from "node:fs/promises";
 import { join } from "node:path";
 import { readContainerLog } from "../../src/logs/index.js";
@@ -75,15 +75,21 @@ export class KilledPump {
 
   /** The number of one of the last lines. */
   newestNumber(): number {
-    const file = openSync(this.path, "r");
-    try {
-      const { size } = fstatSync(file);
-      const end = Buffer.alloc(Math.min(size, 256 * 1024));
-      readSync(file, end, 0, end.length, size - end.length);
-      return Number([...end.toString("latin1").matchAll(/ [PF] (\d+):/g)].at(-1)?.[1] ?? 0);
-    } finally {
-      closeSync(file);
-    }
+    return Number([...tailOf(this.path).matchAll(/ [PF] (\d+):/g)].at(-1)?.[1] ?? 0);
+  }
+}
+
+/** The last 256 KiB of a file: two of the longest lines, and more. Empty for a file that is not there yet. */
+export function tailOf(path: string): string {
+  if (!existsSync(path)) return "";
+  const file = openSync(path, "r");
+  try {
+    const { size } = fstatSync(file);
+    const end = Buffer.alloc(Math.min(size, 256 * 1024));
+    readSync(file, end, 0, end.length, size - end.length);
+    return end.toString("latin1");
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -12,7 +12,8 @@ import { createDockerodeService } from "../../src/drivers/dockerode/index.js";
 import { BufferPool, LineBuffer } from "../../src/logs/pump/line-buffer.js";
 import { moduleProgram, openLab, run, type Dockerd, type EngineName } from "./lab/index.js";
 import { CountingContainer } from "./logs-counting.js";
-import { KilledPump, numbersIn, pause } from "./logs-killed-pump.js";
+import { KilledPump, numbersIn, pause, tailOf } from "./logs-killed-pump.js";
+import { until } from "./streams.js";
 
 const lab = openLab();
 after(() => lab.close());
@@ -213,6 +214,14 @@ class KubeletReader {
     this.child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.errors += text));
   }
 
+  /** The greatest number of a line that it has printed. */
+  newestNumber(): number {
+    const numbers = [this.stdout, this.stderr].map((path) =>
+      Number([...tailOf(path).matchAll(/^(\d+):x*:\1$/gm)].at(-1)?.[1] ?? 0),
+    );
+    return Math.max(...numbers);
+  }
+
   /** Says that the container has ended, and waits for what is left. */
   async end(): Promise<void> {
     const exit = once(this.child, "exit");
@@ -256,14 +265,20 @@ describe("kubelet's own reader of logs", () => {
     await container.say(1);
     while (pump.sizeBytes() < 100_000) await pause(10);
     const following = new KubeletReader(program, await folderFor("followed"), pump.path, "-follow");
+    let rotatedAt = 0;
     for (let n = 0; container.burstsLeft > 0; n++) {
       await container.say(1);
       await pause(100);
-      // Kubelet's reader looks for a new file once a second at most.
-      if (n % 5 === 3) await pump.rotate();
+      if (n % 5 !== 3) continue;
+      // Of two rotations in short order kubelet's reader sees the second alone: it must have come to this file.
+      const wanted = rotatedAt;
+      await until(() => Promise.resolve(following.newestNumber() > wanted));
+      await pump.rotate();
+      rotatedAt = container.saidLines;
     }
     await pump.says("complete", 60_000);
-    await pause(1_500);
+    // Nor does it look for another file of a container that has ended.
+    await until(() => Promise.resolve(tailOf(following.stdout).endsWith("the end has no newline")));
     await following.end();
     for (const stream of ["stdout", "stderr"] as const) {
       const wanted = await saidToDocker(dockerd, container.id, stream);
