@@ -167,7 +167,7 @@ describe("stats of docker-cri as a process of its own", { timeout: 400_000 }, ()
     assert.ok(count(/service="RuntimeService",method="ContainerStats",code="OK"/) > 10);
     assert.ok(count(/call="containers.inspect",result="ok"/) >= 3, text);
     assert.match(text, /^docker_cri_sandboxes \d+$/m);
-    assert.match(text, /^nodejs_eventloop_lag_p99_seconds 0\.\d+$/m);
+    assert.match(text, /^nodejs_eventloop_lag_p99_seconds \d+\.\d+$/m);
   });
 });
 
@@ -178,7 +178,7 @@ async function cgroupOf(pid: number): Promise<string> {
 
 /** Starts processes until one has this pid. */
 async function processWithPid(pid: number): Promise<ChildProcess> {
-  for (let attempt = 0; attempt < 200; attempt++) {
+  for (let attempt = 0; attempt < 2_000; attempt++) {
     await writeFile("/proc/sys/kernel/ns_last_pid", String(pid - 1));
     const child = spawn("sleep", ["600"], { stdio: "ignore" });
     if (child.pid === pid) return child;

@@ -4,10 +4,16 @@ import { readFile, stat, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { after, before, describe, it } from "node:test";
-import type { ContainerStats, Metric } from "../../src/gen/runtime/v1/api_pb.js";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type {
+  ContainerStats,
+  LinuxContainerResourcesSchema,
+  Metric,
+} from "../../src/gen/runtime/v1/api_pb.js";
 import { cgroupFolders } from "./cgroup-folders.js";
 import { openLab, run, waitUntil, type Dockerd, type EngineName } from "./lab/index.js";
 import { openNode, type NodeInView } from "./proxy/node-in-view.js";
+import { until } from "./streams.js";
 
 const lab = openLab();
 after(async () => {
@@ -72,7 +78,11 @@ for (const [title, engine, containerdStore] of engines) {
       await dockerd.stop();
     });
 
-    const runPod = async (name: string, commands: readonly (readonly string[])[], memoryBytes = 0) => {
+    const runPod = async (
+      name: string,
+      commands: readonly (readonly string[])[],
+      resources: MessageInitShape<typeof LinuxContainerResourcesSchema> = {},
+    ) => {
       const sandboxConfig = {
         metadata: { name, namespace: "stats", uid: `uid-${name}`, attempt: 0 },
         linux: { cgroupParent: `/docker-cri-stats/pod-${name}` },
@@ -86,7 +96,7 @@ for (const [title, engine, containerdStore] of engines) {
             metadata: { name: `c${index}` },
             image: { image: "busybox:1.36" },
             command: [...command],
-            linux: { resources: { memoryLimitInBytes: BigInt(memoryBytes) } },
+            linux: { resources },
           },
           sandboxConfig,
         });
@@ -119,10 +129,15 @@ for (const [title, engine, containerdStore] of engines) {
       );
 
     it("report the CPU time and the rate of a container as the kernel does", async () => {
-      const { pod, ids } = await runPod("burn", [
-        ["sh", "-c", "while :; do :; done"],
-        ["sleep", "1000"],
-      ]);
+      // A fifth of a core is to be had on a busy machine too, at any time.
+      const { pod, ids } = await runPod(
+        "burn",
+        [
+          ["sh", "-c", "while :; do :; done"],
+          ["sleep", "1000"],
+        ],
+        { cpuPeriod: 20_000n, cpuQuota: 4_000n },
+      );
       const [burning = "", idle = ""] = ids;
       await pause(12_000);
       const folders = await cgroupFolders(await pidOf(burning));
@@ -144,9 +159,13 @@ for (const [title, engine, containerdStore] of engines) {
     });
 
     it("report the memory of a container as the kernel and docker stats do", async () => {
-      const touch = "dd if=/dev/zero of=/dev/shm/touched bs=1M count=48; sleep 1000";
-      const { pod, ids } = await runPod("remember", [["sh", "-c", touch]], 512 * mebibyte);
+      const touch = "dd if=/dev/zero of=/dev/shm/touched bs=1M count=48; touch /dev/shm/done; sleep 1000";
+      const limit = { memoryLimitInBytes: 512n << 20n };
+      const { pod, ids } = await runPod("remember", [["sh", "-c", touch]], limit);
       const [containerId = ""] = ids;
+      const done = `/proc/${await pidOf(containerId)}/root/dev/shm/done`;
+      await until(() => Promise.resolve(existsSync(done)));
+      // The kernel adds up a group's figures every other second.
       await pause(5_000);
       const { memory } = await statsOf(containerId);
       const folder = (await cgroupFolders(await pidOf(containerId))).get("memory") ?? "";
@@ -180,7 +199,11 @@ for (const [title, engine, containerdStore] of engines) {
       const send = `for i in 1 2 3; do sleep 1000 & done; head -c 8388608 /dev/zero | nc ${gateway} ${server.port}; sleep 1000`;
       const { pod, ids } = await runPod("sender", [["sh", "-c", send]]);
       await server.received(8 * mebibyte);
-      await pause(1_000);
+      const folder = (await cgroupFolders(await pidOf(ids[0] ?? ""))).get("memory") ?? "";
+      // Both ends of the pipe have still to exit.
+      await until(
+        async () => (await readFile(`${folder}/cgroup.procs`, "utf8")).trim().split("\n").length === 4,
+      );
       const dev = await readFile(`/proc/${await pidOf(pod)}/net/dev`, "utf8");
       const kernel = Number(/^ *eth0: *(?:\d+ +){8}(\d+) /m.exec(dev)?.[1]);
       const { stats: now } = await node.cri.runtime.podSandboxStats({ podSandboxId: pod });
