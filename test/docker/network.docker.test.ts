@@ -3,11 +3,12 @@ import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import { pino } from "pino";
 import { parseConfig } from "../../src/config/index.js";
 import { NodeHost } from "../../src/drivers/node/index.js";
 import { CniNetwork, type PodPortMapping } from "../../src/network/index.js";
-import { installPackages, run } from "./lab/index.js";
+import { installPackages, run, waitUntil } from "./lab/index.js";
 import {
   addNamespace,
   ask,
@@ -122,7 +123,7 @@ describe("CNI with the real plugins", () => {
     await network.detach(server, {});
     await network.detach(client, {});
     await network.detach(client, {});
-    assert.deepEqual(await traces(), clean);
+    await assertSame(clean);
   });
 
   it("maps one port on different addresses for two pods, and refuses a port in use", async () => {
@@ -149,7 +150,7 @@ describe("CNI with the real plugins", () => {
       message: /host port 18090\/tcp of 10\.213\.78\.1 is taken by the pod with sandbox/,
     });
     for (const pod of [...pods, late]) await network.detach(pod, {});
-    assert.deepEqual(await traces(), clean);
+    await assertSame(clean);
   });
 
   it("leaves nothing behind of a hundred pods, eight at a time", async () => {
@@ -173,7 +174,7 @@ describe("CNI with the real plugins", () => {
     };
     await Promise.all(Array.from({ length: 8 }, worker));
     assert.equal(seen.size, 200, "every pod had addresses of its own");
-    assert.deepEqual(await traces(), clean);
+    await assertSame(clean);
   });
 
   it("releases the addresses that another instance assigned, without any configuration", async () => {
@@ -189,7 +190,7 @@ describe("CNI with the real plugins", () => {
     assert.equal(second.status().ready, false);
     assert.deepEqual(second.cachedIps(pod.id), ips);
     await second.detach(pod, {});
-    assert.deepEqual(await traces(), clean);
+    await assertSame(clean);
   });
 
   it("undoes an attach whose last plugin fails", async () => {
@@ -206,10 +207,10 @@ describe("CNI with the real plugins", () => {
     } finally {
       await wrap("bandwidth");
     }
-    assert.deepEqual(await traces(), clean);
+    await assertSame(clean);
     await network.attach({ ...pod, portMappings: [], annotations: {} }, {});
     await network.detach(pod, {});
-    assert.deepEqual(await traces(), clean);
+    await assertSame(clean);
   });
 
   it("collects the garbage of pods that are unknown", async () => {
@@ -225,7 +226,7 @@ describe("CNI with the real plugins", () => {
     assert.equal((await traces()).addresses.length, 2);
     await second.check(kept, {});
     await second.detach(kept, {});
-    assert.deepEqual(await traces(), clean);
+    await assertSame(clean);
   });
 
   async function open(): Promise<CniNetwork> {
@@ -252,6 +253,12 @@ describe("CNI with the real plugins", () => {
     const path = join(folder, "bin", plugin);
     await writeFile(path, `#!/bin/sh\n${line}\n`);
     await chmod(path, 0o755);
+  }
+
+  /** The kernel takes back a namespace's links some time after its last process or name is gone. */
+  async function assertSame(clean: Awaited<ReturnType<typeof traces>>): Promise<void> {
+    await waitUntil(async () => isDeepStrictEqual(await traces(), clean), 30_000, 100);
+    assert.deepEqual(await traces(), clean);
   }
 
   /** What pods leave on the node while they are connected. */

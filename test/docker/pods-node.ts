@@ -122,8 +122,8 @@ function lines(text: string): string[] {
 }
 
 /** Fails with what is left when a node does not come to rest as it was. */
-export async function assertSameTraces(node: PodNode, clean: Traces, withinMs = 10_000): Promise<void> {
-  await waitUntil(async () => JSON.stringify(await node.traces()) === JSON.stringify(clean), withinMs, 200);
+export async function assertSameTraces(node: PodNode, clean: Traces): Promise<void> {
+  await waitUntil(async () => JSON.stringify(await node.traces()) === JSON.stringify(clean), 60_000, 200);
   assert.deepEqual(await node.traces(), clean);
 }
 
@@ -199,10 +199,10 @@ export async function untilReady({ runtime }: Clients): Promise<void> {
         status !== undefined && status.conditions.length > 0 && status.conditions.every((each) => each.status)
       );
     },
-    30_000,
+    60_000,
     50,
   );
-  assert.ok(ready, "the shim is not ready after 30 s");
+  assert.ok(ready, "the shim is not ready after a minute");
 }
 
 /** A plugin of our own ahead of the real one: a line of shell. */

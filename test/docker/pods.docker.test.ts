@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdir, rm } from "node:fs/promises";
+import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { after, before, describe, it } from "node:test";
@@ -17,6 +17,7 @@ import {
   type PodNode,
   type ServedShim,
 } from "./pods-node.js";
+import { until } from "./streams.js";
 
 const podCount = 100;
 const podsAtOnce = 8;
@@ -151,7 +152,7 @@ describe("pods on a real engine with real CNI plugins", { timeout: 900_000 }, ()
     const id = await run("restarted", { hostPort: 28_080 });
     await node.dockerd.docker(["restart", "--time", "0", id]);
     const notReady = async () => (await status(id)).state === PodSandboxState.SANDBOX_NOTREADY;
-    assert.ok(await waitUntil(notReady, 5_000, 50), "the pod is ready");
+    await until(notReady);
     assert.equal((await status(id)).network?.ip ?? "", "");
     await restart();
     assert.ok(await notReady(), "the pod is ready for a shim that comes later");
@@ -191,20 +192,25 @@ describe("pods on a real engine with real CNI plugins", { timeout: 900_000 }, ()
   it("ends a pod's container beside its network, whose namespace lives until the plugins are done", async () => {
     const clean = await node.traces();
     const id = await run("beside", { hostPort: 27_080 });
+    const gate = join(node.dockerd.folder, "gate");
     await writePlugin(
       node,
       "bandwidth",
-      `[ "$CNI_COMMAND" != DEL ] || sleep 2\nexec ${realPlugins}/bandwidth`,
+      `[ "$CNI_COMMAND" != DEL ] || until [ -e ${gate} ]; do sleep 0.1; done\nexec ${realPlugins}/bandwidth`,
     );
     const running = async () =>
       (await node.dockerd.docker(["inspect", "-f", "{{.State.Running}}", id])).stdout.trim();
     let stopped = false;
     const stopping = shim.cri.runtime.stopPodSandbox({ podSandboxId: id }).then(() => (stopped = true));
-    assert.ok(await waitUntil(async () => (await running()) === "false", 5_000, 50));
-    assert.equal(stopped, false);
-    const during = await node.traces();
-    assert.equal(during.namespaces.length, 1);
-    assert.equal(during.links.length, 1, "the pod's interface is still there");
+    try {
+      await until(async () => (await running()) === "false");
+      const during = await node.traces();
+      assert.equal(during.namespaces.length, 1);
+      assert.equal(during.links.length, 1, "the pod's interface is still there");
+      assert.equal(stopped, false);
+    } finally {
+      await writeFile(gate, "");
+    }
     await stopping;
     await rm(join(node.ownPlugins, "bandwidth"));
     assert.deepEqual((await node.traces()).namespaces, []);
