@@ -5,12 +5,13 @@ import type { Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { connectPortForward, connectProcess } from "../../src/client/index.js";
+import { connectPortForward, connectProcess, type RemoteProcess } from "../../src/client/index.js";
 import { createShim, DockerService } from "../../src/index.js";
 import { echoPorts, refusedPort, startEchoServer } from "./echo-server.js";
 import { openLab, type Dockerd, type EngineName } from "./lab/index.js";
 import { openNode, type NodeInView } from "./proxy/node-in-view.js";
 import { digestOf, pour, processesWith, socketsOf, startBusybox, until } from "./streams.js";
+import { untilSize } from "./terminal.js";
 
 const lab = openLab();
 after(async () => {
@@ -81,7 +82,9 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
         });
 
         it("gives a terminal its size and TERM", async () => {
-          const remote = await exec(["sh", "-c", "sleep 0.3; stty size; echo $TERM"], { tty: true });
+          // A size may arrive when the command runs already.
+          const script = `${untilSize(123, 45)}; stty size; echo $TERM`;
+          const remote = await exec(["sh", "-c", script], { tty: true });
           remote.resize({ width: 123, height: 45 });
           assert.equal(await text(remote.stdout), "45 123\r\nxterm\r\n");
           assert.equal(await remote.exitCode, 0);
@@ -140,13 +143,24 @@ for (const engine of ["20.10", "26.1"] as const satisfies readonly EngineName[])
             return await connectProcess(url, { transport, ...wanted });
           };
           const [one, other] = [await attach(), await attach()];
-          await delay(500);
+          const heard = new Map([one, other].map((remote) => [remote, ""]));
+          const hears = (remote: RemoteProcess, words: string) =>
+            until(() => Promise.resolve(heard.get(remote)?.endsWith(words) === true));
+          for (const remote of heard.keys())
+            remote.stdout.on("data", (data) => heard.set(remote, `${heard.get(remote)}${String(data)}`));
+          // A client's input waits until Docker has attached it.
+          for (const [remote, word] of [
+            [one, "one\n"],
+            [other, "other\n"],
+          ] as const) {
+            remote.stdin.write(word);
+            await hears(remote, word);
+          }
           one.stdin.end("hello\n");
-          const heard = await Promise.all([once(one.stdout, "data"), once(other.stdout, "data")]);
-          assert.deepEqual(heard.map(String), ["hello\n", "hello\n"]);
+          for (const remote of heard.keys()) await hears(remote, "other\nhello\n");
           await one.close();
           other.stdin.write("again\n");
-          assert.equal(String((await once(other.stdout, "data"))[0]), "again\n");
+          await hears(other, "hello\nagain\n");
           await other.close();
         });
 
