@@ -32,6 +32,12 @@ function hasGone(read: (path: string) => string | undefined, { version, folder }
   return version === 1 || !read(`${folder}/cgroup.events`)?.includes("populated 1");
 }
 
+/** A CPU time counter, and when it was read. */
+export interface CpuReading {
+  readonly readAtNanos: bigint;
+  readonly usageCoreNanos: bigint;
+}
+
 /** Reads the usage of cgroups. */
 export class Measurer {
   private pressureKnown: boolean | undefined;
@@ -39,12 +45,12 @@ export class Measurer {
   constructor(private readonly host: Host) {}
 
   /**
-   * @param rate Returns the rate in billionths of a core for a CPU time counter that was just read.
+   * @param rate Returns the rate in billionths of a core for a CPU time counter.
    * @returns Undefined when the cgroup no longer exists.
    */
   measure(
     places: CgroupPlaces,
-    rate: (usageCoreNanos: bigint) => bigint | undefined,
+    rate: (reading: CpuReading) => bigint | undefined,
     { everything }: Wanted,
   ): Measured | undefined {
     const { kernel } = this.host;
@@ -65,7 +71,7 @@ export class Measurer {
           : present({
               readAtNanos,
               usageCoreNanos,
-              usageNanoCores: rate(usageCoreNanos),
+              usageNanoCores: rate({ readAtNanos, usageCoreNanos }),
               pressure: this.pressure(places, "cpu"),
             }),
       memory: memory && present({ readAtNanos, ...memory.memory, pressure: this.pressure(places, "memory") }),

@@ -5,6 +5,7 @@ import type { ContainerRecord, Inventory } from "../inventory/index.js";
 import { readCpuNanos, type CgroupPlaces } from "./cgroup/index.js";
 import type { Cgroups } from "./cgroups.js";
 import { CpuRates } from "./cpu-rates.js";
+import type { CpuReading } from "./measure.js";
 import { isRunning } from "./running.js";
 
 const intervalMs = 10_000;
@@ -42,10 +43,14 @@ export class CpuSampler {
   }
 
   /** The rate in billionths of a core. @param places The cgroup of `record`'s container or pod. */
-  rate(record: ContainerRecord, places: CgroupPlaces, usageCoreNanos: bigint): bigint | undefined {
+  rate(
+    record: ContainerRecord,
+    places: CgroupPlaces,
+    { readAtNanos, usageCoreNanos }: CpuReading,
+  ): bigint | undefined {
     const { startedAtNanos } = record.docker.state;
-    const atMs = performance.now();
-    const ageMs = startedAtNanos === undefined ? undefined : Number(nowNanos() - startedAtNanos) / 1e6;
+    const atMs = performance.now() - Number(nowNanos() - readAtNanos) / 1e6;
+    const ageMs = startedAtNanos === undefined ? undefined : Number(readAtNanos - startedAtNanos) / 1e6;
     const startedAtMs = ageMs === undefined || ageMs < 0 ? undefined : atMs - ageMs;
     return this.rates.rate(keyOf(record, places), { atMs, usageCoreNanos }, startedAtMs);
   }

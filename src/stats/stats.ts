@@ -15,7 +15,7 @@ import { Images } from "../images/index.js";
 import { Inventory, type SandboxRecord, type WorkloadRecord } from "../inventory/index.js";
 import { podInterface } from "../network/index.js";
 import { Cgroups } from "./cgroups.js";
-import { Measurer, type Wanted } from "./measure.js";
+import { Measurer, type CpuReading, type Wanted } from "./measure.js";
 import type { MeasuredContainer, MeasuredPod } from "./measured.js";
 import { UsageMessages } from "./messages.js";
 import { metricDescriptors, PodMetrics } from "./metrics/index.js";
@@ -151,7 +151,8 @@ export class Stats {
   private measureContainer(record: WorkloadRecord, wanted: Wanted): MeasuredContainer | undefined {
     const places = this.cgroups.of(record);
     const measured =
-      places && this.measurer.measure(places, (usage) => this.sampler.rate(record, places, usage), wanted);
+      places &&
+      this.measurer.measure(places, (reading) => this.sampler.rate(record, places, reading), wanted);
     return measured && { record, ...measured, ...this.layerOf(record) };
   }
 
@@ -171,12 +172,12 @@ export class Stats {
     const rest = { record, ownPath: own?.path ?? "", containers, ...(network && { network }) };
     const places = shared.has(record.docker.host.cgroupParent ?? "") ? undefined : this.cgroups.ofPod(record);
     if (places) {
-      const rate = (usage: bigint) => this.sampler.rate(record, places, usage);
+      const rate = (reading: CpuReading) => this.sampler.rate(record, places, reading);
       const measured = this.measurer.measure(places, rate, everything);
       return measured && { ...rest, ...measured };
     }
     const sandbox =
-      own && this.measurer.measure(own, (usage) => this.sampler.rate(record, own, usage), everything);
+      own && this.measurer.measure(own, (reading) => this.sampler.rate(record, own, reading), everything);
     if (!sandbox) return undefined;
     return { ...rest, usage: sumOf([sandbox, ...containers].map(({ usage }) => usage)), memoryStat: "" };
   }

@@ -135,6 +135,25 @@ describe("the stats of containers", () => {
     }
   });
 
+  it("have a rate for the time at which the counter was read, however long the rest takes to read", async (t) => {
+    await using lab = await statsLab();
+    const { ids: containers } = await lab.runPod("web");
+    const [containerId = ""] = containers;
+    lab.engine.use(containerId, { cpuNanos: 3_000_000_000 });
+    const { status } = await lab.runtime.containerStatus({ containerId });
+    const { kernel } = lab.engine.host;
+    const readNow = kernel.readNow.bind(kernel);
+    t.mock.method(kernel, "readNow", (path: string) => {
+      const until = performance.now() + (path.includes("memory") ? 200 : 0);
+      while (performance.now() < until);
+      return readNow(path);
+    });
+    const { cpu } = (await lab.runtime.listContainerStats({})).stats[0] ?? {};
+    const life = Number((cpu?.timestamp ?? 0n) - (status?.startedAt ?? 0n));
+    const used = (Number(cpu?.usageNanoCores?.value) * life) / 1e9;
+    assert.ok(Math.abs(used / 3_000_000_000 - 1) < 0.001, String(used));
+  });
+
   it("are there at once from a shim that has just begun, with counters and rates", async () => {
     await using lab = await statsLab();
     const { ids: containers } = await lab.runPod("web");
