@@ -274,8 +274,9 @@ describe("the memory engine's containers", () => {
     assert.ok(written <= 128 * 1024, String(written));
     assert.equal((await engine.execs.inspect(execId)).running, true);
     stream.destroy();
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    assert.equal((await engine.execs.inspect(execId)).exitCode, 0);
+    const state = () => engine.execs.inspect(execId);
+    while ((await state()).running) await turns();
+    assert.equal((await state()).exitCode, 0);
   });
 
   it("do not keep every exec that ever was", async () => {
