@@ -64,11 +64,11 @@ describe("the memory engine's events", () => {
 
   it("can arrive late", async () => {
     const { seen } = await follow();
-    engine.faults.events.delay(30);
+    engine.faults.events.delay(300);
     await create(engine, ["true"]);
     await turns();
     assert.equal(seen.length, 0);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, 350));
     assert.equal(seen.length, 1);
     engine.faults.events.delay(0);
     await create(engine, ["true"]);

@@ -123,7 +123,7 @@ describe("faults of the memory engine", () => {
   });
 
   it("leave a create without a waiting caller to end by itself", async () => {
-    engine.faults.on("containers.create", { delayMs: 30, times: 1 });
+    engine.faults.on("containers.create", { delayMs: 300, times: 1 });
     const late = create(engine, ["true"], { name: "late" });
     await turns();
     await assert.rejects(engine.containers.inspect("late"), (error) => isKind(error, "not-found"));

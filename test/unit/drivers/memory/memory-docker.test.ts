@@ -179,7 +179,7 @@ describe("a memory engine that tests play with", () => {
   });
 
   it("is as slow as configured, with its calls visible", async () => {
-    engine.settings.timing = { createMs: 0, startMs: 30, removeMs: 30 };
+    engine.settings.timing = { createMs: 0, startMs: 300, removeMs: 300 };
     const id = await create(engine, ["sleep", "60"]);
     const starting = engine.containers.start(id);
     await turns();
