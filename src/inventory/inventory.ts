@@ -47,7 +47,7 @@ export class Inventory {
   readonly images: ImageIndex;
   readonly execEnds = new ExecEnds();
   private readonly containers: ContainerIndex;
-  private readonly listeners = new Set<(event: LifeEvent) => void>();
+  private readonly listeners = new Set<(event: LifeEvent) => unknown>();
   private readonly follower: Follower;
   private readonly oomKills: OomKills | undefined;
   private readonly factsWaiters = new Set<() => void>();
@@ -211,8 +211,12 @@ export class Inventory {
     this.containers.removed(id);
   }
 
-  /** Calls `listener` with each life event of every container, once and in order. @returns Ends the subscription. */
-  subscribe(listener: (event: LifeEvent) => void): () => void {
+  /**
+   * Calls `listener`, which may be async, with each life event of every container, once and in order. It is not waited
+   * for; its errors are logged.
+   * @returns Ends the subscription.
+   */
+  subscribe(listener: (event: LifeEvent) => unknown): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
   }
@@ -258,11 +262,15 @@ export class Inventory {
   }
 
   private emit(event: LifeEvent): void {
+    const failed = (error: unknown) => {
+      this.log.error({ err: error, container: event.record.id }, "a listener of the inventory failed");
+    };
     for (const listener of this.listeners) {
       try {
-        listener(event);
+        const result = listener(event);
+        if (result instanceof Promise) result.catch(failed);
       } catch (error) {
-        this.log.error({ err: error }, "an inventory listener failed: please report this as a bug");
+        failed(error);
       }
     }
   }

@@ -4,9 +4,10 @@ import { setTimeout as pause } from "node:timers/promises";
 import { pino } from "pino";
 import { isKind } from "../../../src/base/index.js";
 import { ContainerIndex } from "../../../src/inventory/container-index.js";
-import { stageOf, type ContainerRecord } from "../../../src/inventory/index.js";
+import { Inventory, stageOf, type ContainerRecord } from "../../../src/inventory/index.js";
 import { Inspector } from "../../../src/inventory/inspector.js";
 import { fromSpec } from "../../../src/inventory/record.js";
+import { createTestShim } from "../../../src/testing/index.js";
 import { containerIn, eventually, image, makeContainer, makeSandbox, openInventory } from "./lab.js";
 
 const stage = (record: ContainerRecord | undefined) => record && stageOf(record.docker);
@@ -87,6 +88,22 @@ describe("Inventory", () => {
       assert.equal(own[2]?.record.docker.state.exitCode, 7);
     }
     assert.equal(inventory.workloads().length, 0);
+  });
+
+  it("logs the error of a listener, also of one that is async, and tells the others", async () => {
+    let logged = "";
+    const log = pino({ level: "error" }, { write: (line: string) => (logged += line) });
+    await using test = await createTestShim({ log });
+    const inventory = test.shim.resolve(Inventory);
+    const heard: string[] = [];
+    inventory.subscribe(() => {
+      throw new Error("broken at once");
+    });
+    inventory.subscribe(() => Promise.reject(new Error("broken later")));
+    inventory.subscribe(({ type }) => heard.push(type));
+    await makeSandbox(test.engine, "p", false);
+    await eventually("it is told", () => heard.includes("created"));
+    await eventually("both are logged", () => /broken at once[^]*broken later/.test(logged));
   });
 
   it("reports a life once though Docker notes its end before its start, however often it is asked", async () => {
