@@ -190,7 +190,7 @@ describe("ContainerEvents", () => {
     await other.end();
   });
 
-  it("fails for its reader when a status cannot be told, also of a pod that is being created", async () => {
+  it("ends with the error when an event cannot be built, also for a pod that is being created", async () => {
     for (const failing of ["while it is created", "later"]) {
       const network = new LeasingNetwork();
       await using lab = await createTestShim({
