@@ -86,7 +86,7 @@ export function expected(entries: readonly LogFrame[]): string {
 }
 
 /** Waits until something holds. */
-export async function until(what: string, holds: () => boolean, ms = 5_000): Promise<void> {
+export async function until(what: string, holds: () => boolean, ms = 20_000): Promise<void> {
   const deadline = performance.now() + ms;
   while (!holds()) {
     if (performance.now() > deadline) throw new Error(`not within ${ms} ms: ${what}`);

@@ -206,9 +206,9 @@ describe("readContainerLog with follow", () => {
     await writeFile(path, log("oP six"));
     await until("two more", () => lines.length === 4);
     // A part shows only once its line ends: it is read in the meantime.
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
     await truncate(path);
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
     await appendFile(path, log("eF seven"));
     await until("one more", () => lines.length === 5);
     end.abort();

@@ -263,9 +263,9 @@ export function pod(overrides: Partial<PodToAttach> = {}): PodToAttach {
 
 /** Waits until `look` answers true. */
 export async function until(look: () => boolean | Promise<boolean>): Promise<void> {
-  const end = Date.now() + 5_000;
+  const end = Date.now() + 20_000;
   while (!(await look())) {
-    assert.ok(Date.now() < end, "it did not happen within five seconds");
+    assert.ok(Date.now() < end, "it did not happen within twenty seconds");
     await delay(10);
   }
 }

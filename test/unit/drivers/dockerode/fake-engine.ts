@@ -135,9 +135,9 @@ export function failsWith(kind: ErrorKind, ...words: readonly (string | RegExp)[
   };
 }
 
-/** Waits until `check` holds. @throws Error after two seconds. */
+/** Waits until `check` holds. @throws Error after ten seconds. */
 export async function eventually(check: () => boolean, what: string): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
+  for (let tries = 0; tries < 1_000; tries++) {
     if (check()) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }

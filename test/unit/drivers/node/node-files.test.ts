@@ -207,9 +207,9 @@ describe("the node's files", () => {
 });
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const end = Date.now() + 5_000;
+  const end = Date.now() + 20_000;
   while (!(await condition())) {
-    assert.ok(Date.now() < end, "it did not happen within five seconds");
+    assert.ok(Date.now() < end, "it did not happen within twenty seconds");
     await delay(10);
   }
 }

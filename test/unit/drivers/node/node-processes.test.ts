@@ -220,7 +220,7 @@ describe("looking at processes", () => {
     const zombie = Number(line.toString());
     assert.equal(await processes.isAlive(zombie), true);
     process.kill(zombie, "SIGKILL");
-    const end = Date.now() + 5_000;
+    const end = Date.now() + 20_000;
     while (!/^State:\s+Z/m.test(await readFile(`/proc/${zombie}/status`, "utf8"))) {
       assert.ok(Date.now() < end);
       await delay(20);
@@ -258,7 +258,7 @@ function start(script: string, env: Record<string, string> = {}): ChildProcess &
 
 /** Waits until the process has `count` descendants. */
 async function pidsBelow(root: number, count: number): Promise<number[]> {
-  const end = Date.now() + 5_000;
+  const end = Date.now() + 20_000;
   for (;;) {
     const found = await descend(root);
     if (found.length === count) return found;
