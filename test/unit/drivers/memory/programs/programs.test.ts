@@ -6,7 +6,7 @@ import {
   type MemoryDocker,
   type Program,
 } from "../../../../../src/drivers/memory/index.js";
-import { collect, create, run } from "../rig.js";
+import { collect, create, run, turns } from "../rig.js";
 
 const image = "app:1";
 
@@ -46,18 +46,22 @@ describe("the programs of the memory engine", () => {
   };
 
   it("may handle signals asynchronously, also when SIGKILL arrives meanwhile", async () => {
+    let handling = 0;
     let rejected = 0;
     load({
       "/bin/slow": async (process) => {
         process.onSignal("SIGTERM", async () => {
           await process.stdout.write("closing\n");
+          handling++;
           await process.sleep(Infinity).finally(() => rejected++);
         });
         await process.sleep(Infinity);
       },
     });
     const id = await run(engine, ["slow"], { config });
-    await engine.containers.stop(id, { graceSeconds: 0 });
+    await engine.containers.kill(id, { killSignal: "SIGTERM" });
+    while (handling === 0) await turns();
+    await engine.containers.kill(id);
     assert.equal((await ended(id)).code, 137);
     assert.equal(rejected, 1);
   });
