@@ -26,7 +26,7 @@ export function churnMarkdown(figures: readonly ChurnFigures[]): string {
     ];
   });
   const head = [
-    ...["", "pods", "took", "errors", "RSS", "ratio", "wanted"],
+    ...["", "pods", "took", "errors", "RSS", "ratio", "target"],
     ...["descriptors", "sockets", "timers", "heap, collected"],
   ];
   return `### Pods made and removed, four at a time\n\n${table(head, rows)}`;

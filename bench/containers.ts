@@ -90,7 +90,7 @@ export function containersMarkdown(figures: readonly ContainerFigure[]): string 
       verdict(ofBare),
     ];
   });
-  const head = ["work", "p50 ms", "ratio", "wanted", "bare calls, ms", "ratio", "wanted"];
+  const head = ["work", "p50 ms", "ratio", "target", "bare calls, ms", "ratio", "target"];
   return `### Containers and execs, one by one: docker-cri / cri-dockerd\n\n${table(head, rows)}`;
 }
 

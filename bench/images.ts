@@ -81,7 +81,7 @@ export function imagesMarkdown(figures: readonly ImageFigure[]): string {
     figure.ratio.toFixed(3),
     verdict(markOf(figure)),
   ]);
-  return `### Images: docker-cri / cri-dockerd\n\n${table(["RPC", "images", "p50 ms", "ratio", "wanted"], rows)}`;
+  return `### Images: docker-cri / cri-dockerd\n\n${table(["RPC", "images", "p50 ms", "ratio", "target"], rows)}`;
 }
 
 /** What must hold of the figures. */

@@ -25,7 +25,7 @@ export function logsMarkdown(figures: readonly LogFigure[], options: BenchOption
   ]);
   const head = [
     ...["containers", "logs", "lines/s", "CPU s per million", "dockerd's", "RSS", "idle cores"],
-    ...["List p50 ms", "p99 ms", "wanted"],
+    ...["List p50 ms", "p99 ms", "target"],
   ];
   const speeds = marks
     .filter(({ what }) => what.startsWith("Docker's"))

@@ -17,7 +17,7 @@ import { statsMarkdown, statsMarks } from "./stats-report.js";
 import { measureStreaming } from "./streaming.js";
 import { streamingMarkdown, streamingMarks } from "./streaming-report.js";
 
-/** What a part has measured: the figures as they are, as tables, and against what is wanted. */
+/** What a part has measured: the figures as they are, as tables, and compared with the targets. */
 export interface Measured {
   readonly figures: unknown;
   readonly markdown: string;

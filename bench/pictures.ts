@@ -88,7 +88,7 @@ function marksSvg(part: string, at: string, marks: readonly Mark[]): string {
     ];
   });
   const title = `<text x="20" y="28" font-size="15" font-weight="bold" fill="#1f2328">${escapeSvg(part)}</text>`;
-  const key = `measured ${at.slice(0, 10)}; shorter is better, the line is the most that is wanted`;
+  const key = `measured ${at.slice(0, 10)}; shorter is better, the line is the target`;
   const legend = `<text x="20" y="48" fill="#59636e">${escapeSvg(key)}</text>`;
   return svgFile({ width, height, font, fontSize, background: "#ffffff", radius: 8 }, [
     title,

@@ -21,7 +21,7 @@ export function podsMarkdown(figures: readonly PodFigure[]): string {
       verdict(ofBare),
     ];
   });
-  const head = ["RPC", "network", "p50 ms", "ratio", "wanted", "bare calls, ms", "ratio", "wanted"];
+  const head = ["RPC", "network", "p50 ms", "ratio", "target", "bare calls, ms", "ratio", "target"];
   return `### Pods, one by one: docker-cri / cri-dockerd\n\n${table(head, rows)}`;
 }
 

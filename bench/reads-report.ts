@@ -48,7 +48,7 @@ function callsTable(pair: Pair): string {
     `${ours.p99Ms.toFixed(2)} / ${theirs.p99Ms.toFixed(2)}`,
     ratioText(ours.p99Ms, theirs.p99Ms),
   ]);
-  return table(["RPC", "callers", "p50 ms", "ratio", "wanted", "p99 ms", "ratio"], rows);
+  return table(["RPC", "callers", "p50 ms", "ratio", "target", "p99 ms", "ratio"], rows);
 }
 
 function summaryTable(pair: Pair): string {
@@ -61,7 +61,7 @@ function summaryTable(pair: Pair): string {
   ];
   const rest = secondsText(ours.dockerCpuSecondsPerSecondOfRest);
   return table(
-    ["", "docker-cri", "cri-dockerd", "ratio", "wanted"],
+    ["", "docker-cri", "cri-dockerd", "ratio", "target"],
     [
       [
         ...row("Docker's CPU for 1,000 reads", (each) => each.dockerCpuSecondsPerThousandReads, secondsText),

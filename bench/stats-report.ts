@@ -22,7 +22,7 @@ export function statsMarkdown(figures: readonly StatsFigures[]): string {
           verdict(mark),
         ];
       });
-      return `### ${figure.containers} containers\n\n${table(["", ...runtimeNames, "ratio", "wanted"], rows)}`;
+      return `### ${figure.containers} containers\n\n${table(["", ...runtimeNames, "ratio", "target"], rows)}`;
     })
     .join("\n\n");
 }

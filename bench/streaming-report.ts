@@ -27,7 +27,7 @@ export function streamingMarkdown(figures: Figures): string {
     ratio,
     verdict(mark),
   ]);
-  return `### Exec, attach and port-forward\n\n${table(["", ...runtimeNames, "ratio", "wanted"], rows)}`;
+  return `### Exec, attach and port-forward\n\n${table(["", ...runtimeNames, "ratio", "target"], rows)}`;
 }
 
 /** What must hold of the figures. */
