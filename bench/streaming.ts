@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable, type Writable } from "node:stream";
 import { text } from "node:stream/consumers";
@@ -212,7 +212,11 @@ async function pourInto(pod: StreamingPod, remote: Process, payload: Payload): P
   await pour(remote.stdin, payload.bytes);
   await remote.exitCode.catch(() => undefined);
   const seconds = secondsSince(begun);
-  return { seconds, arrived: md5Of(await readFile(join(pod.folder, "taken"))) };
+  const taken = join(pod.folder, "taken");
+  const arrived = md5Of(await readFile(taken));
+  // Otherwise the kernel writes it to disk while the next transfer is measured.
+  await rm(taken, { force: true });
+  return { seconds, arrived };
 }
 
 /** Writes all and ends it. A peer that closes early leaves the rest, which the digest shows. */
