@@ -9,8 +9,9 @@ const { kernel } = new NodeHost();
 
 describe("the kernel's files", () => {
   it("are absent for a process that is a zombie, without an error", async () => {
-    // The shell's child ends, and the program that replaces the shell does not reap it.
-    const parent = spawn("/bin/sh", ["-c", "sleep 0.1 & echo $!; exec sleep 60"]);
+    // The child ends once another program has replaced the shell. That program does not reap it; the shell might.
+    const child = "until read -r name </proc/$$/comm && [ $name = sleep ]; do sleep 0.01; done";
+    const parent = spawn("/bin/sh", ["-c", `{ ${child}; } & echo $!; exec sleep 60`]);
     try {
       const [text] = (await once(parent.stdout, "data")) as [Buffer];
       const pid = Number(text.toString());

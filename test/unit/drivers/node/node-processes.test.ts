@@ -213,18 +213,22 @@ describe("looking at processes", () => {
     assert.equal(await processes.isAlive(0), false);
     assert.equal(await processes.isAlive(-5), false);
     assert.equal(await processes.isAlive(2 ** 22 + 1), false);
-    // The shell becomes a program that buries no child, so its ended child stays a zombie.
+    // Another program replaces the shell. It does not reap the child, which stays a zombie; the shell might reap it.
     const parent = start("sleep 60 & echo $!; exec sleep 60");
     assert.ok(parent.stdout);
     const [line] = (await once(parent.stdout, "data")) as [Buffer];
     const zombie = Number(line.toString());
     assert.equal(await processes.isAlive(zombie), true);
-    process.kill(zombie, "SIGKILL");
     const end = Date.now() + 20_000;
-    while (!/^State:\s+Z/m.test(await readFile(`/proc/${zombie}/status`, "utf8"))) {
-      assert.ok(Date.now() < end);
-      await delay(20);
-    }
+    const until = async (pattern: RegExp, file: string) => {
+      while (!pattern.test(await readFile(file, "utf8"))) {
+        assert.ok(Date.now() < end);
+        await delay(20);
+      }
+    };
+    await until(/^sleep$/m, `/proc/${parent.pid}/comm`);
+    process.kill(zombie, "SIGKILL");
+    await until(/^State:\s+Z/m, `/proc/${zombie}/status`);
     assert.equal(await processes.isAlive(zombie), false);
     parent.kill("SIGKILL");
   });
