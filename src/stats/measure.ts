@@ -9,6 +9,7 @@ import {
   type CgroupPlace,
   type CgroupPlaces,
 } from "./cgroup/index.js";
+import type { CpuSample } from "./cpu-rates.js";
 import type { CgroupUsage, Pressure } from "./usage.js";
 
 /** The values to read of a cgroup. */
@@ -32,10 +33,10 @@ function hasGone(read: (path: string) => string | undefined, { version, folder }
   return version === 1 || !read(`${folder}/cgroup.events`)?.includes("populated 1");
 }
 
-/** A CPU time counter, and when it was read. */
-export interface CpuReading {
+/** A CPU time counter, with the time of its reading by both clocks. */
+export interface CpuReading extends CpuSample {
+  /** Since the Unix epoch. */
   readonly readAtNanos: bigint;
-  readonly usageCoreNanos: bigint;
 }
 
 /** Reads the usage of cgroups. */
@@ -56,6 +57,7 @@ export class Measurer {
     const { kernel } = this.host;
     const read = (path: string) => kernel.readNow(path);
     const readAtNanos = nowNanos();
+    const atMs = performance.now();
     const usageCoreNanos = places.cpu && readCpuNanos(read, places.cpu);
     const memory = places.memory && readMemory(read, places.memory);
     if (places.cpu && usageCoreNanos === undefined && hasGone(read, places.cpu)) return undefined;
@@ -71,7 +73,7 @@ export class Measurer {
           : present({
               readAtNanos,
               usageCoreNanos,
-              usageNanoCores: rate({ readAtNanos, usageCoreNanos }),
+              usageNanoCores: rate({ atMs, readAtNanos, usageCoreNanos }),
               pressure: this.pressure(places, "cpu"),
             }),
       memory: memory && present({ readAtNanos, ...memory.memory, pressure: this.pressure(places, "memory") }),

@@ -1,5 +1,5 @@
 import { setImmediate as turn } from "node:timers/promises";
-import { nowNanos, sleep, type Logger } from "../base/index.js";
+import { sleep, type Logger } from "../base/index.js";
 import type { Host } from "../host/index.js";
 import type { ContainerRecord, Inventory } from "../inventory/index.js";
 import { readCpuNanos, type CgroupPlaces } from "./cgroup/index.js";
@@ -43,16 +43,12 @@ export class CpuSampler {
   }
 
   /** The rate in billionths of a core. @param places The cgroup of `record`'s container or pod. */
-  rate(
-    record: ContainerRecord,
-    places: CgroupPlaces,
-    { readAtNanos, usageCoreNanos }: CpuReading,
-  ): bigint | undefined {
+  rate(record: ContainerRecord, places: CgroupPlaces, reading: CpuReading): bigint | undefined {
     const { startedAtNanos } = record.docker.state;
-    const atMs = performance.now() - Number(nowNanos() - readAtNanos) / 1e6;
-    const ageMs = startedAtNanos === undefined ? undefined : Number(readAtNanos - startedAtNanos) / 1e6;
-    const startedAtMs = ageMs === undefined || ageMs < 0 ? undefined : atMs - ageMs;
-    return this.rates.rate(keyOf(record, places), { atMs, usageCoreNanos }, startedAtMs);
+    const ageMs =
+      startedAtNanos === undefined ? undefined : Number(reading.readAtNanos - startedAtNanos) / 1e6;
+    const startedAtMs = ageMs === undefined || ageMs < 0 ? undefined : reading.atMs - ageMs;
+    return this.rates.rate(keyOf(record, places), reading, startedAtMs);
   }
 
   private async warmUp(): Promise<void> {
