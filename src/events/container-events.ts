@@ -37,7 +37,8 @@ export class ContainerEvents {
    * until that call ends. The status of the pod and those of its containers are both set, or neither if the pod no
    * longer exists: to kubelet, a status without containers means a pod without any. An event's time is when it is emitted:
    * Docker may record a short process as ended before it started.
-   * @throws ShimError "resource-exhausted" when the reader is more than 4,096 events behind.
+   * @throws ShimError "resource-exhausted" when the reader is more than 4,096 events behind; the error of an event that
+   *   cannot be built.
    * @see CRI v1 RuntimeService.GetContainerEvents
    */
   async *subscribe(signal: AbortSignal): AsyncGenerator<ContainerEvent> {

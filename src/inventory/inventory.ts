@@ -262,16 +262,14 @@ export class Inventory {
   }
 
   private emit(event: LifeEvent): void {
-    const failed = (error: unknown) => {
+    for (const listener of this.listeners) void this.notify(listener, event);
+  }
+
+  private async notify(listener: (event: LifeEvent) => unknown, event: LifeEvent): Promise<void> {
+    try {
+      await listener(event);
+    } catch (error) {
       this.log.error({ err: error, container: event.record.id }, "a listener of the inventory failed");
-    };
-    for (const listener of this.listeners) {
-      try {
-        const result = listener(event);
-        if (result instanceof Promise) result.catch(failed);
-      } catch (error) {
-        failed(error);
-      }
     }
   }
 
