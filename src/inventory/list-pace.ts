@@ -1,7 +1,7 @@
 const shortestPauseMs = 2_000;
 const longestPauseMs = 120_000;
 /** Lists may take a fortieth of Docker's time. */
-const pausesPerList = 40;
+export const pausesPerList = 40;
 /** Listing and comparing one container takes the shim some 40 microseconds: all of them take 0.2 % of a core. */
 const pauseMsPerContainer = 20;
 /** A list that took more than this many times the last one was delayed by other work. */

@@ -2,9 +2,8 @@ import assert from "node:assert/strict";
 import { mkdir, readFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { isDeepStrictEqual } from "node:util";
 import { ContainerState, PodSandboxState, type Clients } from "../../src/client/index.js";
-import { openLab, waitUntil, type CriDockerd } from "./lab/index.js";
+import { openLab, type CriDockerd } from "./lab/index.js";
 import {
   assertSameTraces,
   openPodNode,
@@ -17,7 +16,7 @@ import {
   type ServedShim,
   type Traces,
 } from "./pods-node.js";
-import { until } from "./streams.js";
+import { until, untilEqual } from "./streams.js";
 
 const image = "busybox:1.36";
 /** The node's address on the pods' bridge. */
@@ -155,8 +154,7 @@ describe("a node that changes over between cri-dockerd and docker-cri", { timeou
       const known = results.filter((file) => !file.startsWith("cni-loopback-"));
       return { ...others, results: known, namespaces: clean.namespaces };
     };
-    await waitUntil(async () => isDeepStrictEqual(await left(), clean), 10_000, 200);
-    assert.deepEqual(await left(), clean);
+    await untilEqual(left, clean, 10_000);
     await peer.service.kill();
     await ours.service.start();
     await untilReady(ours.cri);

@@ -3,12 +3,11 @@ import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { isDeepStrictEqual } from "node:util";
 import { pino } from "pino";
 import { parseConfig } from "../../src/config/index.js";
 import { NodeHost } from "../../src/drivers/node/index.js";
 import { CniNetwork, type PodPortMapping } from "../../src/network/index.js";
-import { installPackages, run, waitUntil } from "./lab/index.js";
+import { installPackages, run } from "./lab/index.js";
 import {
   addNamespace,
   ask,
@@ -20,6 +19,7 @@ import {
   removeAbandonedNamespaces,
   removeOwnNamespaces,
 } from "./network-node.js";
+import { untilEqual } from "./streams.js";
 
 const subnets = ["10.213.77.0/24", "fd00:213:77::/64"] as const;
 
@@ -257,8 +257,7 @@ describe("CNI with the real plugins", () => {
 
   /** The kernel takes back a namespace's links some time after its last process or name is gone. */
   async function assertSame(clean: Awaited<ReturnType<typeof traces>>): Promise<void> {
-    await waitUntil(async () => isDeepStrictEqual(await traces(), clean), 30_000, 100);
-    assert.deepEqual(await traces(), clean);
+    await untilEqual(traces, clean, 30_000);
   }
 
   /** What pods leave on the node while they are connected. */

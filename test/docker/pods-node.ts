@@ -12,6 +12,7 @@ import {
   type Lab,
   type Service,
 } from "./lab/index.js";
+import { untilEqual } from "./streams.js";
 
 const program = join(import.meta.dirname, "..", "..", "src", "cli", "main.ts");
 
@@ -123,8 +124,7 @@ function lines(text: string): string[] {
 
 /** Fails with what is left when a node does not come to rest as it was. */
 export async function assertSameTraces(node: PodNode, clean: Traces): Promise<void> {
-  await waitUntil(async () => JSON.stringify(await node.traces()) === JSON.stringify(clean), 60_000, 200);
-  assert.deepEqual(await node.traces(), clean);
+  await untilEqual(() => node.traces(), clean, 60_000);
 }
 
 export interface ServedShim {

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { readdir, readFile, readlink } from "node:fs/promises";
 import type { Readable, Writable } from "node:stream";
+import { isDeepStrictEqual } from "node:util";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Clients, ContainerConfig, ContainerConfigSchema } from "../../src/client/index.js";
 import type { PodSandboxConfigSchema } from "../../src/gen/runtime/v1/api_pb.js";
@@ -15,6 +16,12 @@ const sigterm = 1n << 14n;
 /** Waits until something holds, for a minute or as long as is given: no time is measured by it, and the machine may be busy. */
 export async function until(holds: () => Promise<boolean>, withinMs = 60_000): Promise<void> {
   assert.ok(await waitUntil(holds, withinMs), `not within ${withinMs} ms: ${holds.toString()}`);
+}
+
+/** Waits until what `read` returns is as wanted. @throws AssertionError with the difference after `withinMs`. */
+export async function untilEqual<T>(read: () => Promise<T>, wanted: T, withinMs: number): Promise<void> {
+  await waitUntil(async () => isDeepStrictEqual(await read(), wanted), withinMs, 200);
+  assert.deepEqual(await read(), wanted);
 }
 
 /** Starts a container of busybox in a pod. @returns Its id. */

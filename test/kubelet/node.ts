@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { isDeepStrictEqual } from "node:util";
 import {
   waitUntil,
   type Dockerd,
@@ -9,6 +8,7 @@ import {
   type Lab,
 } from "../docker/lab/index.js";
 import { openPodNode, serveShim, type PodNode, type ServedShim } from "../docker/pods-node.js";
+import { untilEqual } from "../docker/streams.js";
 import {
   makeCgroup,
   startKubelet,
@@ -123,7 +123,5 @@ export async function endPods({ dockerd, network }: NodeParts, kubelet: Kubelet)
     const { addresses, rules, links } = await network.traces();
     return { addresses, rules, links };
   };
-  const none = { addresses: [], rules: [], links: [] };
-  await waitUntil(async () => isDeepStrictEqual(await left(), none), 60_000, 500);
-  assert.deepEqual(await left(), none);
+  await untilEqual(left, { addresses: [], rules: [], links: [] }, 60_000);
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
 import { createShim, DockerService, type Shim } from "../../../src/index.js";
 import { createClients, ContainerState, PodSandboxState, type Clients } from "../../../src/client/index.js";
+import { pausesPerList } from "../../../src/inventory/list-pace.js";
 import type { Dockerd } from "../lab/index.js";
 
 /** A shim on a real dockerd, what it tells, and what Docker itself tells. */
@@ -78,9 +79,6 @@ const stateNames: Readonly<Record<ContainerState, string>> = {
   [ContainerState.CONTAINER_EXITED]: "exited",
   [ContainerState.CONTAINER_UNKNOWN]: "unknown",
 };
-
-/** The shim lets pass this many times of what a list takes until it asks Docker for the next one. */
-const pausesPerList = 40;
 
 /**
  * Waits until the shim says of every container what `docker ps` says. Fails after 3 s, or later where Docker's lists are
